@@ -1,0 +1,1 @@
+"""The `signoff` command: starts programs on this machine and talks to the running notifier."""

@@ -1,0 +1,1 @@
+"""Four services that meet on the bus and nowhere else."""

@@ -1,0 +1,1 @@
+"""Tests of Signoff; the folders say what each kind needs to run."""

@@ -1,0 +1,1 @@
+"""What tests stand on: servers, builders and the rules of the test run itself."""
