@@ -1,0 +1,112 @@
+"""CloudEvents 1.0 in Kafka binary mode: `ce_*` headers around a JSON value.
+
+`EVENT_MAX` bounds the value; it is checked when an event is put into an outbox, so that no event is born that the bus
+refuses. Reading headers never raises: what is missing or broken becomes empty text and is counted by the reader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+EVENT_MAX = 64 * 1024
+"""Bytes of the JSON value."""
+
+SPEC_VERSION = "1.0"
+VERSION_SUFFIX = ".v1"
+"""Part of the wire type; changes within a version are additive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """An event as a transition emits it. The store adds id, time and source when it commits."""
+
+    topic: str
+    key: str
+    type: str
+    body: dict[str, Any]
+    environment: str
+    correlation: str = ""
+    causation: str = ""
+    traceparent: str = ""
+    resend: int = 0
+    id: str = ""
+    """Only for a resend: the id of the event that goes out again. Empty means: the store allots the next id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """The metadata of one event, as read from its headers."""
+
+    id: str
+    type: str
+    source: str
+    time: str
+    subject: str
+    environment: str
+    correlation: str = ""
+    causation: str = ""
+    traceparent: str = ""
+    resend: int = 0
+    unknown: tuple[str, ...] = field(default=())
+    """Names of broken headers, for the counter of ignored fields."""
+
+
+_FIELDS = {
+    "ce_id": "id",
+    "ce_source": "source",
+    "ce_time": "time",
+    "ce_subject": "subject",
+    "ce_environment": "environment",
+    "ce_correlationid": "correlation",
+    "ce_causationid": "causation",
+    "ce_traceparent": "traceparent",
+}
+
+
+def iso(epoch_seconds: float) -> str:
+    """Return RFC 3339 text in UTC with microseconds for seconds since the epoch."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def headers_of(event: Outgoing, *, event_id: str, source: str, now: float) -> dict[str, str]:
+    """Return the `ce_*` headers of `event`; empty optional attributes are left out."""
+    headers = {
+        "ce_specversion": SPEC_VERSION,
+        "ce_id": event_id,
+        "ce_type": event.type + VERSION_SUFFIX,
+        "ce_source": source,
+        "ce_time": iso(now),
+        "ce_subject": event.key,
+        "ce_environment": event.environment,
+        "content-type": "application/json",
+    }
+    optional = {
+        "ce_correlationid": event.correlation,
+        "ce_causationid": event.causation,
+        "ce_traceparent": event.traceparent,
+        "ce_resend": str(event.resend) if event.resend else "",
+    }
+    return headers | {name: value for name, value in optional.items() if value}
+
+
+def read_headers(headers: Iterable[tuple[str, bytes | None]] | Mapping[str, str]) -> Envelope:
+    """Read an envelope from Kafka headers or from stored text headers. Total: it never raises."""
+    pairs: Iterable[tuple[str, Any]] = headers.items() if isinstance(headers, Mapping) else headers
+    values: dict[str, str] = {}
+    broken: list[str] = []
+    for name, raw in pairs:
+        try:
+            values[name] = raw if isinstance(raw, str) else bytes(raw).decode("utf-8")
+        except (TypeError, ValueError):
+            broken.append(name)
+    wire_type = values.get("ce_type", "")
+    resend = values.get("ce_resend", "0")
+    return Envelope(
+        type=wire_type.removesuffix(VERSION_SUFFIX),
+        resend=int(resend) if resend.isascii() and resend.isdigit() and len(resend) < 3 else 0,
+        unknown=tuple(broken),
+        **{attribute: values.get(name, "") for name, attribute in _FIELDS.items()},
+    )

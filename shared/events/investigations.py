@@ -1,0 +1,125 @@
+"""What the diagnoser says about an investigation: evidence, conclusion, recommendation, summary."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from shared.events.payload import Payload
+from shared.incident.diagnosis import DiagnosticResult, RecommendationSet
+from shared.incident.evidence import Evidence, LogTemplate, MetricTimeSeries
+from shared.incident.model import Model
+
+DIAGNOSER = "diagnoser"
+
+
+class InvestigationStarted(Payload):
+    """`investigation.started`: at most one runs per incident."""
+
+    type: ClassVar[str] = "investigation.started"
+    owner: ClassVar[str] = DIAGNOSER
+
+    investigation_id: str
+    reason: str
+
+
+class CollectorOutcome(Model):
+    """How one collector fared; missing data is evidence too."""
+
+    collector: str
+    outcome: str
+    """`ok`, `empty`, `gap`, `timeout` or `failed`."""
+    detail: str = ""
+    seconds: float = 0.0
+
+
+class EvidenceGathered(Payload):
+    """`evidence.gathered`: a redacted snapshot; full data stays with the diagnoser for 30 days."""
+
+    type: ClassVar[str] = "evidence.gathered"
+    owner: ClassVar[str] = DIAGNOSER
+
+    investigation_id: str
+    evidence: tuple[Evidence, ...] = ()
+    series: tuple[MetricTimeSeries, ...] = Field(default=(), max_length=20)
+    logs: tuple[LogTemplate, ...] = Field(default=(), max_length=50)
+    collectors: tuple[CollectorOutcome, ...] = ()
+
+
+class _Concluded(Payload):
+    owner: ClassVar[str] = DIAGNOSER
+
+    investigation_id: str
+    result: DiagnosticResult
+
+
+class DiagnosisConcluded(_Concluded):
+    """`diagnosis.concluded`: a cause with confidence and citations."""
+
+    type: ClassVar[str] = "diagnosis.concluded"
+
+
+class DiagnosisInconclusive(_Concluded):
+    """`diagnosis.inconclusive`: no cause stands out; says what is missing and what to check next."""
+
+    type: ClassVar[str] = "diagnosis.inconclusive"
+
+
+class DiagnosisNoActiveFault(_Concluded):
+    """`diagnosis.no_active_fault`: nothing is wrong now."""
+
+    type: ClassVar[str] = "diagnosis.no_active_fault"
+
+
+class RecommendationMade(Payload):
+    """`recommendation.made`: ranked runbooks. The executor plans the first; the next only after a failure."""
+
+    type: ClassVar[str] = "recommendation.made"
+    owner: ClassVar[str] = DIAGNOSER
+
+    recommendation_id: str
+    investigation_id: str
+    recommendations: RecommendationSet
+    category: str = "unknown"
+    services: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+
+
+class RecommendationSuperseded(Payload):
+    """`recommendation.superseded`: runbook, target or parameters changed before the claim."""
+
+    type: ClassVar[str] = "recommendation.superseded"
+    owner: ClassVar[str] = DIAGNOSER
+
+    recommendation_id: str
+    superseded_by: str | None = None
+    reason: str
+
+
+class QuestionAnswered(Payload):
+    """`question.answered`: an answer with citations, and what was not checked."""
+
+    type: ClassVar[str] = "question.answered"
+    owner: ClassVar[str] = DIAGNOSER
+
+    question_id: str
+    text: str
+    cites: tuple[str, ...] = ()
+    not_checked: tuple[str, ...] = ()
+
+
+class SummarySentence(Model):
+    """One sentence and the timeline entries (event ids) it rests on."""
+
+    text: str
+    cites: tuple[str, ...] = Field(min_length=1)
+
+
+class SummaryWritten(Payload):
+    """`summary.written`: after closing; every sentence cites timeline entries."""
+
+    type: ClassVar[str] = "summary.written"
+    owner: ClassVar[str] = DIAGNOSER
+
+    sentences: tuple[SummarySentence, ...]

@@ -1,0 +1,73 @@
+"""The conclusion of an investigation and what it recommends."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from shared.incident.enums import IncidentCategory, RiskLevel
+from shared.incident.evidence import Finding
+from shared.incident.model import Model
+
+Confidence = Annotated[float, Field(ge=0.0, le=1.0)]
+"""Computed by code from evidence; never a number that a model wrote."""
+
+DiagnosisStatus = Literal["diagnosed", "inconclusive", "no_active_fault"]
+ParameterValue = str | int | bool
+
+
+class RankedCause(Model):
+    """One candidate cause: an id of the catalogue (`family.name`) or `unknown`, on one entity."""
+
+    entity: str
+    cause: str
+    title: str = ""
+    confidence: Confidence
+    cites: tuple[str, ...] = Field(min_length=1)
+
+
+class DiagnosticResult(Model):
+    """What an engine concludes from evidence.
+
+    `findings` cite ids of the evidence that came in; an inconclusive result names what is missing and the check that
+    would separate the candidates.
+    """
+
+    status: DiagnosisStatus
+    category: IncidentCategory = IncidentCategory.UNKNOWN
+    statement: str = ""
+    confidence: Confidence = 0.0
+    causes: tuple[RankedCause, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    ruled_out: tuple[Finding, ...] = ()
+    missing: tuple[str, ...] = ()
+    next_checks: tuple[str, ...] = ()
+    engine: str = "offline"
+    engine_version: str = ""
+    catalogue_sha256: str = ""
+    evidence_sha256: str = ""
+    degraded: str | None = None
+
+
+class ActionRecommendation(Model):
+    """A proposed runbook with typed parameters; selected by id and digest, never written by a model."""
+
+    runbook_id: str
+    runbook_sha256: str
+    title: str
+    cause: str
+    entity: str
+    parameters: dict[str, ParameterValue] = Field(default_factory=dict)
+    risk: RiskLevel = RiskLevel.MEDIUM
+    reversible: bool = False
+    confidence: Confidence = 0.0
+    rationale: str = ""
+    expected_effect: str = ""
+    cites: tuple[str, ...] = ()
+
+
+class RecommendationSet(Model):
+    """Recommendations, best first; empty when nothing in the catalogue would help."""
+
+    items: tuple[ActionRecommendation, ...] = ()
