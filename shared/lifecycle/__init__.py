@@ -1,0 +1,1 @@
+"""Folds over the events of one incident: its stage and its timeline. Pure."""

@@ -1,0 +1,1 @@
+"""What every process needs to run: clock, settings, secrets, listeners, health. Knows no service."""

@@ -1,0 +1,45 @@
+"""What a service is to whoever composes it. `up`, `serve` and tests all use exactly this."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+from starlette.types import ASGIApp
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a service is given beside its settings, bus and store.
+
+    `data` is the data directory. `project` holds `runbooks/` and `fixtures/`. `peers` are HTTP clients of the other
+    services' listeners, in process or over the network, which add the service token themselves.
+    """
+
+    data: Path
+    project: Path
+    service_token: str
+    peers: Mapping[str, httpx.AsyncClient]
+
+
+class Service(ABC):
+    """One of the four services, built by `build_app(settings, bus, store, surroundings)` of its `app.py`."""
+
+    name: str
+    asgi: ASGIApp
+    """Its listener: webhooks for ingest, the console for the notifier, reads and control for the others."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Begin to work; store and bus are open already and started after all services were built."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """Stop. Idempotent, bounded in time."""
+
+    @abstractmethod
+    def problems(self) -> Mapping[str, str]:
+        """Return what keeps the service from being ready, by check; empty when ready."""

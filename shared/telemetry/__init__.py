@@ -1,0 +1,1 @@
+"""Logs, metrics and trace context. The redactor is the last thing every line passes."""
