@@ -1,1 +1,1 @@
-"""What Signoff reads from and does to systems outside, as abstract base classes by capability. Reading and acting differ."""
+"""What Signoff reads from and does to systems outside, by capability. Reading and acting are separate types."""

@@ -29,7 +29,7 @@ class InfrastructureActuator(ABC):
     async def call(
         self, verb: str, target: str, arguments: Mapping[str, ParameterValue], *, token: str, limit: float
     ) -> CallResult:
-        """Call once within `limit` seconds. `token` marks the call in the vendor's record and makes a repeat harmless."""
+        """Call once within `limit` seconds. `token` marks the call in the vendor's record."""
 
 
 @dataclass(frozen=True, slots=True)
