@@ -1,1 +1,1 @@
-"""Durable aggregates: an ordered inbox, pure transitions, activities, timers and an outbox, on SQLite and PostgreSQL."""
+"""Durable aggregates: an ordered inbox, pure transitions, activities, timers and an outbox, on two databases."""

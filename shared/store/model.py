@@ -151,7 +151,12 @@ class Kind(Protocol):
         ...
 
     def decide(
-        self, config: Any, state: JSON, rows: Mapping[str, JSON], messages: Sequence[Message], now: float
+        self,
+        config: Any,  # noqa: ANN401 -- the service's frozen configuration, of its own type
+        state: JSON,
+        rows: Mapping[str, JSON],
+        messages: Sequence[Message],
+        now: float,
     ) -> Decision:
         """Return what `messages` cause. May change `state` in place; absent rows are not in `rows`."""
         ...

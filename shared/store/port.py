@@ -85,7 +85,10 @@ class Store(ABC):
     # intake
     @abstractmethod
     async def take(self, messages: Sequence[Incoming], *, subscription: str = "", offset: int = 0) -> int:
-        """Put messages into their inboxes in one transaction, with the subscription's new offset; return how many were new."""
+        """Put messages into their inboxes and keep the subscription's offset, in one transaction.
+
+        Return how many were new. Raises ConfigurationError for an aggregate of a kind this service does not have.
+        """
 
     @abstractmethod
     async def position(self, subscription: str) -> int:
@@ -97,7 +100,7 @@ class Store(ABC):
 
     @abstractmethod
     async def ask(self, message: Incoming, *, limit: float = 10.0) -> JSON:
-        """Send a command and wait for the transition's reply. Raises UnavailableError when none came within `limit` seconds."""
+        """Send a command and wait for the transition's reply. Raises UnavailableError after `limit` seconds."""
 
     # outbox
     @abstractmethod
@@ -136,6 +139,10 @@ class Store(ABC):
     @abstractmethod
     async def finish(self, claimed: Claimed, result: JSON) -> Literal["done", "late", "stale"]:
         """Deliver the result: `done`, `late` (lease ended, evidence only), or dropped as `stale` (a newer fence)."""
+
+    @abstractmethod
+    async def release(self, claimed: Claimed, *, delay: float) -> bool:
+        """Give `repeatable` work back, to be claimed again after `delay` seconds; False means it is no longer ours."""
 
     @abstractmethod
     async def wait_activities(self, limit: float) -> None:
@@ -177,7 +184,10 @@ class Store(ABC):
 
     @abstractmethod
     async def requeue(self, message_id: str) -> bool:
-        """Put a dead message back into its inbox and unpark its aggregate; False when there is none such."""
+        """Put a dead message back at the end of its inbox, or wake the parked aggregate it waits in.
+
+        False when there is none such. A message that fails again is dead again.
+        """
 
     @abstractmethod
     async def audit(self, aggregate: str) -> list[AuditEntry]:
@@ -188,7 +198,7 @@ class Store(ABC):
         """Delete one small step of what has expired; return how many rows went."""
 
     @abstractmethod
-    def configure(self, config: Any, sha256: str) -> None:
+    def configure(self, config: Any, sha256: str) -> None:  # noqa: ANN401 -- frozen, of the service's own type
         """Replace the service's frozen configuration as a whole, from the next transition on."""
 
     @abstractmethod

@@ -1,42 +1,54 @@
 """One transition in memory: from what was loaded to everything that must be written. Pure but for the clock given.
 
 Both stores run exactly this; they differ only in how they load and commit. An exception of `decide` is permanent: the
-batch is decided again message by message on freshly decoded state, and what still fails is marked dead. Exceptions of
-the database never pass through here.
+batch is decided again message by message on freshly decoded state, and what still fails is marked dead. Everything in
+`Effects` is encoded and checked here, so nothing an author returns can make a commit fail. Exceptions of the database
+never pass through here.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from typing import Any
 
 import orjson
 
+from shared.errors import ConfigurationError
 from shared.events.envelope import EVENT_MAX, Outgoing, headers_of
-from shared.store.model import JSON, STATE_MAX, TIMER, Activity, Decision, Kind, Local, Message, Record
+from shared.store.intake import mended, plain
+from shared.store.model import JSON, STATE_MAX, TIMER, Activity, Decision, Kind, Local, Message, Record, Timer
+from shared.store.records import Upsert, refuse_record
+
+JsonText = str | bytes
+"""JSON as the driver returns it."""
 
 
 @dataclass(slots=True)
 class Loaded:
-    """An aggregate as read for one batch. `rows` holds JSON text, `timers` maps name to (due, body)."""
+    """An aggregate as read for one batch. `timers` maps name to (due, body).
+
+    `broken` says of messages, by (seq, id), why they can never be decided: their body is no JSON, or `needs` raises.
+    """
 
     aggregate: str
     done: int
     messages: list[Message]
-    state: bytes | None = None
+    state: JsonText | None = None
     version: int = 0
     out_seq: int = 0
     audit_seq: int = 0
     audit_head: bytes = b""
     timers: dict[str, tuple[float, JSON]] = field(default_factory=dict)
-    rows: dict[str, bytes] = field(default_factory=dict)
+    rows: dict[str, JsonText] = field(default_factory=dict)
+    broken: dict[tuple[int, str], str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """One event as it will be sent: `headers` is the complete envelope."""
+    """One event as it will be sent: `headers` is the complete envelope, as JSON text."""
 
     seq: int
     topic: str
@@ -44,6 +56,28 @@ class OutboxRow:
     id: str
     headers: bytes
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRow:
+    """One message to a sibling, as its inbox will hold it."""
+
+    aggregate: str
+    id: str
+    type: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityRow:
+    """One activity to start, with its arguments as JSON text."""
+
+    id: str
+    kind: str
+    name: str
+    args: bytes
+    lease: float
+    not_before: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +90,7 @@ class Dead:
 
 @dataclass(slots=True)
 class Effects:
-    """What one batch writes, for one aggregate."""
+    """What one batch writes, for one aggregate. `state`, row values and replies are JSON text."""
 
     aggregate: str
     done: int
@@ -68,13 +102,14 @@ class Effects:
     timers: dict[str, tuple[float, JSON]]
     rows: dict[str, tuple[bytes | None, float | None]] = field(default_factory=dict)
     outbox: list[OutboxRow] = field(default_factory=list)
-    messages: list[Local] = field(default_factory=list)
-    activities: list[Activity] = field(default_factory=list)
+    messages: list[LocalRow] = field(default_factory=list)
+    activities: list[ActivityRow] = field(default_factory=list)
     audit: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    records: list[Record] = field(default_factory=list)
-    replies: dict[str, JSON] = field(default_factory=dict)
+    records: list[Upsert] = field(default_factory=list)
+    replies: dict[str, bytes] = field(default_factory=dict)
     dead: list[Dead] = field(default_factory=list)
-    parked: bool = False
+    parked: Dead | None = None
+    """Set when `on_dead` raised too: the message that stays where it is, and the aggregate with it."""
     decided: int = 0
 
     @property
@@ -82,36 +117,68 @@ class Effects:
         """The earliest due time of the timers left."""
         return min((due for due, _ in self.timers.values()), default=None)
 
+    @property
+    def timers_json(self) -> bytes:
+        """The timers left, as JSON text."""
+        return orjson.dumps(self.timers)
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """What every transition of a service shares."""
 
     service: str
-    config: Any
+    kinds: Mapping[str, Kind]
+    config: Any = None
     config_sha256: str = ""
+    prepare: Callable[[Record], Upsert] = refuse_record
+    """Turns a record into its statement; raises ValueError for what no registered table can hold."""
+
+    def kind_of(self, aggregate: str) -> Kind:
+        """Return the kind of an aggregate. Raises ConfigurationError when this service has none such."""
+        kind = self.kinds.get(aggregate.partition("/")[0])
+        if kind is None:
+            known = ", ".join(sorted(self.kinds))
+            raise ConfigurationError(f"{self.service} has no kind of aggregate for {aggregate!r}; it has: {known}")
+        return kind
 
 
 def batch_of(loaded: Loaded, now: float) -> list[Message]:
     """Return the messages of this batch: what waits, then the due timers, which are gone with the commit."""
-    due = sorted((when, name, body) for name, (when, body) in loaded.timers.items() if when <= now)
+    due = sorted((when, name) for name, (when, _) in loaded.timers.items() if when <= now)
     fired = [
-        Message(seq=0, id=f"{loaded.aggregate}!{name}@{when:.6f}", type=TIMER, body={"name": name, "body": body})
-        for when, name, body in due
+        Message(
+            seq=0,
+            id=f"{loaded.aggregate}!{name}@{when:.6f}",
+            type=TIMER,
+            body={"name": name, "body": loaded.timers[name][1]},
+        )
+        for when, name in due
     ]
     return [*loaded.messages, *fired]
 
 
-def needs_of(kind: Kind, loaded: Loaded, batch: Sequence[Message]) -> Collection[str]:
-    """Return the row keys of a batch; a `needs` that raises asks for none, so that `decide` meets the same message."""
+def needs_of(rules: Rules, loaded: Loaded, batch: Sequence[Message]) -> Collection[str]:
+    """Return the row keys of a batch. A message for which `needs` raises is noted in `loaded.broken`."""
+    kind = rules.kind_of(loaded.aggregate)
+    sound = [m for m in batch if (m.seq, m.id) not in loaded.broken]
     try:
-        return kind.needs(_decode(loaded.state), batch)
-    except Exception:  # noqa: BLE001 -- the decide boundary: author code may raise anything, poison is found below
-        return ()
+        return kind.needs(_decode(loaded.state), sound)
+    except Exception:  # noqa: BLE001 -- the decide boundary: author code may raise anything, the culprit is found below
+        keys: set[str] = set()
+        for message in sound:
+            try:
+                keys.update(kind.needs(_decode(loaded.state), [message]))
+            except Exception as error:  # noqa: BLE001 -- the decide boundary
+                loaded.broken[message.seq, message.id] = _reason(error)
+        return keys
 
 
-def run(kind: Kind, rules: Rules, loaded: Loaded, batch: Sequence[Message], now: float) -> Effects:
+def run(rules: Rules, loaded: Loaded, batch: Sequence[Message], now: float) -> Effects:
     """Decide `batch` and return what to write. Never raises for what author code does."""
+    kind = rules.kind_of(loaded.aggregate)
+    if loaded.broken:
+        return _one_by_one(kind, rules, loaded, batch, now)
     try:
         effects = _start(loaded)
         _apply(effects, rules, kind.decide(*_inputs(rules, loaded.state, loaded.rows), batch, now), batch, now)
@@ -126,14 +193,18 @@ def _one_by_one(kind: Kind, rules: Rules, loaded: Loaded, batch: Sequence[Messag
     rows = dict(loaded.rows)
     for message in batch:
         before = effects
-        try:
-            effects = _copy(before)
-            inputs = _inputs(rules, effects.state or None, rows)
-            _apply(effects, rules, kind.decide(*inputs, [message], now), [message], now)
-        except Exception as error:  # noqa: BLE001 -- the decide boundary
-            effects = _bury(kind, rules, before, Dead(message, f"{type(error).__name__}: {error}"[:500]), now)
-            if effects.parked:
-                return effects
+        reason = loaded.broken.get((message.seq, message.id))
+        if reason is None:
+            try:
+                effects = _copy(before)
+                inputs = _inputs(rules, effects.state, rows)
+                _apply(effects, rules, kind.decide(*inputs, [message], now), [message], now)
+            except Exception as error:  # noqa: BLE001 -- the decide boundary
+                reason = _reason(error)
+        if reason is not None:
+            effects = _bury(kind, rules, before, Dead(message, reason), now)
+        if effects.parked:
+            return effects
         for key, (value, _) in effects.rows.items():
             if value is None:
                 rows.pop(key, None)
@@ -142,31 +213,49 @@ def _one_by_one(kind: Kind, rules: Rules, loaded: Loaded, batch: Sequence[Messag
     return effects
 
 
+def _reason(error: Exception) -> str:
+    return mended(f"{type(error).__name__}: {error}")[:500]
+
+
 def _bury(kind: Kind, rules: Rules, before: Effects, dead: Dead, now: float) -> Effects:
     effects = _copy(before)
-    message = dead.message
     try:
-        decision = kind.on_dead(_decode(before.state or None), message, dead.reason)
-        letter = Outgoing(
-            topic="dead-letters.v1",
-            key=before.aggregate,
-            type="message.dead",
-            body={"service": rules.service, "message_id": message.id, "type": message.type, "reason": dead.reason,
-                  "body": message.body},
-            environment=message.meta.get("environment", ""),
-            causation=message.id,
-        )
-        decision.events.append(letter)
-        _apply(effects, rules, decision, [message], now)
-    except Exception:  # noqa: BLE001 -- the decide boundary: `on_dead` raised too, so nothing more may run here
+        decision = kind.on_dead(_decode(before.state), dead.message, dead.reason)
+        decision.events.append(_letter(rules, before.aggregate, dead))
+        _apply(effects, rules, decision, [dead.message], now)
+    except Exception as error:  # noqa: BLE001 -- the decide boundary: `on_dead` raised too, so nothing more may run here
         parked = _copy(before)
-        parked.parked = True
+        parked.parked = Dead(dead.message, f"{dead.reason}; on_dead: {_reason(error)}"[:500])
         return parked
     effects.dead.append(dead)
     return effects
 
 
+def _letter(rules: Rules, aggregate: str, dead: Dead) -> Outgoing:
+    message = dead.message
+    size = len(orjson.dumps(message.body))
+    body: dict[str, Any] = {
+        "service": rules.service,
+        "message_id": message.id,
+        "type": message.type,
+        "reason": dead.reason,
+        "body": message.body,
+    }
+    if size > EVENT_MAX // 2:
+        # The letter must fit into an event itself; the whole body stays in the table of the dead.
+        body |= {"body": None, "body_bytes": size}
+    return Outgoing(
+        topic="dead-letters.v1",
+        key=aggregate,
+        type="message.dead",
+        body=body,
+        environment=message.meta.get("environment", ""),
+        causation=message.id,
+    )
+
+
 def _start(loaded: Loaded) -> Effects:
+    state = loaded.state or b"null"
     return Effects(
         aggregate=loaded.aggregate,
         done=loaded.done,
@@ -174,53 +263,85 @@ def _start(loaded: Loaded) -> Effects:
         out_seq=loaded.out_seq,
         audit_seq=loaded.audit_seq,
         audit_head=loaded.audit_head,
-        state=loaded.state or b"",
+        state=state.encode() if isinstance(state, str) else state,
         timers=dict(loaded.timers),
     )
 
 
 def _copy(effects: Effects) -> Effects:
-    names = Effects.__slots__
-    values = {name: getattr(effects, name) for name in names}
-    return Effects(**{n: type(v)(v) if isinstance(v, (list, dict)) else v for n, v in values.items()})
+    return replace(
+        effects,
+        timers=dict(effects.timers),
+        rows=dict(effects.rows),
+        outbox=list(effects.outbox),
+        messages=list(effects.messages),
+        activities=list(effects.activities),
+        audit=list(effects.audit),
+        records=list(effects.records),
+        replies=dict(effects.replies),
+        dead=list(effects.dead),
+    )
 
 
-def _inputs(rules: Rules, state: bytes | None, rows: Mapping[str, bytes]) -> tuple[Any, JSON, dict[str, JSON]]:
+def _inputs(rules: Rules, state: JsonText | None, rows: Mapping[str, JsonText]) -> tuple[Any, JSON, dict[str, JSON]]:
     return rules.config, _decode(state), {key: orjson.loads(value) for key, value in rows.items()}
 
 
-def _decode(state: bytes | None) -> JSON:
+def _decode(state: JsonText | None) -> JSON:
     return orjson.loads(state) if state else None
 
 
 def _apply(effects: Effects, rules: Rules, decision: Decision, batch: Sequence[Message], now: float) -> None:
-    """Add `decision` to `effects`. Raises ValueError when a size limit is passed, before anything is kept."""
+    """Add `decision` to `effects`. Raises for what cannot be stored; `effects` is then to be thrown away."""
     state = orjson.dumps(decision.state)
     if len(state) > STATE_MAX:
         raise ValueError(f"state of {effects.aggregate} has {len(state)} bytes, more than {STATE_MAX}")
     for message in batch:
-        if message.type == TIMER:
-            effects.timers.pop(message.body["name"], None)
-        else:
+        if message.seq:
             effects.done = max(effects.done, message.seq)
-    for name, timer in decision.timers.items():
-        if timer is None:
-            effects.timers.pop(name, None)
         else:
-            effects.timers[name] = (timer.due, timer.body)
+            effects.timers.pop(message.body["name"], None)
+    for name, timer in decision.timers.items():
+        _set_timer(effects, name, timer)
     for event in decision.events:
         _emit(effects, rules, event, now)
     for key, row in decision.rows.items():
-        effects.rows[key] = (None if row.value is None else orjson.dumps(row.value), row.expires)
+        effects.rows[plain(key)] = (None if row.value is None else orjson.dumps(row.value), row.expires)
     for entry in decision.audit:
         _chain(effects, rules, entry, batch, now)
-    effects.messages.extend(decision.messages)
-    effects.activities.extend(decision.activities)
-    effects.records.extend(decision.records)
-    effects.replies.update(decision.replies)
+    effects.messages.extend(_local(rules, local) for local in decision.messages)
+    effects.activities.extend(_activity(activity) for activity in decision.activities)
+    effects.records.extend(rules.prepare(record) for record in decision.records)
+    effects.replies.update({plain(key): orjson.dumps(reply) for key, reply in decision.replies.items()})
     effects.state = state
     effects.version += 1
     effects.decided += len(batch)
+
+
+def _set_timer(effects: Effects, name: str, timer: Timer | None) -> None:
+    if timer is None:
+        effects.timers.pop(name, None)
+        return
+    if not isfinite(timer.due):
+        raise ValueError(f"timer {name} of {effects.aggregate} is due at {timer.due}")
+    orjson.dumps({name: timer.body})
+    effects.timers[name] = (timer.due, timer.body)
+
+
+def _local(rules: Rules, local: Local) -> LocalRow:
+    rules.kind_of(local.aggregate)
+    return LocalRow(plain(local.aggregate), plain(local.id), plain(local.type), orjson.dumps(local.body))
+
+
+def _activity(activity: Activity) -> ActivityRow:
+    return ActivityRow(
+        id=plain(activity.id),
+        kind=activity.kind,
+        name=plain(activity.name),
+        args=orjson.dumps(activity.args),
+        lease=float(activity.lease),
+        not_before=activity.not_before,
+    )
 
 
 def _emit(effects: Effects, rules: Rules, event: Outgoing, now: float) -> None:
@@ -228,9 +349,9 @@ def _emit(effects: Effects, rules: Rules, event: Outgoing, now: float) -> None:
     if len(body) > EVENT_MAX:
         raise ValueError(f"event {event.type} of {effects.aggregate} has {len(body)} bytes, more than {EVENT_MAX}")
     effects.out_seq += 1
-    event_id = event.id or f"{rules.service}/{effects.aggregate}:{effects.out_seq}"
+    event_id = plain(event.id) or f"{rules.service}/{effects.aggregate}:{effects.out_seq}"
     headers = orjson.dumps(headers_of(event, event_id=event_id, source=f"signoff/{rules.service}", now=now))
-    effects.outbox.append(OutboxRow(effects.out_seq, event.topic, event.key, event_id, headers, body))
+    effects.outbox.append(OutboxRow(effects.out_seq, plain(event.topic), plain(event.key), event_id, headers, body))
 
 
 def _chain(effects: Effects, rules: Rules, entry: JSON, batch: Sequence[Message], now: float) -> None:
