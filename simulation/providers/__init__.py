@@ -1,0 +1,1 @@
+"""How services see the simulated world: the same capabilities as a vendor, over HTTP."""
