@@ -7,7 +7,7 @@ process imports only the vendors it uses, and no live request can reach the simu
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -38,24 +38,30 @@ class Integrations:
     live: Mapping[str, str] = field(default_factory=dict)
     _cache: dict[tuple[str, str], Any] = field(default_factory=dict)
 
-    def find(self, capability: type[P], environment: str) -> P | None:
-        """Return the provider, or None when the environment has none connected."""
+    def find(self, capability: Callable[..., P], environment: str) -> P | None:
+        """Return the provider, or None when the environment has none connected.
+
+        `capability` is one of the abstract classes, typed as a callable because mypy takes no abstract class for a type.
+        """
         names = SIMULATED if is_simulated(environment) else self.live
-        place = names.get(capability.__name__)
+        name: str = getattr(capability, "__name__", "")
+        place = names.get(name)
         if place is None:
             return None
-        key = (environment, capability.__name__)
+        key = (environment, name)
         if key not in self._cache:
             module, _, attribute = place.partition(":")
             self._cache[key] = getattr(importlib.import_module(module), attribute)(environment, self.settings)
         provider: P = self._cache[key]
         return provider
 
-    def get(self, capability: type[P], environment: str) -> P:
+    def get(self, capability: Callable[..., P], environment: str) -> P:
         """Return the provider. Raises NotFoundError when none is connected."""
         provider = self.find(capability, environment)
         if provider is None:
-            raise NotFoundError(f"no {capability.__name__} is connected for environment {environment!r}")
+            raise NotFoundError(
+                f"no {getattr(capability, '__name__', capability)} is connected for environment {environment!r}"
+            )
         return provider
 
     async def close(self) -> None:

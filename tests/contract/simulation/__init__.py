@@ -1,0 +1,1 @@
+"""The world over HTTP."""
