@@ -41,7 +41,7 @@ class Integrations:
     def find(self, capability: Callable[..., P], environment: str) -> P | None:
         """Return the provider, or None when the environment has none connected.
 
-        `capability` is one of the abstract classes, typed as a callable because mypy takes no abstract class for a type.
+        `capability` is an abstract class; the annotation is wider because mypy takes none of those for a type.
         """
         names = SIMULATED if is_simulated(environment) else self.live
         name: str = getattr(capability, "__name__", "")
