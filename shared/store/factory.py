@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Table
 
+from shared.store import failpoints
 from shared.store.model import Kind
 from shared.store.port import Store
 
@@ -25,7 +26,8 @@ def open_store(
 
     A path is the file of an SQLite database, `postgresql://...` a PostgreSQL database with a schema named after the
     service. `tables` are the service's own relational tables, reached by records, `select` and `execute`; their
-    columns are Text, Integer, BigInteger, Double, Boolean or LargeBinary.
+    columns are Text, Integer, BigInteger, Double, Boolean or LargeBinary. Raises ConfigurationError when the
+    environment arms a failpoint outside a test build.
     """
     given: dict[str, Any] = {
         "service": service,
@@ -34,6 +36,7 @@ def open_store(
         "config": config,
         "config_sha256": config_sha256,
     }
+    failpoints.arm_from_process()
     if str(location).startswith(("postgresql://", "postgres://")):
         from shared.store.postgres.store import PostgresStore  # noqa: PLC0415 -- asyncpg is not loaded by `up`
 

@@ -89,7 +89,8 @@ class Activity:
     """Work outside the database, started by this commit.
 
     `repeatable` work is claimed again when its lease ends. `once` work is claimed one time only; when its lease ends
-    without a result the aggregate gets `activity.lost`. The lease must outlive the call's time limit by 30 s.
+    without a result the aggregate gets `activity.lost`. The lease must outlive the call's time limit by 30 s. `id` is
+    unique in the service while the work is there: starting it again changes nothing.
     """
 
     id: str
