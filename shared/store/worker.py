@@ -1,0 +1,136 @@
+"""Run activities: claim, call the handler, deliver its result. What happens when a handler raises is decided here.
+
+`repeatable` work: a retryable SignoffError gives it back and it is claimed again after a growing pause; any other error
+is its result, `{"error": {"reason", "detail"}}`. `once` work: a SignoffError that is not retryable is its result, since
+the handler knows that nothing happened; after any other exception nobody knows what happened, so there is no result and
+the store tells `activity.lost` when the lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import orjson
+
+from shared.errors import SignoffError, UnavailableError
+from shared.store.failpoints import reach
+from shared.store.model import JSON
+from shared.store.port import Claimed, Store
+
+IDLE = 1.0
+"""Seconds between two looks for work when nothing rings."""
+RETRY_FIRST, RETRY_MAX = 0.5, 60.0
+STOP_LIMIT = 10.0
+"""Seconds that `stop` waits for handlers before it cancels them; their leases end, or were for `once` work anyway."""
+DETAIL_MAX = 500
+
+_LOG = logging.getLogger(__name__)
+
+Renew = Callable[[], Awaitable[bool]]
+"""Extend the lease. False: it is no longer ours, make no call. The last thing before bytes go out."""
+Handler = Callable[[Claimed, Renew], Awaitable[JSON]]
+"""Does the work of one activity and returns its result. Must stop by itself 30 s before its lease ends."""
+
+
+class ActivityWorker:
+    """Runs the activities of one store whose names are in `handlers`, at most `concurrency` at a time."""
+
+    def __init__(self, store: Store, handlers: Mapping[str, Handler], concurrency: int = 8) -> None:
+        self._store = store
+        self._handlers = handlers
+        self._concurrency = concurrency
+        self._running: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.Task[None] | None = None
+        self._freed = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to claim work."""
+        self._loop = asyncio.create_task(self._claim_for_ever())
+
+    async def stop(self) -> None:
+        """Claim no more, wait a little for what runs, cancel the rest. Idempotent."""
+        if self._loop is None:
+            return
+        self._loop.cancel()
+        await asyncio.wait([self._loop])
+        self._loop = None
+        if self._running:
+            _, late = await asyncio.wait(self._running, timeout=STOP_LIMIT)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+
+    async def _claim_for_ever(self) -> None:
+        while True:
+            free = self._concurrency - len(self._running)
+            try:
+                claimed = await self._store.claim(limit=free, names=self._handlers) if free else []
+            except UnavailableError:
+                await asyncio.sleep(IDLE)
+                continue
+            for one in claimed:
+                reach("activity.after_claim")
+                task = asyncio.create_task(self._run(one))
+                self._running.add(task)
+                task.add_done_callback(self._done)
+            if not free:
+                self._freed.clear()
+                await self._freed.wait()
+            elif not claimed:
+                await self._wait()
+
+    async def _wait(self) -> None:
+        try:
+            await self._store.wait_activities(IDLE)
+        except UnavailableError:
+            await asyncio.sleep(IDLE)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        self._freed.set()
+
+    async def _run(self, claimed: Claimed) -> None:
+        try:
+            result = await self._handlers[claimed.name](claimed, lambda: self._store.renew(claimed))
+            orjson.dumps(result)
+        except SignoffError as error:
+            if not error.retryable:
+                await self._finish(claimed, failure(error.reason, error))
+            elif claimed.kind == "repeatable":
+                await self._release(claimed)
+        except Exception as error:  # noqa: BLE001 -- the activity boundary: a handler's bug must not stop other activities
+            _LOG.exception("activity_failed", extra={"activity": claimed.id, "activity_name": claimed.name})
+            if claimed.kind == "repeatable":
+                await self._finish(claimed, failure("bug", error))
+        else:
+            reach("activity.after_call")
+            await self._finish(claimed, result)
+
+    async def _finish(self, claimed: Claimed, result: JSON) -> None:
+        """Deliver the result, again and again while the database is away."""
+        pause = RETRY_FIRST
+        while True:
+            try:
+                reach("activity.before_finish")
+                await self._store.finish(claimed, result)
+                reach("activity.after_finish")
+            except UnavailableError:
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, RETRY_MAX)
+            else:
+                return
+
+    async def _release(self, claimed: Claimed) -> None:
+        pause = min(RETRY_MAX, RETRY_FIRST * 2 ** min(claimed.fence - 1, 10))
+        try:
+            await self._store.release(claimed, delay=pause)
+        except UnavailableError:
+            return  # The lease ends by itself.
+
+
+def failure(reason: str, error: BaseException) -> JSON:
+    """Return the result that tells an aggregate of an error."""
+    return {"error": {"reason": reason, "detail": str(error)[:DETAIL_MAX]}}
