@@ -1,0 +1,1 @@
+"""What a delivery is, before anybody judges it. Pure."""

@@ -1,0 +1,86 @@
+"""Who sent it? Verified over the raw bytes, in constant time, against each secret that is live."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from shared.incident.model import LIVE, Environment
+
+Check = Callable[[bytes, Mapping[str, str], bytes], bool]
+"""(secret, headers with lower-case names, body) -> whether this secret vouches for it."""
+
+_RUN = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
+CLOCK_SKEW = 300.0
+"""Seconds a signed time stamp may be away from ours (Standard Webhooks)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """The secrets of one source."""
+
+    live: tuple[bytes, ...] = ()
+    replay: bytes | None = None
+
+    @property
+    def off(self) -> bool:
+        """Whether nobody can send."""
+        return not self.live and self.replay is None
+
+
+def environment_of(check: Check, secrets: Secrets, headers: Mapping[str, str], body: bytes) -> Environment | None:
+    """Return where an authentic delivery belongs, None for one that is not authentic.
+
+    With a live secret the header `Signoff-Run` is ignored; the replay secret needs it.
+    """
+    vouched = [check(secret, headers, body) for secret in secrets.live]
+    if any(vouched):
+        return LIVE
+    run = headers.get("signoff-run", "")
+    if secrets.replay is not None and check(secrets.replay, headers, body) and _RUN.fullmatch(run):
+        return f"sim:{run}"
+    return None
+
+
+def check_token(secret: bytes, headers: Mapping[str, str], _: bytes) -> bool:
+    """Datadog: a shared token in `X-Signoff-Token`. The body is not signed."""
+    return hmac.compare_digest(headers.get("x-signoff-token", "").encode(), secret)
+
+
+def check_pagerduty(secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
+    """PagerDuty: any of several `v1=` signatures over the raw body; the secret is used as it is written."""
+    wanted = hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
+    given = [part.strip() for part in headers.get("x-pagerduty-signature", "").split(",")]
+    matches = [hmac.compare_digest(part[3:].encode(), wanted) for part in given if part.startswith("v1=")]
+    return any(matches)
+
+
+def check_standard(now: float) -> Check:
+    """Standard Webhooks: `v1,<base64>` over id, time stamp and body; the time stamp must be near `now`."""
+
+    def check(secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
+        stamp = headers.get("webhook-timestamp", "")
+        if not stamp.isdecimal() or abs(float(stamp) - now) > CLOCK_SKEW:
+            return False
+        signed = f"{headers.get('webhook-id', '')}.{stamp}.".encode() + body
+        wanted = base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest())
+        given: Sequence[str] = headers.get("webhook-signature", "").split()
+        matches = [hmac.compare_digest(part[3:].encode(), wanted) for part in given if part.startswith("v1,")]
+        return any(matches)
+
+    return check
+
+
+def _key(secret: bytes) -> bytes:
+    """Return the key of a `whsec_` secret, which is base64; any other secret is used as it is."""
+    if not secret.startswith(b"whsec_"):
+        return secret
+    try:
+        return base64.b64decode(secret.removeprefix(b"whsec_"), validate=True)
+    except binascii.Error:
+        return secret

@@ -1,0 +1,119 @@
+"""From an authentic body to the events that say what arrived. Pure."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from services.ingest.domain.parsed import AlertFound, NotAnAlert, Parsed, Parser, Unreadable
+from services.ingest.domain.receipt import make_receipt
+from services.ingest.sources import datadog, generic, pagerduty
+from shared.bus.port import WireRecord
+from shared.events.deliveries import Delivery, DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
+from shared.events.envelope import headers_of
+from shared.runtime.clock import at
+
+PARSERS: Mapping[str, Parser] = {
+    datadog.SOURCE: datadog.parse,
+    pagerduty.SOURCE: pagerduty.parse,
+    generic.SOURCE: generic.parse,
+}
+
+RAW_MAX = 24 * 1024
+"""Compressed bytes of a body that an event carries, so that it stays under its limit with everything else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An authentic request. `body` may be the prefix of a longer one; then `whole_size` says how long that was."""
+
+    source: str
+    environment: str
+    headers: Mapping[str, str]
+    body: bytes
+    now: float
+    whole_size: int
+    traceparent: str = ""
+
+    @property
+    def cut(self) -> bool:
+        """Whether only a prefix was kept."""
+        return self.whole_size > len(self.body)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The receipt and the records of one delivery."""
+
+    receipt: str
+    records: list[WireRecord]
+
+
+def accept(accepted: Accepted, key: bytes, chance: bytes) -> Delivered:
+    """Return the events of a delivery. `key` makes receipt and MAC; `chance` is 10 random bytes."""
+    receipt = make_receipt(key, accepted.now, chance)
+    if accepted.cut:
+        found: Parsed = (
+            Unreadable("too_large", f"{accepted.whole_size} bytes; the first {len(accepted.body)} are kept"),
+        )
+    else:
+        found = PARSERS[accepted.source](accepted.body, accepted.headers, at(accepted.now))
+    ids = [receipt] if len(found) == 1 else [f"{receipt}/{n}" for n in range(1, len(found) + 1)]
+    raw = _raw(accepted)
+    records = []
+    for message_id, message in zip(ids, found, strict=True):
+        carried = raw if message_id in (receipt, f"{receipt}/1") else {"raw": "", "raw_truncated": True}
+        payload = _payload(message, _common(accepted, receipt, message_id, key) | carried)
+        subject = payload.alert.fingerprint if isinstance(payload, DeliveryReceived) else message_id
+        event = payload.outgoing(subject, environment=accepted.environment, traceparent=accepted.traceparent)
+        headers = headers_of(event, event_id=f"ingest/{message_id}", source="signoff/ingest", now=accepted.now)
+        records.append(WireRecord(event.topic, event.key, headers, orjson.dumps(event.body)))
+    return Delivered(receipt, records)
+
+
+def message_mac(key: bytes, message_id: str, source: str, environment: str) -> str:
+    """Return the proof that ingest took in this message from this source into this environment. Format frozen."""
+    text = f"message\x00{message_id}\x00{source}\x00{environment}"
+    return hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+
+
+def _common(accepted: Accepted, receipt: str, message_id: str, key: bytes) -> dict[str, Any]:
+    return {
+        "receipt": receipt,
+        "message_id": message_id,
+        "source": accepted.source,
+        "received_at": at(accepted.now),
+        "body_sha256": hashlib.sha256(accepted.body).hexdigest(),
+        "raw_size": accepted.whole_size,
+        "mac": message_mac(key, message_id, accepted.source, accepted.environment),
+    }
+
+
+def _payload(message: AlertFound | NotAnAlert | Unreadable, common: dict[str, Any]) -> Delivery:
+    match message:
+        case AlertFound(alert, delivery_key):
+            return DeliveryReceived(alert=alert, delivery_key=delivery_key, **common)
+        case NotAnAlert(why, title, is_test, delivery_key):
+            return DeliveryNotAnAlert(why=why, title=title, is_test=is_test, delivery_key=delivery_key, **common)
+        case Unreadable(why, detail):
+            return DeliveryUnreadable(why=why, detail=detail, **common)
+
+
+def _raw(accepted: Accepted) -> dict[str, Any]:
+    """Return the body's longest tried prefix whose compressed form fits."""
+    prefix = accepted.body
+    packed = zlib.compress(prefix, 6)
+    while len(packed) > RAW_MAX:
+        prefix = prefix[: max(len(prefix) * RAW_MAX // len(packed) - 512, 1024)]
+        packed = zlib.compress(prefix, 6)
+    return {
+        "raw": base64.b64encode(packed).decode(),
+        "raw_truncated": accepted.cut or len(prefix) < len(accepted.body),
+    }

@@ -1,0 +1,36 @@
+"""Settings of ingest: section `[ingest]`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+
+from shared.runtime.settings import Section
+
+
+class SourceSettings(Section):
+    """One sender. Without a live secret and without a replay secret the source is off and answers 503."""
+
+    secrets: tuple[SecretStr, ...] = Field(default=(), max_length=2)
+    """At most two live at a time, so that one can be rotated."""
+    replay_secret: SecretStr | None = None
+    """Authenticates deliveries of simulated runs. Absent in production."""
+
+
+class Settings(Section):
+    """Ingest."""
+
+    datadog: SourceSettings = SourceSettings()
+    pagerduty: SourceSettings = SourceSettings()
+    generic: SourceSettings = SourceSettings()
+    receipt_key: SecretStr = SecretStr("")
+    spool_dir: Path | None = None
+    """A durable volume of this process alone. None: `spool/` in the data directory."""
+    spool_max: int = Field(default=200_000, gt=0)
+    """Deliveries the spool holds before senders are told 503."""
+    append_seconds: float = Field(default=2.0, gt=0)
+    """How long the bus may take to acknowledge before the circuit opens."""
+    header_seconds: float = Field(default=5.0, gt=0)
+    body_seconds: float = Field(default=10.0, gt=0)
+    """How long a body may take to arrive."""

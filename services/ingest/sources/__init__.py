@@ -1,0 +1,1 @@
+"""Payload to alert, one module a source. Pure."""

@@ -1,0 +1,171 @@
+"""Datadog monitors, with the recommended template or the default body of the webhooks integration.
+
+Sources: the vendor's webhooks page for variables and transitions; captured bodies for what the page does not say. The
+default body has no monitor id, transition or scope: they are read from the title's brackets and the monitor link. The
+title is never a key, because unresolved template variables change it between transitions; only when nothing else
+identifies the alert does its bare name serve.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from services.ingest.domain.parsed import (
+    DESCRIPTION_MAX,
+    LABELS_MAX,
+    TITLE_MAX,
+    AlertFound,
+    NotUnderstood,
+    Parsed,
+    epoch,
+    mapping,
+    read_json,
+    severity,
+    total,
+    word,
+)
+from shared.incident.alert import Alert, fingerprint
+from shared.incident.enums import AlertStatus
+
+SOURCE = "datadog"
+
+_ID_LENGTH_MIN = 3
+"""Shorter event ids are typing mistakes of a template, such as a literal `ID`."""
+_BRACKET = re.compile(r"\s*\[([^\]]{1,200})\]\s*")
+_PRIORITY = re.compile(r"P[1-5]")
+_GROUP = re.compile(r"\s+on \{(.*)\}$")
+_MONITOR_LINK = re.compile(r"https?://[^\s)\"']*/monitors[/#](\d+)[^\s)\"']*")
+_TRANSITIONS = ("triggered", "warn", "no data", "recovered", "renotify", "muted", "re-", "ok", "alert")
+
+
+@total
+def parse(body: bytes, headers: Mapping[str, str], received_at: datetime) -> Parsed:
+    """Return what a Datadog body is."""
+    del headers
+    fields = read_json(body)
+    if not isinstance(fields, dict):
+        raise NotUnderstood("not_an_object", "expected one JSON object, as the recommended payload gives")
+    if "detail-type" in fields or "detail" in fields:
+        raise NotUnderstood("forwarded", "this is an event of a cloud event bus; send webhooks here directly")
+    return (_alert(fields, received_at),)
+
+
+def _alert(fields: Mapping[str, Any], received_at: datetime) -> AlertFound:
+    head = _read_title(html.unescape(word(fields.get("title"), 2 * TITLE_MAX)))
+    text = html.unescape(word(fields.get("text"), DESCRIPTION_MAX) or word(fields.get("body"), DESCRIPTION_MAX))
+    link = word(fields.get("link"), 2000) or _link(word(fields.get("body"), 100_000))
+    transition = word(fields.get("alert_transition")) or head.transition
+    scope = _scope(word(fields.get("alert_scope"), 1000) or _group(link) or head.group)
+    org = word(mapping(fields.get("org")).get("id")) or word(fields.get("org_id"))
+    monitor = word(fields.get("alert_id")) or _monitor(link)
+    key = _key(org, monitor, scope, word(fields.get("aggreg_key")), head.name)
+    if not key:
+        raise NotUnderstood("no_identity", "neither monitor id, aggregation key nor title; use the recommended payload")
+    labels = _labels(word(fields.get("tags"), 20_000), scope)
+    own_time = epoch(word(fields.get("date"))) or epoch(word(fields.get("last_updated")))
+    event_id = word(fields.get("id"))
+    priority = word(fields.get("alert_priority")) or head.priority
+    return AlertFound(
+        Alert(
+            fingerprint=fingerprint(SOURCE, key),
+            source=SOURCE,
+            source_key=key,
+            cycle=word(fields.get("alert_cycle_key")) or None,
+            status=_status(transition, word(fields.get("alert_type"))),
+            transition=transition,
+            is_test=head.is_test,
+            title=(head.name or text.splitlines()[0] if head.name or text else f"monitor {monitor}")[:TITLE_MAX],
+            description=text.replace("%%%", "").strip(),
+            severity=severity(priority, "warning" if "warn" in transition.lower() else ""),
+            services=tuple(sorted(set(labels.get("service", "").split("|")) - {""})),
+            host=word(fields.get("hostname")) or labels.get("host", "").partition("|")[0] or None,
+            metric=word(fields.get("alert_metric")) or None,
+            labels=labels,
+            link=link or None,
+            occurred_at=own_time or received_at,
+            has_own_time=own_time is not None,
+        ),
+        delivery_key=f"{org}:{event_id}" if len(event_id) >= _ID_LENGTH_MIN else None,
+    )
+
+
+class _Head:
+    """The parts of a title: `[P2] [Triggered on {host:a}] [TEST] name`, brackets in any order."""
+
+    def __init__(self) -> None:
+        self.priority = self.transition = self.group = self.name = ""
+        self.is_test = False
+
+
+def _read_title(title: str) -> _Head:
+    head, rest = _Head(), title
+    while match := _BRACKET.match(rest):
+        inside = match[1].strip()
+        group = _GROUP.search(inside)
+        bare = inside[: group.start()].strip() if group else inside
+        if _PRIORITY.fullmatch(inside):
+            head.priority = inside
+        elif inside.upper() == "TEST":
+            head.is_test = True
+        elif bare.lower().startswith(_TRANSITIONS):
+            head.transition, head.group = bare, group[1] if group else ""
+        else:
+            break
+        rest = rest[match.end() :]
+    head.name = rest.strip()
+    return head
+
+
+def _status(transition: str, alert_type: str) -> AlertStatus:
+    if transition:
+        return AlertStatus.RECOVERED if transition.lower().endswith("recovered") else AlertStatus.FIRING
+    return AlertStatus.RECOVERED if alert_type == "success" else AlertStatus.FIRING
+
+
+def _link(text: str) -> str:
+    match = _MONITOR_LINK.search(text)
+    return match[0] if match else ""
+
+
+def _monitor(link: str) -> str:
+    match = _MONITOR_LINK.match(link)
+    return match[1] if match else ""
+
+
+def _group(link: str) -> str:
+    try:
+        query = urlsplit(link).query or urlsplit(link).fragment.partition("?")[2]
+    except ValueError:
+        return ""
+    return unquote(parse_qs(query).get("group", [""])[0])
+
+
+def _scope(scope: str) -> str:
+    """Return a scope in one spelling: parts sorted, lower case, without the "everything" star."""
+    parts = {part.strip().lower() for part in scope.split(",")}
+    return ",".join(sorted(parts - {"", "*"}))
+
+
+def _key(org: str, monitor: str, scope: str, aggregate: str, name: str) -> str:
+    if monitor:
+        return f"monitor:{org}:{monitor}:{scope}"
+    if aggregate:
+        return f"aggregate:{org}:{aggregate}"
+    return f"name:{org}:{name}:{scope}" if name else ""
+
+
+def _labels(tags: str, scope: str) -> dict[str, str]:
+    """Return tags as labels; several values of one key are joined by `|`, a tag without value becomes `tag=true`."""
+    found: dict[str, list[str]] = {}
+    for tag in [*tags.split(","), *scope.split(",")]:
+        name, colon, value = tag.strip().partition(":")
+        values = found.setdefault(name[:100], []) if name else []
+        value = (value if colon else "true")[:200]
+        if value and value not in values:
+            values.append(value)
+    return {name: "|".join(values)[:500] for name, values in list(found.items())[:LABELS_MAX]}

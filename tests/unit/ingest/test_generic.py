@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+from services.ingest.domain.parsed import AlertFound, Unreadable
+from services.ingest.sources.generic import parse
+
+RECEIVED = datetime(2026, 11, 24, 3, tzinfo=UTC)
+
+
+def test_several_alerts_in_one_body_each_get_a_key_of_their_own() -> None:
+    body = {"alerts": [{"title": "a", "status": "resolved"}, {"key": "k", "services": ["shop", "cart"], "host": "h"}]}
+    first, second = parse(json.dumps(body).encode(), {"webhook-id": "w"}, RECEIVED)
+    assert isinstance(first, AlertFound)
+    assert isinstance(second, AlertFound)
+    assert (first.alert.status, first.delivery_key) == ("recovered", "w/1")
+    assert (second.alert.title, second.alert.services, second.delivery_key) == ("k", ("cart", "shop"), "w/2")
+
+
+def test_the_envelope_of_standard_webhooks_is_opened() -> None:
+    body = {"type": "alert.fired", "timestamp": "x", "data": {"title": "a", "at": "2026-11-24T02:00:00+00:00"}}
+    [message] = parse(json.dumps(body).encode(), {}, RECEIVED)
+    assert isinstance(message, AlertFound)
+    assert message.alert.occurred_at.hour == 2
+
+
+def test_more_alerts_than_allowed_are_kept_and_not_understood() -> None:
+    [message] = parse(json.dumps({"alerts": [{"title": "a"}] * 101}).encode(), {}, RECEIVED)
+    assert message == Unreadable("too_many", "101 alerts in one body; 100 are allowed")
+
+
+def test_an_alert_needs_a_name() -> None:
+    [message] = parse(b'{"severity": "P1"}', {}, RECEIVED)
+    assert isinstance(message, Unreadable)
