@@ -77,8 +77,8 @@ class Script:
 
     def _one(self, config: JSON, decision: Decision, rows: dict[str, JSON], message: Message, now: float) -> None:
         do = _do(message)
-        if "raise" in do:
-            raise ValueError(do["raise"])
+        if "fail" in do:
+            raise ValueError(do["fail"])
         decision.state["log"].append(_entry(message, do, rows, config))
         if "pad" in do:
             decision.state["pad"] = "x" * do["pad"]
@@ -91,7 +91,7 @@ class Script:
         decision.messages += [Local(*local) for local in do.get("locals", ())]
         decision.activities += [Activity(**activity) for activity in do.get("activities", ())]
         decision.timers |= {
-            name: None if due is None else Timer(now + due if due < 1e6 else due, {"set_by": message.id})
+            name: None if due is None else Timer(now + due if due < 1e6 else due, _timer_body(message, do))
             for name, due in do.get("timers", {}).items()
         }
         decision.audit += do.get("audit", ())
@@ -102,6 +102,10 @@ class Script:
 
 def _do(message: Message) -> dict[str, Any]:
     return message.body if isinstance(message.body, dict) else {}
+
+
+def _timer_body(message: Message, do: Mapping[str, Any]) -> JSON:
+    return None if do.get("timer_body_missing") else {"set_by": message.id}
 
 
 def _entry(message: Message, do: Mapping[str, Any], rows: Mapping[str, JSON], config: JSON) -> list[Any]:
