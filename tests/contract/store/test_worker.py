@@ -50,13 +50,13 @@ async def test_results_of_handlers_reach_the_aggregate(store: Store, work: Start
 async def test_at_most_as_many_run_at_once_as_asked(store: Store) -> None:
     running, most = 0, 0
 
-    async def handler(claimed: Claimed, renew: Renew) -> JSON:
+    async def handler(claimed: Claimed, _: Renew) -> JSON:
         nonlocal running, most
         running += 1
         most = max(most, running)
         await asyncio.sleep(0.02)
         running -= 1
-        return claimed.fence if renew else None
+        return claimed.fence
 
     worker = ActivityWorker(store, {"work": handler}, concurrency=3)
     worker.start()
