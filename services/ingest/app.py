@@ -10,10 +10,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.ingest.adapters.delivery_log import CircuitLog
 from services.ingest.domain.authentic import Secrets
+from services.ingest.domain.parsed import Parser
 from services.ingest.entrypoints.control import control_routes
 from services.ingest.entrypoints.webhooks import PREFIX, Webhooks
+from services.ingest.handlers.keep import Keeper
 from services.ingest.handlers.spool import Spool
 from services.ingest.settings import Settings, SourceSettings
+from services.ingest.sources import datadog, generic, pagerduty
 from shared.bus.port import Bus
 from shared.bus.relay import Relay
 from shared.errors import ConfigurationError
@@ -23,7 +26,11 @@ from shared.store.control import care_routes
 from shared.store.model import Kind
 from shared.store.port import Store
 
-SOURCES = ("datadog", "pagerduty", "generic")
+PARSERS: Mapping[str, Parser] = {
+    datadog.SOURCE: datadog.parse,
+    pagerduty.SOURCE: pagerduty.parse,
+    generic.SOURCE: generic.parse,
+}
 
 
 def kinds(settings: Settings) -> list[Kind]:
@@ -68,9 +75,10 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     if not receipt_key:
         raise ConfigurationError("ingest.receipt_key is missing; give ingest and diagnoser the same one")
     log = CircuitLog(bus, store, append_seconds=settings.append_seconds, spool_max=settings.spool_max)
-    secrets = {source: _secrets(getattr(settings, source)) for source in SOURCES}
-    webhooks = Webhooks(secrets, log, receipt_key=receipt_key, body_seconds=settings.body_seconds)
-    routes = [*control_routes(log, receipt_key), *care_routes(store)]
+    secrets = {source: _secrets(getattr(settings, source)) for source in PARSERS}
+    keeper = Keeper(log, PARSERS, receipt_key)
+    webhooks = Webhooks(secrets, keeper, body_seconds=settings.body_seconds)
+    routes = [*control_routes(keeper), *care_routes(store)]
     inner = service_asgi(routes, token=surroundings.service_token, problems=dict)
     return Ingest(log, Relay(store, bus), _split(webhooks, inner))
 

@@ -10,33 +10,33 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.ingest.domain.receipt import is_ours
-from services.ingest.entrypoints.webhooks import BODY_MAX, keep
-from services.ingest.handlers.accept import PARSERS, Accepted
-from services.ingest.ports import DeliveryLog
+from services.ingest.entrypoints.webhooks import BODY_MAX, answer
+from services.ingest.handlers.accept import Accepted
+from services.ingest.handlers.keep import Keeper
 from shared.runtime.clock import wall
 
 _RUN = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
-def control_routes(log: DeliveryLog, receipt_key: bytes) -> list[Route]:
+def control_routes(keeper: Keeper) -> list[Route]:
     """Return the routes; the caller wraps them in the service token."""
 
     async def account(_: Request) -> Response:
-        return JSONResponse(asdict(log.account()))
+        return JSONResponse(asdict(keeper.log.account()))
 
     async def receipt(request: Request) -> Response:
         given = request.path_params["receipt"]
-        return JSONResponse({"receipt": given}, 200 if is_ours(receipt_key, given) else 404)
+        return JSONResponse({"receipt": given}, 200 if is_ours(keeper.receipt_key, given) else 404)
 
     async def deliver(request: Request) -> Response:
         source, run = request.path_params["source"], request.headers.get("signoff-run", "")
-        if source not in PARSERS or not _RUN.fullmatch(run):
+        if source not in keeper.parsers or not _RUN.fullmatch(run):
             return JSONResponse({"error": "needs a known source and the header Signoff-Run"}, 400)
         body = await request.body()
         headers = {name.lower(): value for name, value in request.headers.items()}
         accepted = Accepted(source, f"sim:{run}", headers, body[:BODY_MAX], wall(), len(body))
-        answer = await keep(log, receipt_key, accepted)
-        return JSONResponse(answer.body, answer.status)
+        said = await answer(keeper, accepted)
+        return JSONResponse(said.body, said.status)
 
     return [
         Route("/control/account", account),

@@ -7,7 +7,6 @@ own trouble is 503, and what we cannot understand is kept and answered 202.
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,8 +21,8 @@ from services.ingest.domain.authentic import (
     check_token,
     environment_of,
 )
-from services.ingest.handlers.accept import Accepted, accept
-from services.ingest.ports import DeliveryLog
+from services.ingest.handlers.accept import Accepted
+from services.ingest.handlers.keep import Keeper
 from shared.errors import UnavailableError
 from shared.runtime.clock import wall
 
@@ -55,12 +54,9 @@ def is_replayed(headers: Mapping[str, str]) -> bool:
 class Webhooks:
     """The ASGI application."""
 
-    def __init__(
-        self, secrets: Mapping[str, Secrets], log: DeliveryLog, *, receipt_key: bytes, body_seconds: float
-    ) -> None:
+    def __init__(self, secrets: Mapping[str, Secrets], keeper: Keeper, *, body_seconds: float) -> None:
         self._secrets = secrets
-        self._log = log
-        self._receipt_key = receipt_key
+        self._keeper = keeper
         self._body_seconds = body_seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -111,7 +107,7 @@ class Webhooks:
         return _refused(headers) if environment is None else await self._keep(source, environment, headers, body, size)
 
     async def _keep(self, source: str, environment: str, headers: Mapping[str, str], body: bytes, size: int) -> Answer:
-        return await keep(self._log, self._receipt_key, Accepted(source, environment, headers, body, wall(), size))
+        return await answer(self._keeper, Accepted(source, environment, headers, body, wall(), size))
 
 
 def _refused(headers: Mapping[str, str]) -> Answer:
@@ -119,14 +115,13 @@ def _refused(headers: Mapping[str, str]) -> Answer:
     return Answer(401, {"error": f"not authentic{hint}"})
 
 
-async def keep(log: DeliveryLog, key: bytes, accepted: Accepted) -> Answer:
-    """Make a delivery durable and answer with its receipt."""
-    delivered = accept(accepted, key, os.urandom(10))
+async def answer(keeper: Keeper, accepted: Accepted) -> Answer:
+    """Keep a delivery and say so."""
     try:
-        await log.append(delivered.records)
+        receipt = await keeper.keep(accepted)
     except UnavailableError as error:
         return Answer(503, {"error": f"not kept, send it again: {error}"})
-    return Answer(202, {"receipt": delivered.receipt}, delivered.receipt)
+    return Answer(202, {"receipt": receipt}, receipt)
 
 
 async def read_body(receive: Receive, *, keep: int, limit: int) -> tuple[bytes, int]:

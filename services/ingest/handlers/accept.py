@@ -14,17 +14,10 @@ import orjson
 
 from services.ingest.domain.parsed import AlertFound, NotAnAlert, Parsed, Parser, Unreadable
 from services.ingest.domain.receipt import make_receipt
-from services.ingest.sources import datadog, generic, pagerduty
 from shared.bus.port import WireRecord
 from shared.events.deliveries import Delivery, DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
 from shared.events.envelope import headers_of
 from shared.runtime.clock import at
-
-PARSERS: Mapping[str, Parser] = {
-    datadog.SOURCE: datadog.parse,
-    pagerduty.SOURCE: pagerduty.parse,
-    generic.SOURCE: generic.parse,
-}
 
 RAW_MAX = 24 * 1024
 """Compressed bytes of a body that an event carries, so that it stays under its limit with everything else."""
@@ -56,7 +49,7 @@ class Delivered:
     records: list[WireRecord]
 
 
-def accept(accepted: Accepted, key: bytes, chance: bytes) -> Delivered:
+def accept(accepted: Accepted, parse: Parser, key: bytes, chance: bytes) -> Delivered:
     """Return the events of a delivery. `key` makes receipt and MAC; `chance` is 10 random bytes."""
     receipt = make_receipt(key, accepted.now, chance)
     if accepted.cut:
@@ -64,7 +57,7 @@ def accept(accepted: Accepted, key: bytes, chance: bytes) -> Delivered:
             Unreadable("too_large", f"{accepted.whole_size} bytes; the first {len(accepted.body)} are kept"),
         )
     else:
-        found = PARSERS[accepted.source](accepted.body, accepted.headers, at(accepted.now))
+        found = parse(accepted.body, accepted.headers, at(accepted.now))
     ids = [receipt] if len(found) == 1 else [f"{receipt}/{n}" for n in range(1, len(found) + 1)]
     raw = _raw(accepted)
     records = []

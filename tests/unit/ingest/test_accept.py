@@ -8,17 +8,22 @@ from typing import Any
 
 import pytest
 
+from services.ingest.domain.parsed import Parser
 from services.ingest.handlers.accept import Accepted, accept
+from services.ingest.sources import datadog, generic, pagerduty
 from shared.bus.port import WireRecord
 from shared.events.deliveries import DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
 from shared.events.envelope import EVENT_MAX, read_headers
 
+PARSERS: dict[str, Parser] = {"datadog": datadog.parse, "pagerduty": pagerduty.parse, "generic": generic.parse}
 KEY, NOW = b"receipt-key", 1_764_000_000.0
 
 
 def records(body: bytes, source: str = "datadog", size: int | None = None) -> tuple[str, list[WireRecord]]:
     whole = len(body) if size is None else size
-    delivered = accept(Accepted(source, "sim:r1", {"webhook-id": "w"}, body, NOW, whole), KEY, b"0123456789")
+    delivered = accept(
+        Accepted(source, "sim:r1", {"webhook-id": "w"}, body, NOW, whole), PARSERS[source], KEY, b"0123456789"
+    )
     return delivered.receipt, delivered.records
 
 

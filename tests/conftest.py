@@ -1,0 +1,58 @@
+"""Fixtures of all tests: real servers, started once, ended by their own handles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.kafka import KafkaServer, LocalKafka, open_kafka, open_private_kafka
+from tests.support.no_skips import NoSkips
+from tests.support.postgres import LocalPostgres, PostgresServer, open_postgres, open_private_postgres
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let single tests be skipped by hand, never in a whole run."""
+    parser.addoption("--allow-skips", action="store_true", help="do not fail the run because of skipped tests")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make skips fail."""
+    if not config.getoption("--allow-skips"):
+        config.pluginmanager.register(NoSkips())
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaServer]:
+    """A running broker that all tests share; each makes its own topic prefix and groups."""
+    with open_kafka(tmp_path_factory.mktemp("kafka")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def private_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKafka]:
+    """A broker that a fault test may stop, freeze and kill; it must run again when the test ends."""
+    with open_private_kafka(tmp_path_factory.mktemp("private-kafka")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+    """A running server that all tests share."""
+    with open_postgres(tmp_path_factory.mktemp("postgres")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def private_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
+    """A server that a fault test may kill; it must run again when the test ends."""
+    with open_private_postgres(tmp_path_factory.mktemp("private-postgres")) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: PostgresServer) -> Iterator[str]:
+    """A fresh database."""
+    url = postgres.create()
+    yield url
+    postgres.drop(url)

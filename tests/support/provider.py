@@ -1,0 +1,73 @@
+"""Where a real server for tests comes from: a given address, a container, or a local server, in this order.
+
+The order is a pure function over what a probe found. Nothing is skipped: what is missing is an error that names the
+command which installs it.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+Way = Literal["given", "container", "local"]
+
+
+class MissingServerError(Exception):
+    """No server can be had; the message names the command that installs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a machine offers for one server."""
+
+    address: str | None
+    docker_answers: Callable[[], bool]
+    local_is_installed: Callable[[], bool]
+
+
+def choose(server: str, probe: Probe) -> Way:
+    """Return the first way that works. Raises MissingServerError when none does."""
+    if probe.address:
+        return "given"
+    if probe.docker_answers():
+        return "container"
+    if probe.local_is_installed():
+        return "local"
+    raise MissingServerError(
+        f"no {server} for the tests: no address was given, no Docker engine answers and no local one is installed; "
+        "run `make test-servers`"
+    )
+
+
+def docker_answers() -> bool:
+    """Say whether a Docker engine (not just its client) answers."""
+    if shutil.which("docker") is None:
+        return False
+    asked = subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False)
+    return asked.returncode == 0
+
+
+def cache() -> Path:
+    """Return the folder where fetched servers are kept between runs."""
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "signoff-test-servers"
+
+
+def free_port() -> int:
+    """Return a free loopback port below the range of outgoing connections: a restarted server finds it free again."""
+    lowest_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = random.randrange(20000, min(lowest_outgoing, 32768) - 1)
+        with socket.socket() as candidate:
+            try:
+                candidate.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port

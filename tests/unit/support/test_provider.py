@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support.provider import MissingServerError, Probe, choose
+
+
+def probe(*, address: str | None = None, docker: bool = False, local: bool = False) -> Probe:
+    return Probe(address, lambda: docker, lambda: local)
+
+
+@pytest.mark.parametrize(
+    "found, way",
+    [
+        (probe(address="a:1", docker=True, local=True), "given"),
+        (probe(docker=True, local=True), "container"),
+        (probe(local=True), "local"),
+    ],
+)
+def test_a_given_address_wins_then_a_container_then_a_local_server(found: Probe, way: str) -> None:
+    assert choose("Kafka", found) == way
+
+
+def test_a_missing_server_is_an_error_that_names_the_command() -> None:
+    with pytest.raises(MissingServerError, match="make test-servers"):
+        choose("Kafka", probe())
+
+
+def test_a_container_is_not_asked_for_when_an_address_is_given() -> None:
+    def never() -> bool:
+        raise AssertionError
+
+    assert choose("Kafka", Probe("a:1", never, never)) == "given"
