@@ -13,7 +13,7 @@ def main() -> None:
     """Run the migrations."""
     url, schema = sys.stdin.read().splitlines()[:2]
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent))
+    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
     config.attributes.update(url=url, schema=schema)
     command.upgrade(config, "head")
 

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import MetaData, Table
+from sqlalchemy import URL, MetaData, Table
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -40,7 +40,8 @@ def prepare(path: Path, service: str, tables: Sequence[Table]) -> sqlite3.Connec
             _create(connection, [*own, *tables], stamp=True)
             return connection
         if found != REVISION:
-            migrate(f"sqlite:///{path.absolute()}", service, found)
+            address = URL.create("sqlite", database=str(path.absolute()))
+            migrate(address.render_as_string(hide_password=False), service, found)
         _create(connection, tables, stamp=False)
         _check(connection, path, tables)
     except sqlite3.Error as error:

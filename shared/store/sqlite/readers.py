@@ -31,6 +31,7 @@ class Readers:
         self._path = path
         self._local = threading.local()
         self._open: list[sqlite3.Connection] = []
+        self._closed = False
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"read-{path.stem}")
 
     async def rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[Any]:
@@ -42,6 +43,8 @@ class Readers:
         return await self._run(lambda: run_statement(self._engine(), statement))
 
     async def _run(self, read: Callable[[], list[Value]]) -> list[Value]:
+        if self._closed:
+            raise UnavailableError(f"{self._path} is closed")
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, read)
         except (sqlite3.OperationalError, OperationalError) as error:
@@ -61,7 +64,8 @@ class Readers:
         return engine
 
     def close(self) -> None:
-        """End all reads."""
+        """Finish the reads in hand and take no more."""
+        self._closed = True
         self._threads.shutdown()
         for connection in self._open:
             connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy import Executable, Table
 from sqlalchemy.exc import OperationalError
 
-from shared.errors import ConfigurationError, UnavailableError
+from shared.errors import UnavailableError
 from shared.store.intake import accept, mended
 from shared.store.model import JSON, Incoming, Kind
 from shared.store.port import AuditEntry, Claimed, DeadMessage, Outbound, Store
@@ -59,19 +59,19 @@ class SQLiteStore(Store):
         self._outbox_bell = asyncio.Event()
         self._activity_bell = asyncio.Event()
         self._writer: Writer | None = None
-        self._readers = Readers(path)
+        self._reads: Readers | None = None
         self._care: asyncio.Task[None] | None = None
 
     # life
     async def open(self) -> None:
-        self._owner.acquire()
-        try:
+        with ExitStack() as undo:
+            self._owner.acquire()
+            undo.callback(self._owner.release)
             connection = await asyncio.to_thread(prepare, self._path, self.service, self._tables)
-        except ConfigurationError:
-            self._owner.release()
-            raise
+            undo.pop_all()
         self._engine = engine_on(connection)
         self._writer = Writer(connection, self._rules, self._clock, self._tell)
+        self._reads = Readers(self._path)
 
     async def start(self) -> None:
         self._opened().decide()
@@ -86,13 +86,21 @@ class SQLiteStore(Store):
         if self._writer is not None:
             writer, self._writer = self._writer, None
             await writer.close()
-            self._readers.close()
+        if self._reads is not None:
+            readers, self._reads = self._reads, None
+            readers.close()
         self._owner.release()
 
     def _opened(self) -> Writer:
         if self._writer is None:
             raise UnavailableError(f"the store of {self.service} is not open")
         return self._writer
+
+    @property
+    def _readers(self) -> Readers:
+        if self._reads is None:
+            raise UnavailableError(f"the store of {self.service} is not open")
+        return self._reads
 
     async def _write(self, work: Work) -> Any:  # noqa: ANN401 -- the type of the result is the caller's
         return await self._opened().submit(work)

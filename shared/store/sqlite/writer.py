@@ -80,6 +80,7 @@ class Writer:
         self._closing = threading.Event()
         self._deciding = False
         self._backoff = 0.0
+        self._in_hand: list[Job] = []
         self._thread = threading.Thread(target=self._run, name=f"store-{rules.service}", daemon=True)
         self._thread.start()
 
@@ -107,11 +108,14 @@ class Writer:
         pause: float | None = 0.0
         try:
             while not self._closing.is_set():
-                pause = self._turn(self._collect(pause))
+                self._in_hand = self._collect(pause)
+                pause = self._turn(self._in_hand)
+            self._in_hand = []
         finally:
             # Also after a programming error, which the thread's excepthook prints: nobody may wait for ever.
+            died = not self._closing.is_set()
             self._closing.set()
-            self._refuse()
+            self._refuse(died=died)
             self._connection.close()
 
     def _collect(self, pause: float | None) -> list[Job]:
@@ -220,12 +224,14 @@ class Writer:
         self._closing.wait(self._backoff)
         return 0.0
 
-    def _refuse(self) -> None:
-        jobs: list[Job] = []
+    def _refuse(self, *, died: bool) -> None:
+        jobs = list(self._in_hand)
         while more := self._collect(0.0):
             jobs += more
         closed = UnavailableError(f"the store of {self.rules.service} is closed")
         nothing = Group(self._connection, self.rules, self._clock.now())
+        if died:
+            nothing.alarms.append(("store_stopped", {"service": self.rules.service}))
         self._on_loop(lambda: self._settle([Told(job.future, error=closed) for job in jobs], nothing))
 
     def _on_loop(self, call: Callable[[], None]) -> None:

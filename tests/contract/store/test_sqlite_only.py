@@ -11,10 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import URL
 
 from shared.errors import ConfigurationError, UnavailableError
 from shared.store.factory import open_store
+from shared.store.migrations import migrate
 from shared.store.port import Store
+from shared.store.schema import REVISION
 from shared.store.sqlite.store import SQLiteStore
 from tests.support.kinds import KINDS, NOTES, eventually, logged, say
 
@@ -160,3 +163,20 @@ async def test_a_decision_its_table_refuses_parks_the_aggregate(tmp_path: Path) 
     assert await store.requeue("a")
     assert await logged(store, "doc/1", 1) == [["said", "a"]]
     await store.close()
+
+
+async def test_migrations_bring_a_database_to_the_newest_revision(tmp_path: Path) -> None:
+    path = tmp_path / "a % b.db"
+    sqlite3.connect(path).close()
+
+    migrate(URL.create("sqlite", database=str(path)).render_as_string(), "thing", "none")
+
+    with sqlite3.connect(path) as connection:
+        assert connection.execute("select version_num from alembic_version").fetchall() == [(REVISION,)]
+    connection.close()
+
+
+def test_reading_before_opening_says_so_and_makes_no_file(tmp_path: Path) -> None:
+    with pytest.raises(UnavailableError, match="the store of thing is not open"):
+        asyncio.run(made(tmp_path / "thing.db").state("doc/1"))
+    assert list(tmp_path.iterdir()) == []
