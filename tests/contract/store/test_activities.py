@@ -97,6 +97,14 @@ async def test_a_repeatable_result_counts_after_its_lease_while_nobody_claimed_a
     assert await store.finish(claimed, "slow") == "done"
 
 
+async def test_a_lease_that_ended_cannot_be_renewed(store: Store) -> None:
+    await begin(store, lease=0.2)
+    claimed = await claim_one(store)
+    await asyncio.sleep(0.4)
+
+    assert await store.renew(claimed) is False
+
+
 async def test_once_work_is_lost_when_its_lease_ends_and_never_claimed_again(store: Store) -> None:
     await begin(store, kind="once", lease=LEASE)
     claimed = await claim_one(store)
@@ -140,6 +148,18 @@ async def test_once_work_that_was_claimed_before_a_restart_is_lost_after_it(open
 
     await eventually(lost)
     assert (await log_of(again, "doc/1"))[1] == ["activity.lost", "act-1", None]
+
+
+async def test_once_work_is_not_claimed_again_even_while_nothing_is_decided(open_store: Opener) -> None:
+    store = await open_store()
+    await begin(store, kind="once", lease=0.2)
+    await claim_one(store)
+    await store.close()
+
+    again = await open_store(start=False)
+    await asyncio.sleep(0.4)
+
+    assert await claim(again) == []
 
 
 async def test_released_work_is_claimed_again_after_the_delay(store: Store) -> None:
