@@ -56,7 +56,7 @@ class Ingest(Service):
 
     async def start(self) -> None:
         """Begin to pass on what the spool holds."""
-        await self._relay.start()
+        self._relay.start()
         await self._log.start()
 
     async def stop(self) -> None:

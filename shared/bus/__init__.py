@@ -1,1 +1,1 @@
-"""Topics, and the way of events between a store and the bus: intake, relay, embedded log, Kafka."""
+"""Topics between services: an embedded append-only log, or Kafka, behind one port; and the relay from outbox to bus."""

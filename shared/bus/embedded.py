@@ -1,0 +1,158 @@
+"""The embedded bus: one append-only log in an SQLite file, for all services of one process.
+
+Each subscription reads in offset order and keeps its offset with its inbox, so a log that is read again after a crash
+gives nothing twice. Appends are group commits of one writer thread, on disk before they return.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Iterator, Sequence
+from pathlib import Path
+
+import orjson
+
+from shared.bus.intake import HIGH_WATER, below_high_water, take
+from shared.bus.logfile import LogFile, Row
+from shared.bus.port import Bus, Received, Rejected, Subscription, WireRecord
+from shared.bus.topics import NAMES, RETENTION_SECONDS, sift
+from shared.errors import UnavailableError
+from shared.events.envelope import read_headers
+from shared.store.failpoints import reach
+
+log = logging.getLogger("signoff.bus")
+
+READ_MAX = 500
+"""Records read at a time."""
+RETAIN_EVERY = 60.0
+POLL = 1.0
+"""Seconds between two looks when nobody rings."""
+
+
+class EmbeddedBus(Bus):
+    """A bus in a file."""
+
+    def __init__(self, path: Path, *, high_water: int = HIGH_WATER, retention: float = RETENTION_SECONDS) -> None:
+        self._file = LogFile(path)
+        self._high_water = high_water
+        self._retention = retention
+        self._subscriptions: list[Subscription] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._bells: dict[str, set[asyncio.Event]] = {}
+        self._read_up_to: dict[str, int] = {}
+
+    def subscribe(self, subscription: Subscription) -> None:
+        self._subscriptions.append(subscription)
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self._file.open)
+        self._tasks = [asyncio.create_task(self._read(subscription)) for subscription in self._subscriptions]
+        self._tasks.append(asyncio.create_task(self._retain()))
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks = []
+        await asyncio.to_thread(self._file.close)
+
+    async def append(self, records: Sequence[WireRecord], *, limit: float = 10.0) -> list[Rejected]:
+        taken, rejected = sift(records)
+        rows = [_row(records[index]) for index in taken]
+        if rows:
+            reach("bus.before_append")
+            try:
+                async with asyncio.timeout(limit):
+                    await asyncio.wrap_future(self._file.append(rows))
+            except TimeoutError as error:
+                raise UnavailableError(f"the log took nothing for {limit:g} s") from error
+            except sqlite3.Error as error:
+                raise UnavailableError(f"the log cannot be written: {error}") from error
+            reach("bus.after_append")
+            for topic in {row.topic for row in rows}:
+                for bell in self._bells.get(topic, ()):
+                    bell.set()
+        return rejected
+
+    def problem(self) -> str | None:
+        dead = [task for task in self._tasks if task.done()]
+        return "a subscription has ended" if dead else self._file.problem
+
+    async def tail(self, topic: str, *, from_start: bool = False) -> AsyncIterator[Received]:
+        position = 0 if from_start else await asyncio.to_thread(self._file.newest)
+        with self._bell(topic) as bell:
+            while True:
+                bell.clear()
+                rows = await asyncio.to_thread(self._file.read, topic, position, READ_MAX)
+                for row in rows:
+                    position = row.offset
+                    yield _received(row)
+                if not rows:
+                    await _ring(bell)
+
+    @contextlib.contextmanager
+    def _bell(self, topic: str) -> Iterator[asyncio.Event]:
+        bell = asyncio.Event()
+        self._bells.setdefault(topic, set()).add(bell)
+        try:
+            yield bell
+        finally:
+            self._bells[topic].discard(bell)
+
+    async def _read(self, subscription: Subscription) -> None:
+        position = await self._position(subscription)
+        self._read_up_to[subscription.name] = position
+        with self._bell(subscription.topic) as bell:
+            while True:
+                await below_high_water(subscription, self._high_water)
+                bell.clear()
+                rows = await asyncio.to_thread(self._file.read, subscription.topic, position, READ_MAX)
+                if not rows:
+                    await _ring(bell)
+                    continue
+                await take(subscription, [_received(row) for row in rows], offset=rows[-1].offset)
+                position = rows[-1].offset
+                self._read_up_to[subscription.name] = position
+
+    async def _position(self, subscription: Subscription) -> int:
+        while True:
+            try:
+                return await subscription.store.position(subscription.name)
+            except UnavailableError:
+                await asyncio.sleep(POLL)
+
+    async def _retain(self) -> None:
+        """Delete old records in small steps, never past the slowest subscription of a topic."""
+        while True:
+            await asyncio.sleep(RETAIN_EVERY)
+            for topic in NAMES:
+                readers = [self._read_up_to.get(s.name, 0) for s in self._subscriptions if s.topic == topic]
+                slowest = min(readers) if readers else await asyncio.to_thread(self._file.newest)
+                await asyncio.wrap_future(self._file.retain(topic, slowest, self._retention))
+
+
+def _row(record: WireRecord) -> Row:
+    return Row(0, record.topic, record.key, orjson.dumps(dict(record.headers)).decode(), record.body)
+
+
+def _received(row: Row) -> Received:
+    headers: dict[str, str] = orjson.loads(row.headers)
+    return Received(
+        topic=row.topic,
+        key=row.key,
+        envelope=read_headers(headers),
+        headers=headers,
+        body=row.body,
+        offset=row.offset,
+    )
+
+
+async def _ring(bell: asyncio.Event) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(POLL):
+            await bell.wait()

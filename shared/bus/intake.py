@@ -1,0 +1,82 @@
+"""From records to messages in inboxes, the same for both buses."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+
+from shared.bus.port import Received, Subscription
+from shared.errors import UnavailableError
+from shared.store.failpoints import reach
+from shared.store.model import Incoming
+
+HIGH_WATER = 50_000
+"""Messages waiting in a store at which its subscriptions stop reading."""
+HIGH_WATER_POLL = 0.05
+BACKOFF_FIRST, BACKOFF_MAX = 0.1, 5.0
+
+ignored: Counter[tuple[str, str]] = Counter()
+"""(subscription, event type) -> records this service does not act on, for the metrics."""
+
+
+def incoming(received: Received, aggregate: str) -> Incoming:
+    """Return a record as a message to `aggregate`. A record without an id gets one from its place."""
+    envelope = received.envelope
+    meta = {
+        "environment": envelope.environment,
+        "causation": envelope.causation,
+        "correlation": envelope.correlation,
+        "traceparent": envelope.traceparent,
+        "source": envelope.source,
+        "time": envelope.time,
+        "subject": envelope.subject or received.key,
+    }
+    return Incoming(
+        aggregate=aggregate,
+        id=envelope.id or f"{received.topic}/{received.partition}/{received.offset}",
+        type=envelope.type,
+        body=received.body,
+        meta={name: value for name, value in meta.items() if value},
+        resend=envelope.resend,
+    )
+
+
+def routed(subscription: Subscription, records: Sequence[Received]) -> list[Incoming]:
+    """Return what a service acts on, in order; the rest is counted."""
+    messages = []
+    for record in records:
+        message = subscription.route(record)
+        if message is None:
+            ignored[subscription.name, record.envelope.type] += 1
+        else:
+            messages.append(message)
+    return messages
+
+
+async def take(subscription: Subscription, records: Sequence[Received], *, offset: int = 0) -> None:
+    """Put records into inboxes, once and for all; wait while the database is away.
+
+    `offset` is stored in the same transaction for a log that keeps no offsets itself (0: it does).
+    """
+    messages = routed(subscription, records)
+    name = subscription.name if offset else ""
+    if not messages and not offset:
+        return
+    pause = BACKOFF_FIRST
+    while True:
+        try:
+            reach("intake.before_take")
+            await subscription.store.take(messages, subscription=name, offset=offset)
+            reach("intake.after_take")
+        except UnavailableError:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, BACKOFF_MAX)
+        else:
+            return
+
+
+async def below_high_water(subscription: Subscription, high_water: int) -> None:
+    """Return when the store has room for more."""
+    while not subscription.above_high_water and subscription.store.waiting() >= high_water:  # noqa: ASYNC110 -- the count is the store's; nobody rings when it falls
+        await asyncio.sleep(HIGH_WATER_POLL)

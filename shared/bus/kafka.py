@@ -1,0 +1,157 @@
+"""Kafka: an idempotent producer with a time limit on everything, and one FastStream subscriber a subscription.
+
+aiokafka retries for ever and hangs in `stop` while a broker is dead, so each call sits in a limit and a producer that
+missed one is replaced. A send that timed out is *unknown*: the caller sends the same ids again. Start never waits for a
+broker: connecting goes on in the background and `problem` tells.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from shared.bus.kafka_client import bounded, client_arguments
+from shared.bus.kafka_intake import KafkaIntake, received
+from shared.bus.kafka_topics import check_topics
+from shared.bus.port import Bus, Received, Rejected, Subscription, WireRecord
+from shared.bus.settings import KafkaSettings
+from shared.bus.topics import sift
+from shared.errors import ConfigurationError, UnavailableError
+from shared.store.failpoints import reach
+
+log = logging.getLogger("signoff.bus")
+
+START_LIMIT = 10.0
+STOP_LIMIT = 3.0
+RETRY = 1.0
+BATCH_BYTES = 512 * 1024
+
+
+class KafkaBus(Bus):
+    """A bus on a Kafka cluster."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._producer: AIOKafkaProducer | None = None
+        self._making = asyncio.Lock()
+        self._intakes: list[KafkaIntake] = []
+        self._boot: asyncio.Task[None] | None = None
+        self._problem: str | None = "not connected to Kafka yet"
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def subscribe(self, subscription: Subscription) -> None:
+        self._intakes.append(KafkaIntake(self._settings, subscription))
+
+    async def start(self) -> None:
+        # Each retry of a dead connection is a line; a broker that is away for an hour must not write a million.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+        self._boot = asyncio.create_task(self._connect())
+
+    async def stop(self) -> None:
+        if self._boot is not None:
+            self._boot.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._boot
+            self._boot = None
+        await asyncio.gather(*(intake.stop() for intake in self._intakes))
+        if self._producer is not None:
+            await bounded(self._producer.stop(), STOP_LIMIT)
+            self._producer = None
+        for task in self._closing:
+            task.cancel()
+
+    async def append(self, records: Sequence[WireRecord], *, limit: float = 10.0) -> list[Rejected]:
+        taken, rejected = sift(records)
+        if taken:
+            reach("bus.before_append")
+            try:
+                async with asyncio.timeout(limit):
+                    await self._send([records[index] for index in taken])
+            except (TimeoutError, KafkaError, OSError) as error:
+                self._replace_producer()
+                raise UnavailableError(f"Kafka did not take the records: {type(error).__name__} {error}") from error
+            reach("bus.after_append")
+        return rejected
+
+    def problem(self) -> str | None:
+        stuck = [problem for intake in self._intakes if (problem := intake.problem())]
+        return self._problem or (stuck[0] if stuck else None)
+
+    async def tail(self, topic: str, *, from_start: bool = False) -> AsyncIterator[Received]:
+        consumer = AIOKafkaConsumer(
+            self._settings.topic_prefix + topic,
+            group_id=None,
+            auto_offset_reset="earliest" if from_start else "latest",
+            **client_arguments(self._settings),
+        )
+        try:
+            async with asyncio.timeout(START_LIMIT):
+                await consumer.start()
+        except (TimeoutError, KafkaError) as error:
+            await bounded(consumer.stop(), STOP_LIMIT)
+            raise UnavailableError(f"Kafka does not answer: {error}") from error
+        try:
+            async for record in consumer:
+                yield received(record, topic)
+        finally:
+            await bounded(consumer.stop(), STOP_LIMIT)
+
+    async def _connect(self) -> None:
+        """Check the topics, then start reading; again and again until the cluster answers."""
+        while True:
+            try:
+                await check_topics(self._settings)
+                break
+            except (ConfigurationError, UnavailableError) as error:
+                self._problem = str(error)
+            await asyncio.sleep(RETRY)
+        for intake in self._intakes:
+            intake.start()
+        self._problem = None
+
+    async def _send(self, records: Sequence[WireRecord]) -> None:
+        producer = await self._ready_producer()
+        prefix = self._settings.topic_prefix
+        pending = [
+            await producer.send(
+                prefix + record.topic,
+                record.body,
+                key=record.key.encode(),
+                headers=[(name, value.encode()) for name, value in record.headers.items()],
+            )
+            for record in records
+        ]
+        await asyncio.gather(*pending)
+
+    async def _ready_producer(self) -> AIOKafkaProducer:
+        async with self._making:
+            if self._producer is None:
+                producer = AIOKafkaProducer(
+                    acks="all",
+                    enable_idempotence=True,
+                    linger_ms=0,
+                    max_batch_size=BATCH_BYTES,
+                    **client_arguments(self._settings),
+                )
+                try:
+                    await producer.start()
+                except BaseException:
+                    self._close(producer)
+                    raise
+                self._producer = producer
+            return self._producer
+
+    def _replace_producer(self) -> None:
+        if self._producer is not None:
+            self._close(self._producer)
+            self._producer = None
+
+    def _close(self, producer: AIOKafkaProducer) -> None:
+        task = asyncio.create_task(bounded(producer.stop(), STOP_LIMIT))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)

@@ -1,0 +1,52 @@
+"""What all clients of a Kafka cluster share: how they connect, and how they are given up."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable
+from typing import Any
+
+from shared.bus.settings import KafkaSettings
+from shared.errors import ConfigurationError
+
+log = logging.getLogger("signoff.bus")
+
+
+def client_arguments(settings: KafkaSettings) -> dict[str, Any]:
+    """Return what every client of the cluster is constructed with."""
+    arguments: dict[str, Any] = {
+        "bootstrap_servers": settings.bootstrap_servers,
+        "security_protocol": settings.security_protocol,
+    }
+    if settings.security_protocol.endswith("SSL"):
+        arguments["ssl_context"] = tls_context(settings)
+    if settings.security_protocol.startswith("SASL"):
+        arguments |= {
+            "sasl_mechanism": settings.sasl_mechanism,
+            "sasl_plain_username": settings.sasl_username,
+            "sasl_plain_password": settings.sasl_password.get_secret_value(),
+        }
+    return arguments
+
+
+def tls_context(settings: KafkaSettings) -> ssl.SSLContext:
+    """Return the TLS context. Raises ConfigurationError for files that cannot be used."""
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.certificate_file is not None:
+            context.load_cert_chain(settings.certificate_file, settings.key_file)
+    except OSError as error:
+        raise ConfigurationError(f"kafka: TLS files cannot be used: {error}") from error
+    return context
+
+
+async def bounded(call: Awaitable[Any], limit: float) -> None:
+    """Await a call that may hang or cancel itself; give it up after `limit` seconds."""
+    task = asyncio.ensure_future(call)
+    done, _ = await asyncio.wait([task], timeout=limit)
+    if not done:
+        task.cancel()
+    elif not task.cancelled() and (error := task.exception()) is not None:
+        log.info("ignored while closing: %s", error)

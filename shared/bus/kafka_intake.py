@@ -1,0 +1,229 @@
+"""One FastStream subscriber: batches into the store, then the acknowledgement.
+
+FastStream's defaults lose messages, so: raw bytes are never decoded here, the header parser cannot raise, a batch is
+acknowledged after its transaction, and nothing runs in the handler but that transaction. A watchdog builds the
+subscriber anew when it has stopped moving (aiokafka can get stuck after a broker's restart).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import Any
+
+from aiokafka import ConsumerRebalanceListener, TopicPartition
+from aiokafka.errors import KafkaError
+from faststream import AckPolicy
+from faststream.kafka import KafkaBroker, KafkaMessage
+from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
+
+from shared.bus.intake import below_high_water, take
+from shared.bus.kafka_client import bounded, tls_context
+from shared.bus.port import Received, Subscription
+from shared.bus.settings import KafkaSettings
+from shared.events.envelope import read_headers
+from shared.runtime.clock import monotonic
+from shared.store.failpoints import reach
+
+log = logging.getLogger("signoff.bus")
+
+BATCH_MAX = 500
+SESSION_MS = 6000
+REBALANCE_MS = 30_000
+START_LIMIT = 20.0
+STOP_LIMIT = 8.0
+WATCH_EVERY = 5.0
+STUCK_AFTER = 30.0
+"""Seconds without progress, with records waiting, after which the subscriber is built anew."""
+
+
+class KafkaIntake:
+    """Reads one topic into one store."""
+
+    def __init__(self, settings: KafkaSettings, subscription: Subscription) -> None:
+        self._settings = settings
+        self._subscription = subscription
+        self._broker: KafkaBroker | None = None
+        self._subscriber: Any = None
+        self._task: asyncio.Task[None] | None = None
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._state: str | None = f"{subscription.name} has not started"
+        self._moved = monotonic()
+
+    def start(self) -> None:
+        """Begin to read, in the background."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Finish the batch in hand and leave the group. Bounded in time."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        await self._close()
+
+    def problem(self) -> str | None:
+        """Return why this subscription does not read, None when it does."""
+        return self._state
+
+    async def _run(self) -> None:
+        """Start, watch, and start again."""
+        while True:
+            try:
+                async with asyncio.timeout(START_LIMIT):
+                    await self._open()
+            except (TimeoutError, KafkaError, OSError) as error:
+                self._state = f"{self._subscription.name} does not start: {type(error).__name__} {error}"
+            else:
+                self._state = None
+                self._moved = monotonic()
+                await self._watch()
+                self._state = f"{self._subscription.name} is stuck and starts anew"
+            log.warning(self._state)
+            await self._close()
+            await asyncio.sleep(1.0)
+
+    async def _open(self) -> None:
+        settings, subscription = self._settings, self._subscription
+        self._broker = KafkaBroker(
+            settings.bootstrap_servers,
+            security=_security(settings),
+            logger=None,
+            graceful_timeout=STOP_LIMIT - 1,
+        )
+        self._subscriber = self._broker.subscriber(
+            settings.topic_prefix + subscription.topic,
+            group_id=settings.topic_prefix + subscription.name,
+            group_instance_id=f"{settings.instance_id}.{subscription.name}" if settings.instance_id else None,
+            batch=True,
+            max_records=BATCH_MAX,
+            batch_timeout_ms=50,
+            max_workers=1,
+            ack_policy=AckPolicy.NACK_ON_ERROR,
+            auto_offset_reset="earliest",
+            session_timeout_ms=SESSION_MS,
+            heartbeat_interval_ms=1000,
+            rebalance_timeout_ms=REBALANCE_MS,
+            listener=_WaitForBatch(self._idle),
+            parser=_total_parser,
+            decoder=_raw_decoder,
+        )
+        self._subscriber(self._handle)
+        await self._broker.start()
+
+    async def _close(self) -> None:
+        if self._broker is None:
+            return
+        broker = self._broker
+        self._broker = self._subscriber = None
+        await bounded(broker.stop(), STOP_LIMIT)
+
+    async def _handle(self, message: KafkaMessage) -> None:
+        self._idle.clear()
+        try:
+            raw = message.raw_message
+            records = raw if isinstance(raw, tuple | list) else [raw]
+            await below_high_water(self._subscription, self._settings.high_water)
+            await take(self._subscription, [received(record, self._subscription.topic) for record in records])
+            self._moved = monotonic()
+            reach("intake.before_ack")
+        finally:
+            self._idle.set()
+
+    async def _watch(self) -> None:
+        """Return when the subscriber has died or stands still with work before it."""
+        while True:
+            await asyncio.sleep(WATCH_EVERY)
+            tasks = list(getattr(self._subscriber, "tasks", ()))
+            if tasks and all(task.done() for task in tasks):
+                return
+            if self._idle.is_set() and monotonic() - self._moved > STUCK_AFTER:
+                if await self._lag():
+                    return
+                self._moved = monotonic()
+
+    async def _lag(self) -> bool:
+        """Say whether records wait that nobody reads."""
+        consumer = getattr(self._subscriber, "consumer", None)
+        if consumer is None:
+            return True
+        try:
+            async with asyncio.timeout(WATCH_EVERY):
+                assigned = list(consumer.assignment())
+                ends: dict[TopicPartition, int] = await consumer.end_offsets(assigned)
+                for partition, end in ends.items():
+                    if await consumer.position(partition) < end:
+                        return True
+        except (TimeoutError, KafkaError):
+            return False  # The broker is away; its return wakes the consumer by itself.
+        return False
+
+
+class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped library
+    """Lets the batch in hand finish before its partitions go to somebody else, so that it is not read twice."""
+
+    def __init__(self, idle: asyncio.Event) -> None:
+        self._idle = idle
+
+    async def on_partitions_revoked(self, revoked: object) -> None:
+        """Wait for the handler."""
+        del revoked
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REBALANCE_MS / 1000 - 5):
+                await self._idle.wait()
+
+    async def on_partitions_assigned(self, assigned: object) -> None:
+        """Do nothing."""
+        del assigned
+
+
+async def _total_parser(message: Any, original: Any) -> Any:  # noqa: ANN401 -- FastStream's hooks are untyped
+    """Take away the headers that FastStream cannot read: one of them would lose the whole batch, unseen."""
+    for record in message if isinstance(message, tuple) else (message,):
+        record.headers = tuple((name, value) for name, value in record.headers or () if _is_text(value))
+    return await original(message)
+
+
+def _is_text(value: bytes | None) -> bool:
+    try:
+        return value is not None and value.decode() is not None
+    except UnicodeDecodeError:
+        return False
+
+
+async def _raw_decoder(message: Any) -> bytes:  # noqa: ANN401 -- as above
+    """Decode nothing: bytes that nobody reads here cannot break a batch."""
+    del message
+    return b""
+
+
+def _security(settings: KafkaSettings) -> BaseSecurity | None:
+    if settings.security_protocol == "PLAINTEXT":
+        return None
+    context = tls_context(settings) if settings.security_protocol.endswith("SSL") else None
+    if not settings.security_protocol.startswith("SASL"):
+        return BaseSecurity(ssl_context=context, use_ssl=True)
+    mechanisms = {"PLAIN": SASLPlaintext, "SCRAM-SHA-256": SASLScram256, "SCRAM-SHA-512": SASLScram512}
+    return mechanisms[settings.sasl_mechanism](
+        username=settings.sasl_username,
+        password=settings.sasl_password.get_secret_value(),
+        ssl_context=context,
+        use_ssl=context is not None,
+    )
+
+
+def received(record: Any, topic: str) -> Received:  # noqa: ANN401 -- aiokafka's untyped record
+    """Return a consumed record; whatever its bytes are, this does not raise."""
+    headers = [(str(name), value) for name, value in record.headers or ()]
+    return Received(
+        topic=topic,
+        key=(record.key or b"").decode("utf-8", "replace"),
+        envelope=read_headers(headers),
+        headers={name: (value or b"").decode("utf-8", "replace") for name, value in headers},
+        body=record.value or b"",
+        offset=record.offset,
+        partition=record.partition,
+    )

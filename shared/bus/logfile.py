@@ -1,0 +1,187 @@
+"""The file of the embedded bus: a table that is only appended to, one writer thread, group commits."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from shared.errors import ConfigurationError, UnavailableError
+from shared.runtime.clock import wall
+
+log = logging.getLogger("signoff.bus")
+
+GROUP_MAX = 256
+"""Appends that share a commit."""
+RETAIN_STEP = 500
+
+_SCHEMA = """
+create table if not exists log (
+    "offset" integer primary key autoincrement, topic text not null, key text not null, headers text not null,
+    body blob not null, at real not null);
+create index if not exists log_topic on log (topic, "offset");
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One record of the log; `offset` is 0 before it is appended."""
+
+    offset: int
+    topic: str
+    key: str
+    headers: str
+    body: bytes
+
+
+@dataclass(slots=True)
+class _Job:
+    work: Callable[[sqlite3.Connection], None]
+    done: Future[None]
+
+
+class LogFile:
+    """The file. `open` and `close` once; everything else from any thread."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._reader: sqlite3.Connection | None = None
+        self._reading = threading.Lock()
+        self._lock: FileIO | None = None
+        self.problem: str | None = None
+
+    def open(self) -> None:
+        """Take the file over. Raises ConfigurationError when another process has it."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = FileIO(self._path.with_suffix(".lock"), "a")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._lock.close()
+            raise ConfigurationError(f"{self._path} is in use by another process") from error
+        writer = self._connect()
+        writer.executescript(_SCHEMA)
+        self._reader = self._connect()
+        self._thread = threading.Thread(target=self._write, args=(writer,), name="bus-writer", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Finish what is queued and release the file. Idempotent."""
+        if self._thread is None:
+            return
+        self._jobs.put(None)
+        self._thread.join(10.0)
+        self._thread = None
+        if self._reader is not None:
+            self._reader.close()
+        if self._lock is not None:
+            self._lock.close()
+
+    def append(self, rows: Sequence[Row]) -> Future[None]:
+        """Append in order; the future ends when the rows are on disk."""
+        at = wall()
+        values = [(row.topic, row.key, row.headers, row.body, at) for row in rows]
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.executemany("insert into log (topic, key, headers, body, at) values (?, ?, ?, ?, ?)", values)
+
+        return self._do(work)
+
+    def retain(self, topic: str, up_to: int, seconds: float) -> Future[None]:
+        """Delete one step of what is older than `seconds`, up to an offset."""
+        before = wall() - seconds
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                'delete from log where "offset" in (select "offset" from log where topic = ? and "offset" <= ?'
+                ' and at < ? order by "offset" limit ?)',
+                (topic, up_to, before, RETAIN_STEP),
+            )
+
+        return self._do(work)
+
+    def read(self, topic: str, after: int, limit: int) -> list[Row]:
+        """Return records of a topic after an offset."""
+        return [
+            Row(*values)
+            for values in self._select(
+                'select "offset", topic, key, headers, body from log where topic = ? and "offset" > ?'
+                ' order by "offset" limit ?',
+                (topic, after, limit),
+            )
+        ]
+
+    def newest(self) -> int:
+        """Return the newest offset, 0 at first."""
+        [[offset]] = self._select('select coalesce(max("offset"), 0) from log', ())
+        return int(offset)
+
+    def _select(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+        with self._reading:
+            if self._reader is None:
+                raise UnavailableError("the log is not open")
+            return self._reader.execute(statement, values).fetchall()
+
+    def _do(self, work: Callable[[sqlite3.Connection], None]) -> Future[None]:
+        job = _Job(work, Future())
+        self._jobs.put(job)
+        return job.done
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, timeout=10.0)
+        connection.execute("pragma journal_mode = wal")
+        connection.execute("pragma synchronous = full")
+        return connection
+
+    def _write(self, connection: sqlite3.Connection) -> None:
+        while (job := self._jobs.get()) is not None:
+            group = [job]
+            last = False
+            while len(group) < GROUP_MAX and not self._jobs.empty():
+                more = self._jobs.get()
+                if more is None:
+                    last = True
+                    break
+                group.append(more)
+            self._commit(connection, group)
+            if last:
+                break
+        connection.close()
+
+    def _commit(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> None:
+        try:
+            connection.execute("begin immediate")
+            for job in group:
+                job.work(connection)
+            connection.execute("commit")
+        except sqlite3.Error as error:
+            if connection.in_transaction:
+                connection.execute("rollback")
+            if self.problem is None:
+                log.error("log cannot be written: %s", error)  # noqa: TRY400 -- the message says it; no trace at 3 a.m.
+            self.problem = f"the log cannot be written: {error}"
+            for job in group:
+                _end(job, error)
+        else:
+            self.problem = None
+            for job in group:
+                _end(job, None)
+
+
+def _end(job: _Job, error: Exception | None) -> None:
+    if not job.done.set_running_or_notify_cancel():
+        return
+    if error is None:
+        job.done.set_result(None)
+    else:
+        job.done.set_exception(error)
