@@ -1,7 +1,8 @@
 """The tables of one service's store, for both databases. The stores run their own SQL on them.
 
 JSON that Signoff wrote is text, so that people can read it; bodies that came from outside are bytes, because they may
-be anything. All times are seconds since the epoch. Why each column is there: docs/adr and `ARCHITECTURE.md`, "State".
+be anything. All times are seconds since the epoch. `key_head` is the only place that says whether an aggregate has
+work: `tail > done`, or a timer at `due`; nobody decides that by reading the inbox.
 """
 
 from __future__ import annotations

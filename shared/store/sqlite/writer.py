@@ -174,12 +174,13 @@ class Writer:
 
     def _aggregate(self, group: Group, aggregate: str, done: int) -> None:
         self._connection.execute("savepoint aggregate_step")
-        waiting = group.waiting
+        waiting, alarms = group.waiting, len(group.alarms)
         try:
             transitions.step(group, aggregate, done)
         except (sqlite3.IntegrityError, ConfigurationError) as error:
             self._connection.execute("rollback to aggregate_step")
             group.waiting = waiting
+            del group.alarms[alarms:]
             care.park_unwritable(group, aggregate, f"{type(error).__name__}: {error}")
         self._connection.execute("release aggregate_step")
 
