@@ -1,0 +1,1 @@
+"""What the diagnoser does: transitions of scopes and incidents, and the investigation activity."""

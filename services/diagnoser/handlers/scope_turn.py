@@ -1,0 +1,119 @@
+"""The state of a scope and one message's turn on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import orjson
+
+from services.diagnoser.domain.config import Config
+from services.diagnoser.domain.correlation import Index, OpenIncident
+from services.diagnoser.domain.sighting import AlertRow
+from shared.events.people import Silence
+from shared.incident.enums import Disposition
+from shared.incident.model import LIVE
+from shared.store.model import JSON, Decision, Local, Message, Record, Row
+
+KIND = "scope"
+TABLE = "disposition"
+DAY = 86_400.0
+ALERT_KEPT = 35 * DAY
+INCIDENTS_KEPT = 400
+"""Incidents an alert can join. In a storm beyond that the longest quiet ones take no more alerts."""
+
+
+@dataclass(slots=True)
+class ScopeState:
+    """What one environment's alerts have led to."""
+
+    environment: str = LIVE
+    incidents: dict[str, OpenIncident] = field(default_factory=dict)
+    silences: dict[str, dict[str, Any]] = field(default_factory=dict)
+    held: dict[str, float] = field(default_factory=dict)
+    """Fingerprint -> when (wall time) a flapping alert is looked at again."""
+    decided: int = 0
+    """Deliveries decided, to be compared with the number of dispositions."""
+
+    @classmethod
+    def read(cls, state: JSON) -> ScopeState:
+        """Return the state from JSON; None is a scope without past."""
+        return cls(**state) if state else cls()
+
+
+@dataclass(slots=True)
+class ScopeTurn:
+    """Everything a message may look at and cause. `rows` holds what this batch has written so far, too."""
+
+    config: Config
+    state: ScopeState
+    rows: dict[str, JSON]
+    now: float
+    decision: Decision
+    index: Index
+    message: Message
+
+    @property
+    def silences(self) -> list[Silence]:
+        """Return the silences there are, ended ones too."""
+        return [Silence.model_validate(silence) for silence in self.state.silences.values()]
+
+    def put(self, key: str, value: JSON, *, keep: float) -> None:
+        """Write a row that expires after `keep` seconds."""
+        self.rows[key] = value
+        self.decision.rows[key] = Row(value, self.now + keep)
+
+    def alert_row(self, fingerprint: str) -> AlertRow:
+        """Return what is known of an alert."""
+        known: AlertRow | None = self.rows.get(alert_key(fingerprint))
+        return known or AlertRow(cycles={}, severity=9, flips=[])
+
+    def tell(self, incident: str, type_: str, body: Mapping[str, Any]) -> None:
+        """Send a message to an incident. Its id follows from what caused it, so a rerun sends the same."""
+        self.decision.messages.append(
+            Local(
+                aggregate=f"incident/{incident}",
+                id=f"{self.message.id}>{type_}@{incident}",
+                type=type_,
+                body={**body, "cause": self.message.id, "traceparent": self.message.meta.get("traceparent", "")},
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What becomes of one message of a delivery, and why."""
+
+    disposition: Disposition
+    reason: str
+    incident: str | None = None
+
+
+def alert_key(fingerprint: str) -> str:
+    """Return the row of an alert."""
+    return f"alert/{fingerprint}"
+
+
+def record_of(ruling: Ruling, body: Mapping[str, Any], environment: str, received_at: float) -> Record:
+    """Return the one disposition of a message."""
+    alert = body.get("alert")
+    return Record(
+        TABLE,
+        {
+            "message_id": body["message_id"],
+            "receipt": body.get("receipt") or body["message_id"],
+            "source": str(body.get("source", "")),
+            "received_at": received_at,
+            "disposition": ruling.disposition.value,
+            "reason": ruling.reason,
+            "incident_id": ruling.incident,
+            "alert": orjson.dumps(alert).decode() if alert else None,
+            "environment": environment,
+        },
+    )
+
+
+def state_json(state: ScopeState) -> JSON:
+    """Return the state as JSON."""
+    return {name.name: getattr(state, name.name) for name in fields(state)}

@@ -1,0 +1,217 @@
+"""One sighting of an alert: what it changes, and which incident it opens, joins or ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from services.diagnoser.domain.correlation import OpenIncident, incident_id, joined, keys_of
+from services.diagnoser.domain.sighting import FLIPS_KEPT, Cycle, Sighting, is_firing, judge, newest_cycles, seen
+from services.diagnoser.domain.suppression import is_flapping, suppressed_by
+from services.diagnoser.handlers.scope_turn import ALERT_KEPT, KIND, Ruling, ScopeTurn, alert_key
+from shared.incident.alert import Alert
+from shared.incident.enums import AlertStatus, Disposition
+from shared.incident.model import is_simulated
+from shared.store.model import Timer
+
+HELD = "held"
+"""The timer for flapping alerts."""
+
+
+def judge_sighting(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    """Return what becomes of one sighting of an alert, and cause it."""
+    row = turn.alert_row(alert.fingerprint)
+    cycle = row["cycles"].get(alert.cycle or "")
+    at = alert.occurred_at.timestamp()
+    tolerance = turn.config.rules.reorder_tolerance_seconds
+    return _ANSWERS[judge(cycle, alert.status, at, tolerance=tolerance)](turn, message_id, alert)
+
+
+def _begin(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    quiet = suppressed_by(alert, turn.now, turn.silences, turn.config.rules.maintenance)
+    if quiet is not None:
+        return Ruling(Disposition.SUPPRESSED, quiet)
+    _flip(turn, alert)
+    if _must_wait(turn, alert):
+        return _hold(turn, message_id, alert)
+    return _correlate(turn, message_id, alert)
+
+
+def _begin_late(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    """The firing comes after its own recovery: the incident is opened and hears of the recovery at once."""
+    ruling = _begin(turn, message_id, alert)
+    recovered = turn.alert_row(alert.fingerprint)["cycles"].get(alert.cycle or "")
+    if ruling.incident and recovered and recovered["recovered"] is not None:
+        _tell_recovered(turn, ruling.incident, alert, recovered["recovered"])
+    return ruling
+
+
+def _repeat(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    del message_id
+    row = turn.alert_row(alert.fingerprint)
+    worse = alert.severity.rank < row["severity"]
+    cycle = _sight(turn, alert)
+    if cycle["incident"] and worse and is_firing(cycle):
+        turn.tell(cycle["incident"], "worsened", {"severity": alert.severity.value, "title": alert.title})
+    if alert.fingerprint in turn.state.held:
+        return Ruling(Disposition.HELD, "still held: it changes too often")
+    return Ruling(Disposition.DEDUPLICATED, "this cycle is known", cycle["incident"])
+
+
+def _recover(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    del message_id
+    _flip(turn, alert)
+    cycle = _sight(turn, alert)
+    turn.state.held.pop(alert.fingerprint, None)
+    if cycle["incident"] is None:
+        return Ruling(Disposition.RECOVERED, "no incident was opened for it")
+    if any(is_firing(other) for other in turn.alert_row(alert.fingerprint)["cycles"].values()):
+        return Ruling(Disposition.RECOVERED, "a newer cycle still fires", cycle["incident"])
+    _tell_recovered(turn, cycle["incident"], alert, alert.occurred_at.timestamp())
+    return Ruling(Disposition.RECOVERED, "the source says it is over", cycle["incident"])
+
+
+def _recover_early(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    del message_id
+    _sight(turn, alert)
+    return Ruling(Disposition.RECOVERED, "its firing has not been seen")
+
+
+def _recover_again(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    del message_id
+    return Ruling(Disposition.DEDUPLICATED, "its recovery is known", _sight(turn, alert)["incident"])
+
+
+def _recover_stale(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    del message_id
+    incident = _sight(turn, alert)["incident"]
+    return Ruling(Disposition.RECOVERED, "older than the newest firing, which stands", incident)
+
+
+_ANSWERS: dict[Sighting, Callable[[ScopeTurn, str, Alert], Ruling]] = {
+    Sighting.FIRST: _begin,
+    Sighting.LATE: _begin_late,
+    Sighting.REPEAT: _repeat,
+    Sighting.RECOVERY: _recover,
+    Sighting.EARLY_RECOVERY: _recover_early,
+    Sighting.REPEATED_RECOVERY: _recover_again,
+    Sighting.STALE_RECOVERY: _recover_stale,
+}
+
+
+def _sight(turn: ScopeTurn, alert: Alert, incident: str | None = None) -> Cycle:
+    """Keep a sighting in the alert's row; return its cycle."""
+    row = turn.alert_row(alert.fingerprint)
+    name = alert.cycle or ""
+    cycle = seen(row["cycles"].get(name), alert.status, alert.occurred_at.timestamp())
+    if incident is not None:
+        cycle["incident"] = incident
+    firing = alert.status is AlertStatus.FIRING
+    changed = row | {
+        "cycles": newest_cycles(row["cycles"] | {name: cycle}),
+        "severity": min(row["severity"], alert.severity.rank) if firing else row["severity"],
+    }
+    turn.put(alert_key(alert.fingerprint), changed, keep=ALERT_KEPT)
+    return cycle
+
+
+def _flip(turn: ScopeTurn, alert: Alert) -> None:
+    row = turn.alert_row(alert.fingerprint)
+    flips = sorted({*row["flips"], alert.occurred_at.timestamp()})[-FLIPS_KEPT:]
+    turn.put(alert_key(alert.fingerprint), row | {"flips": flips}, keep=ALERT_KEPT)
+
+
+def _must_wait(turn: ScopeTurn, alert: Alert) -> bool:
+    rule = turn.config.rules.flap
+    if is_simulated(turn.state.environment) and not rule.simulated:
+        return False
+    return is_flapping(turn.alert_row(alert.fingerprint)["flips"], rule)
+
+
+def _hold(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    _sight(turn, alert)
+    row = turn.alert_row(alert.fingerprint)
+    kept = {"message_id": message_id, "alert": alert.model_dump(mode="json")}
+    turn.put(alert_key(alert.fingerprint), row | {"held": kept}, keep=ALERT_KEPT)
+    due = turn.now + turn.config.rules.flap.hold_seconds
+    turn.state.held[alert.fingerprint] = due
+    turn.decision.timers[HELD] = Timer(min(turn.state.held.values()))
+    return Ruling(Disposition.HELD, f"it changed {turn.config.rules.flap.changes} times in short order")
+
+
+def release_held(turn: ScopeTurn) -> None:
+    """Act on flapping alerts whose time has come, if they still fire."""
+    for fingerprint, due in sorted(turn.state.held.items()):
+        if due > turn.now:
+            continue
+        del turn.state.held[fingerprint]
+        held = turn.rows.get(alert_key(fingerprint), {}).get("held")
+        if held is not None:
+            alert = Alert.model_validate(held["alert"])
+            cycle = turn.alert_row(fingerprint)["cycles"].get(alert.cycle or "")
+            if cycle is not None and is_firing(cycle):
+                _correlate(turn, held["message_id"], alert)
+    if turn.state.held:
+        turn.decision.timers[HELD] = Timer(min(turn.state.held.values()))
+
+
+def _correlate(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    """Join an open incident, reopen the alert's own, or open one."""
+    keys = keys_of(alert, turn.config.rules.correlate)
+    own = _own_incident(turn, alert)
+    match = turn.index.match(alert, keys)
+    if own is not None:
+        return _attach(turn, message_id, alert, incident=own, reason="it fires again", keys=keys)
+    if match is None:
+        return _open(turn, message_id, alert, keys)
+    for other in match.others:
+        turn.tell(match.incident, "related", {"incident": other, "reason": f"{alert.title} fits both"})
+    return _attach(turn, message_id, alert, incident=match.incident, reason=match.reason, keys=keys)
+
+
+def _own_incident(turn: ScopeTurn, alert: Alert) -> str | None:
+    """Return the incident of the alert's earlier cycles, while it is open or may be reopened."""
+    for cycle in turn.alert_row(alert.fingerprint)["cycles"].values():
+        known = turn.state.incidents.get(cycle["incident"] or "")
+        if known and (known["closed"] is None or turn.now - known["closed"] <= turn.config.reopen_within):
+            return cycle["incident"]
+    return None
+
+
+def _attach(
+    turn: ScopeTurn, message_id: str, alert: Alert, *, incident: str, reason: str, keys: dict[str, list[str]]
+) -> Ruling:
+    at = alert.occurred_at.timestamp()
+    turn.state.incidents[incident] = joined(turn.state.incidents[incident], keys, at)
+    turn.index.add(incident, keys)
+    _sight(turn, alert, incident)
+    body = {"message_id": message_id, "alert": alert.model_dump(mode="json"), "reason": reason}
+    turn.tell(incident, "attach", body)
+    return Ruling(Disposition.ATTACHED, reason, incident)
+
+
+def _open(turn: ScopeTurn, message_id: str, alert: Alert, keys: dict[str, list[str]]) -> Ruling:
+    reason = "no open incident fits"
+    incident = open_incident(turn, message_id, alert, keys, reason)
+    _sight(turn, alert, incident)
+    return Ruling(Disposition.NEW_INCIDENT, reason, incident)
+
+
+def open_incident(turn: ScopeTurn, message_id: str, alert: Alert, keys: dict[str, list[str]], reason: str) -> str:
+    """Allot an id, make the incident findable and tell it to open; return the id."""
+    incident = incident_id(f"{KIND}/{turn.state.environment}", message_id)
+    at = alert.occurred_at.timestamp()
+    turn.state.incidents[incident] = OpenIncident(keys=keys, first=at, last=at, closed=None)
+    turn.index.add(incident, keys)
+    body = {
+        "incident": incident,
+        "environment": turn.state.environment,
+        "message_id": message_id,
+        "alert": alert.model_dump(mode="json"),
+        "reason": reason,
+    }
+    turn.tell(incident, "open", body)
+    return incident
+
+
+def _tell_recovered(turn: ScopeTurn, incident: str, alert: Alert, at: float) -> None:
+    turn.tell(incident, "recovered", {"fingerprint": alert.fingerprint, "at": at})

@@ -1,0 +1,391 @@
+"""What becomes of deliveries in one environment."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import permutations
+from typing import Any
+
+import pytest
+
+from services.diagnoser.domain.config import Config
+from services.diagnoser.domain.rules import CorrelationRule, FlapRule, Maintenance, Rules
+from services.diagnoser.handlers.scope import Scope
+from shared.events.deliveries import DeliveryNotAnAlert, DeliveryUnreadable
+from shared.events.people import IncidentRequested, Silence, SilenceRequested
+from shared.incident.actor import Actor
+from shared.incident.alert import Alert
+from shared.incident.enums import Severity
+from shared.runtime.clock import at as wall_time
+from shared.store.model import Decision, Message
+from tests.unit.diagnoser.aggregates import NOW, Aggregate, message
+from tests.unit.diagnoser.alerts import KEY, alert, delivery, time
+
+RULES = Rules(
+    correlate=(
+        CorrelationRule(name="same_service", same=("service",), window_seconds=600),
+        CorrelationRule(name="same_host", same=("host",), window_seconds=600),
+    )
+)
+PERSON = Actor(kind="person", id="pat", name="Pat")
+
+
+@pytest.fixture
+def scope() -> Aggregate:
+    return Aggregate(Scope(), Config(rules=RULES, receipt_key=KEY))
+
+
+def ruling(decision: Decision) -> tuple[str, str | None]:
+    """The disposition of the only message and its incident."""
+    [record] = decision.records
+    return record.values["disposition"], record.values["incident_id"]
+
+
+def told(decision: Decision) -> list[tuple[str, str]]:
+    return [(local.aggregate, local.type) for local in decision.messages]
+
+
+def test_the_first_alert_opens_an_incident(scope: Aggregate) -> None:
+    decision = scope.give(delivery("r1", alert()))
+
+    disposition, incident = ruling(decision)
+    assert disposition == "new_incident"
+    assert incident is not None
+    assert incident.startswith("INC-")
+    assert told(decision) == [(f"incident/{incident}", "open")]
+    assert decision.records[0].values["receipt"] == "r1"
+
+
+def test_the_same_message_gives_the_same_incident_in_a_rerun() -> None:
+    def run() -> str | None:
+        return ruling(Aggregate(Scope(), Config(receipt_key=KEY)).give(delivery("r1", alert())))[1]
+
+    assert run() == run()
+
+
+def test_another_sighting_of_the_same_cycle_is_deduplicated(scope: Aggregate) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert())))
+
+    decision = scope.give(delivery("r2", alert(at=60, transition="Re-Triggered")))
+
+    assert ruling(decision) == ("deduplicated", incident)
+    assert decision.messages == []
+
+
+def test_a_worse_sighting_of_the_same_cycle_tells_the_incident(scope: Aggregate) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert())))
+
+    decision = scope.give(delivery("r2", alert(at=60, severity=Severity.SEV1)))
+
+    assert ruling(decision)[0] == "deduplicated"
+    assert told(decision) == [(f"incident/{incident}", "worsened")]
+
+
+def test_the_same_delivery_twice_is_deduplicated_by_the_senders_key(scope: Aggregate) -> None:
+    scope.give(delivery("r1", alert(), delivery_key="k"))
+
+    assert ruling(scope.give(delivery("r2", alert(cycle="c2", at=9), delivery_key="k")))[0] == "deduplicated"
+
+
+def test_a_senders_key_with_another_body_is_quarantined(scope: Aggregate) -> None:
+    scope.give(delivery("r1", alert(), delivery_key="k"))
+
+    decision = scope.give(delivery("r2", alert(cycle="c2", at=9), delivery_key="k", body_sha256="c" * 64))
+
+    assert ruling(decision) == ("quarantined", None)
+    assert decision.audit[0]["quarantined"] == "r2"
+
+
+def test_the_messages_of_one_body_are_told_apart_under_one_key(scope: Aggregate) -> None:
+    first = scope.give(delivery("r1/1", alert("cpu"), delivery_key="k"))
+    second = scope.give(delivery("r1/2", alert("disk"), delivery_key="k"))
+
+    assert [ruling(first)[0], ruling(second)[0]] == ["new_incident", "attached"]
+
+
+@pytest.mark.parametrize(
+    ("second", "disposition"),
+    [
+        pytest.param({"services": ("shop",)}, "attached", id="the same service joins"),
+        pytest.param({"services": ("pay",), "host": "h1"}, "attached", id="another service on the same host joins"),
+        pytest.param({"services": ("pay",), "host": "h2"}, "new_incident", id="nothing in common opens another"),
+        pytest.param({"at": 700.0}, "new_incident", id="the same service outside the window opens another"),
+        pytest.param({"at": -500.0}, "attached", id="an older alert inside the window joins"),
+    ],
+)
+def test_an_alert_joins_by_the_rules(scope: Aggregate, second: dict[str, Any], disposition: str) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert(host="h1"))))
+
+    decision = scope.give(delivery("r2", alert("mem", **second)))
+
+    assert ruling(decision)[0] == disposition
+    assert (ruling(decision)[1] == incident) == (disposition == "attached")
+
+
+def test_an_alert_that_fits_two_incidents_joins_one_and_relates_them(scope: Aggregate) -> None:
+    _, one = ruling(scope.give(delivery("r1", alert(services=("shop",)))))
+    _, two = ruling(scope.give(delivery("r2", alert("disk", services=("pay",), host="h1"))))
+
+    decision = scope.give(delivery("r3", alert("mem", 10, services=("shop",), host="h1")))
+
+    assert told(decision) == [(f"incident/{one}", "related"), (f"incident/{one}", "attach")]
+    assert decision.messages[0].body["incident"] == two
+
+
+def test_a_recovery_tells_the_incident(scope: Aggregate) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert())))
+
+    decision = scope.give(delivery("r2", alert(at=60, recovered=True)))
+
+    assert ruling(decision) == ("recovered", incident)
+    assert told(decision) == [(f"incident/{incident}", "recovered")]
+
+
+def test_a_recovery_of_an_older_cycle_does_not_end_the_newer_one(scope: Aggregate) -> None:
+    scope.give(delivery("r1", alert(cycle="c1", at=0)))
+    scope.give(delivery("r2", alert(cycle="c2", at=60)))
+
+    decision = scope.give(delivery("r3", alert(cycle="c1", at=30, recovered=True)))
+
+    assert ruling(decision)[0] == "recovered"
+    assert decision.messages == []
+
+
+CYCLE = [("f", alert(at=0)), ("r", alert(at=60, recovered=True)), ("again", alert(at=20, transition="Re-Triggered"))]
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_reordering_within_the_tolerance_changes_neither_the_incident_nor_its_end(order: tuple[int, ...]) -> None:
+    scope = Aggregate(Scope(), Config(rules=RULES, receipt_key=KEY))
+
+    decisions = [scope.give(delivery(CYCLE[n][0], CYCLE[n][1])) for n in order]
+
+    messages = [local.type for decision in decisions for local in decision.messages]
+    assert messages == ["open", "recovered"]
+    assert all(len(decision.records) == 1 for decision in decisions)
+    [cycle] = scope.rows[f"alert/{alert().fingerprint}"]["cycles"].values()
+    assert cycle["recovered"] == time(60).timestamp()
+
+
+def test_a_firing_long_before_its_known_recovery_opens_nothing(scope: Aggregate) -> None:
+    scope.give(delivery("r1", alert(at=1000, recovered=True)))
+
+    decision = scope.give(delivery("r2", alert(at=0)))
+
+    assert ruling(decision) == ("deduplicated", None)
+    assert decision.messages == []
+
+
+def test_a_refire_joins_its_own_incident(scope: Aggregate) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert())))
+    scope.give(delivery("r2", alert(at=60, recovered=True)))
+
+    decision = scope.give(delivery("r3", alert(at=5000, cycle="c2")))
+
+    assert ruling(decision) == ("attached", incident)
+
+
+@pytest.mark.parametrize(("later", "disposition"), [(1700.0, "attached"), (1900.0, "new_incident")])
+def test_a_refire_within_reopen_within_reopens_the_incident(scope: Aggregate, later: float, disposition: str) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert())))
+    scope.give(delivery("r2", alert(at=60, recovered=True)))
+    scope.give(message("c", "closed", {"incident": incident}))
+    scope.now += later
+
+    assert ruling(scope.give(delivery("r3", alert(at=90, cycle="c2"))))[0] == disposition
+
+
+def test_another_alert_does_not_join_a_closed_incident(scope: Aggregate) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert())))
+    scope.give(message("c", "closed", {"incident": incident}))
+
+    assert ruling(scope.give(delivery("r2", alert("mem"))))[0] == "new_incident"
+
+
+def test_a_reopened_incident_takes_alerts_again(scope: Aggregate) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert())))
+    scope.give(message("c", "closed", {"incident": incident}))
+    scope.give(message("o", "reopened", {"incident": incident}))
+
+    assert ruling(scope.give(delivery("r2", alert("mem")))) == ("attached", incident)
+
+
+def silence(verb: str = "add", **matchers: str) -> Message:
+    body = SilenceRequested(
+        request_id="q1",
+        actor=PERSON,
+        verb="add" if verb == "add" else "end",
+        silence_id="s1",
+        silence=Silence(
+            id="s1",
+            matchers=matchers,
+            starts_at=wall_time(NOW - 1),
+            ends_at=wall_time(NOW + 600),
+            author=PERSON,
+            reason="known",
+        ),
+    )
+    return message("notifier/q1", body.type, body.model_dump(mode="json"))
+
+
+def test_a_silenced_alert_is_suppressed_with_author_and_reason(scope: Aggregate) -> None:
+    scope.give(silence(service="shop"))
+
+    decision = scope.give(delivery("r1", alert()))
+
+    assert ruling(decision) == ("suppressed", None)
+    assert decision.records[0].values["reason"] == "silence s1 by Pat: known"
+
+
+def test_a_silence_leaves_other_alerts_alone(scope: Aggregate) -> None:
+    scope.give(silence(service="shop", host="h9"))
+
+    assert ruling(scope.give(delivery("r1", alert())))[0] == "new_incident"
+
+
+def test_an_alert_that_still_fires_when_its_silence_ends_opens_an_incident(scope: Aggregate) -> None:
+    scope.give(silence(service="shop"))
+    scope.give(delivery("r1", alert()))
+    scope.now += 601
+
+    assert ruling(scope.give(delivery("r2", alert(at=60))))[0] == "new_incident"
+
+
+def test_a_silence_ended_by_a_person_ends_now(scope: Aggregate) -> None:
+    scope.give(silence(service="shop"))
+    scope.give(silence("end"))
+
+    assert ruling(scope.give(delivery("r1", alert())))[0] == "new_incident"
+
+
+def test_a_recovery_of_a_silenced_alert_is_a_recovery_without_incident(scope: Aggregate) -> None:
+    scope.give(silence(service="shop"))
+    scope.give(delivery("r1", alert()))
+
+    assert ruling(scope.give(delivery("r2", alert(at=9, recovered=True)))) == ("recovered", None)
+
+
+def test_maintenance_suppresses_by_plan() -> None:
+    window = Maintenance(
+        title="move",
+        matchers={"service": "shop"},
+        starts_at=wall_time(NOW),
+        ends_at=wall_time(NOW) + timedelta(hours=1),
+    )
+    scope = Aggregate(Scope(), Config(rules=Rules(maintenance=(window,)), receipt_key=KEY))
+
+    assert ruling(scope.give(delivery("r1", alert())))[0] == "suppressed"
+
+
+def flapping(*, simulated: bool) -> Aggregate:
+    rules = Rules(flap=FlapRule(changes=3, within_seconds=100, hold_seconds=60, simulated=simulated))
+    return Aggregate(Scope(), Config(rules=rules, receipt_key=KEY))
+
+
+def change(scope: Aggregate, number: int) -> Decision:
+    fires = number % 2 == 0
+    return scope.give(delivery(f"r{number}", alert(at=number * 10.0, cycle=f"c{number // 2}", recovered=not fires)))
+
+
+def test_a_flapping_alert_is_held_and_acted_on_when_it_stays() -> None:
+    scope = flapping(simulated=True)
+    dispositions = [ruling(change(scope, number))[0] for number in range(3)]
+
+    released = scope.wait(61)
+
+    assert dispositions == ["new_incident", "recovered", "held"]
+    assert [kind for _, kind in told(released)] == ["attach"]
+    assert released.records == []
+
+
+def test_a_held_alert_that_recovers_meanwhile_does_nothing() -> None:
+    scope = flapping(simulated=True)
+    for number in range(4):
+        change(scope, number)
+
+    assert scope.wait(61).messages == []
+
+
+def test_simulated_runs_hold_nothing_by_default() -> None:
+    scope = flapping(simulated=False)
+
+    assert [ruling(change(scope, number))[0] for number in range(3)] == ["new_incident", "recovered", "attached"]
+
+
+def test_a_live_message_without_the_proof_of_ingest_is_quarantined(scope: Aggregate) -> None:
+    forged = delivery("r1", alert(), environment="live", mac="0" * 64)
+
+    assert ruling(scope.give(forged)) == ("quarantined", None)
+
+
+def test_a_live_message_with_the_proof_counts(scope: Aggregate) -> None:
+    assert ruling(scope.give(delivery("r1", alert(), environment="live")))[0] == "new_incident"
+
+
+def test_a_test_notification_is_a_test(scope: Aggregate) -> None:
+    assert ruling(scope.give(delivery("r1", alert(is_test=True)))) == ("test", None)
+
+
+def envelope(message_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = delivery(message_id, alert()).body
+    return {name: value for name, value in body.items() if name != "alert"}
+
+
+@pytest.mark.parametrize(
+    ("type_", "more", "disposition"),
+    [
+        pytest.param(DeliveryNotAnAlert.type, {"why": "note"}, "not_an_alert", id="a note is not an alert"),
+        pytest.param(DeliveryNotAnAlert.type, {"why": "ping", "is_test": True}, "test", id="a ping is a test"),
+        pytest.param(DeliveryUnreadable.type, {"why": "broken_json"}, "quarantined", id="broken JSON is quarantined"),
+        pytest.param(DeliveryUnreadable.type, {}, "quarantined", id="an event without its fields is quarantined"),
+    ],
+)
+def test_what_is_no_alert_has_a_disposition_too(
+    scope: Aggregate, type_: str, more: dict[str, Any], disposition: str
+) -> None:
+    assert ruling(scope.give(message("m", type_, envelope("r1") | more))) == (disposition, None)
+
+
+def test_a_message_that_can_never_be_decided_still_has_a_disposition(scope: Aggregate) -> None:
+    assert ruling(scope.bury(delivery("r1", alert()))) == ("quarantined", None)
+    assert scope.bury(message("m", "delivery.received", "no object")).records == []
+
+
+def test_every_delivery_decided_is_counted_once(scope: Aggregate) -> None:
+    batch = [delivery("r1", alert()), delivery("r2", alert()), delivery("r3", alert("mem"))]
+
+    decision = scope.give(*batch)
+
+    assert len(decision.records) == scope.state["decided"] == 3
+
+
+def test_a_person_opens_an_incident(scope: Aggregate) -> None:
+    request = IncidentRequested(
+        request_id="q7", actor=PERSON, verb="open", arguments={"title": "Checkout is slow", "services": "shop"}
+    )
+
+    decision = scope.give(message("notifier/7", request.type, request.model_dump(mode="json")))
+
+    [local] = decision.messages
+    assert (local.type, local.body["alert"]["title"]) == ("open", "Checkout is slow")
+    assert ruling(scope.give(delivery("r1", alert(at=NOW - 1_790_000_000.0))))[0] == "attached"
+
+
+def test_alert_text_is_never_matched_but_by_equality(scope: Aggregate) -> None:
+    scope.give(silence(title=".*"))
+
+    assert ruling(scope.give(delivery("r1", _named("anything"))))[0] == "new_incident"
+
+
+def _named(title: str) -> Alert:
+    return alert(title=title)
+
+
+def test_beyond_the_limit_the_longest_quiet_incidents_take_no_more_alerts(scope: Aggregate) -> None:
+    batch = [delivery(f"r{n}", alert(f"a{n}", float(n), services=(f"s{n}",))) for n in range(450)]
+
+    scope.give(*batch)
+
+    assert len(scope.state["incidents"]) == 400
+    assert ruling(scope.give(delivery("x", alert("b", 449, services=("s449",)))))[0] == "attached"
+    assert ruling(scope.give(delivery("y", alert("b2", 1, services=("s1",)))))[0] == "new_incident"
