@@ -1,1 +1,1 @@
-"""The `signoff` command: starts programs on this machine and talks to the running notifier."""
+"""The `signoff` command: a client of a running server, and the programs that start one."""

@@ -1,7 +1,8 @@
 """The root of every error Signoff raises on purpose.
 
 SignoffError
-├── ConfigurationError   settings, runbook, policy or people file is wrong: a person must edit it
+├── ConfigurationError   settings are wrong or another process is in the way: a person must act
+│   └── AuthoredError    a runbook, policy, people, rule or scenario file is wrong; names file, line and column
 ├── NotFoundError        the named thing does not exist
 ├── RefusedError         not allowed, expired, already decided, or changed meanwhile
 └── UnavailableError     something outside cannot be reached now; trying again may help
@@ -27,6 +28,12 @@ class ConfigurationError(SignoffError):
     """A file or setting is wrong; the message names it and says what to do."""
 
     reason = "configuration"
+
+
+class AuthoredError(ConfigurationError):
+    """A file that people author does not pass its check."""
+
+    reason = "authored"
 
 
 class NotFoundError(SignoffError):

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from shared.errors import ConfigurationError
+from shared.errors import AuthoredError
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -38,25 +38,25 @@ class _Loader(yaml.SafeLoader):
 
 
 def parse(text: str, name: str) -> Any:  # noqa: ANN401 -- any YAML value
-    """Return the value of a YAML text. Raises ConfigurationError `name:line:column: ...`."""
+    """Return the value of a YAML text. Raises AuthoredError `name:line:column: ...`."""
     try:
         return yaml.load(text, _Loader)  # noqa: S506 -- a SafeLoader with fewer features
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise ConfigurationError(f"{place}: {error.problem or error.context}") from error
+        raise AuthoredError(f"{place}: {error.problem or error.context}") from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(f"{name}: not readable as YAML: {error}") from error
+        raise AuthoredError(f"{name}: not readable as YAML: {error}") from error
 
 
 def read(path: Path, model: type[M]) -> M:
-    """Return the file checked against `model`. Raises ConfigurationError with file, line, column and what to do."""
+    """Return the file checked against `model`. Raises AuthoredError with file, line, column and what to do."""
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from error
+        raise AuthoredError(f"{path}: cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"{path}: not UTF-8 text (byte {error.start})") from error
+        raise AuthoredError(f"{path}: not UTF-8 text (byte {error.start})") from error
     return check(text, model, str(path))
 
 
@@ -66,7 +66,7 @@ def check(text: str, model: type[M], name: str) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_problems(error, text, name, model))) from error
+        raise AuthoredError("\n".join(_problems(error, text, name, model))) from error
 
 
 def _problems(error: ValidationError, text: str, name: str, model: type[BaseModel]) -> list[str]:

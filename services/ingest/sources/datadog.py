@@ -169,3 +169,29 @@ def _labels(tags: str, scope: str) -> dict[str, str]:
         if value and value not in values:
             values.append(value)
     return {name: "|".join(values)[:500] for name, values in list(found.items())[:LABELS_MAX]}
+
+
+TEMPLATE = """{
+  "id": "$ID",
+  "alert_id": "$ALERT_ID",
+  "alert_cycle_key": "$ALERT_CYCLE_KEY",
+  "aggreg_key": "$AGGREG_KEY",
+  "alert_transition": "$ALERT_TRANSITION",
+  "alert_type": "$ALERT_TYPE",
+  "alert_priority": "$ALERT_PRIORITY",
+  "alert_query": "$ALERT_QUERY",
+  "alert_scope": "$ALERT_SCOPE",
+  "alert_metric": "$ALERT_METRIC",
+  "event_type": "$EVENT_TYPE",
+  "title": "$EVENT_TITLE",
+  "body": "$EVENT_MSG",
+  "text": "$TEXT_ONLY_MSG",
+  "tags": "$TAGS",
+  "hostname": "$HOSTNAME",
+  "date": "$DATE",
+  "last_updated": "$LAST_UPDATED",
+  "link": "$LINK",
+  "snapshot": "$SNAPSHOT",
+  "org": {"id": "$ORG_ID", "name": "$ORG_NAME"}
+}"""
+"""The payload to paste into the webhooks integration. Every variable is quoted, so that an empty one stays JSON."""

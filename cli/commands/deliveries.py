@@ -1,0 +1,31 @@
+"""`signoff deliveries ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.client import DATA, server
+from cli.commands.incidents import Output
+from cli.output import show as show_rows
+from cli.output import write_json, write_line
+
+
+def show(receipt: str, *, data: Path = DATA, output: Output = "table") -> None:
+    """Show what became of a delivery.
+
+    Parameters
+    ----------
+    receipt
+        As in the answer to the webhook, header `Signoff-Receipt`.
+    """
+    found = server(data).get(f"/api/deliveries/{receipt}")
+    if output == "table":
+        rows = found if isinstance(found, list) else [found]
+        show_rows(rows, ("receipt", "source", "received_at", "disposition", "reason", "incident_id"), "table")
+    else:
+        (write_json if output == "json" else write_line)(found)
+
+
+def account(*, data: Path = DATA) -> None:
+    """Show whether every accepted delivery is accounted for."""
+    write_json(server(data).get("/api/deliveries/account"))

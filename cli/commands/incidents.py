@@ -1,0 +1,91 @@
+"""`signoff incidents ...`."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from cli.client import DATA, server
+from cli.errors import Exit
+from cli.output import Format, write, write_json, write_line
+from cli.output import show as show_rows
+from shared.incident.enums import Stage
+
+Output = Annotated[Format, Parameter(name=["--output", "-o"])]
+WATCH_SECONDS = 0.5
+
+
+def list_(*, data: Path = DATA, output: Output = "table") -> None:
+    """List incidents, newest first."""
+    found = server(data).get("/api/incidents")
+    show_rows(found, ("id", "stage", "severity", "title", "services", "environment", "opened_at"), output)
+
+
+def show(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
+    """Show one incident: what is known, what was proposed and done.
+
+    Parameters
+    ----------
+    incident
+        Its id, or any unique beginning of it.
+    """
+    detail = server(data).get(f"/api/incidents/{incident}")
+    if output != "table":
+        (write_json if output == "json" else write_line)(detail)
+        return
+    head = detail["incident"]
+    write(f"{head['id']}  {head['stage']}  {head['severity']}  {head['title']}")
+    diagnosis = detail.get("diagnosis")
+    if diagnosis:
+        write(f"{diagnosis['statement']} ({round(diagnosis['confidence'] * 100)} %)")
+    show_rows(detail["timeline"], ("at", "type", "text"), "table")
+    for sentence in (detail.get("summary") or {}).get("sentences", ()):
+        write(sentence["text"])
+
+
+def watch(incident: str, *, data: Path = DATA, output: Output = "table") -> int:
+    """Print what happens to an incident, until it is closed."""
+    client = server(data)
+    seen: set[str] = set()
+    while True:
+        detail = client.get(f"/api/incidents/{incident}")
+        for entry in detail["timeline"]:
+            if entry["id"] not in seen:
+                seen.add(entry["id"])
+                (write_line(entry) if output != "table" else write(line(entry)))
+        if detail["incident"]["stage"] == Stage.CLOSED:
+            return Exit.DONE
+        time.sleep(WATCH_SECONDS)
+
+
+def line(entry: dict[str, str]) -> str:
+    """Return one timeline entry as a line."""
+    return f"{entry['at'][11:19]}  {entry['type']:<24} {entry['text']}"
+
+
+def ack(incident: str, *, data: Path = DATA) -> None:
+    """Take responsibility for an incident; approves nothing."""
+    _request(data, incident, "acknowledge")
+
+
+def note(incident: str, text: str, *, data: Path = DATA) -> None:
+    """Write something down in an incident."""
+    _request(data, incident, "note", text=text)
+
+
+def close(incident: str, *, data: Path = DATA) -> None:
+    """Close an incident."""
+    _request(data, incident, "close")
+
+
+def reopen(incident: str, *, data: Path = DATA) -> None:
+    """Open a closed incident again."""
+    _request(data, incident, "reopen")
+
+
+def _request(data: Path, incident: str, verb: str, **arguments: str) -> None:
+    body = {"verb": verb, "arguments": arguments}
+    write_json(server(data).post(f"/api/incidents/{incident}/requests", body))

@@ -1,0 +1,26 @@
+"""`signoff serve`."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Literal
+
+from cli.client import DATA
+
+
+def serve(
+    name: Literal["ingest", "diagnoser", "executor", "notifier"],
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    data: Path = DATA,
+) -> int:
+    """Run one service as a process of its own, on Kafka and PostgreSQL.
+
+    Reads SIGNOFF_KAFKA__BOOTSTRAP_SERVERS and SIGNOFF_STORE__URL. Without them it uses the embedded bus and SQLite,
+    which one process alone can own.
+    """
+    from cli.serve import PORTS, serve_one
+
+    return asyncio.run(serve_one(name, data=data, host=host, port=PORTS[name] if port is None else port))

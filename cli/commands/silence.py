@@ -1,0 +1,33 @@
+"""`signoff silence ...`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cli.client import DATA, server
+from cli.commands.incidents import Output
+from cli.output import show as show_rows
+from cli.output import write_json
+
+
+def add(matchers: list[str], *, minutes: int = 60, reason: str, data: Path = DATA) -> None:
+    """Suppress alerts that match all of `key=value`; they are kept, counted and shown.
+
+    Parameters
+    ----------
+    matchers
+        Such as `service=storefront host=web-3`; a key is service, host, source, title or a label.
+    """
+    pairs = dict(matcher.split("=", 1) for matcher in matchers if "=" in matcher)
+    body = {"matchers": pairs, "minutes": minutes, "reason": reason}
+    write_json(server(data).post("/api/silences", body))
+
+
+def list_(*, data: Path = DATA, output: Output = "table") -> None:
+    """List silences that are in force."""
+    show_rows(server(data).get("/api/silences"), ("id", "matchers", "ends_at", "author", "reason"), output)
+
+
+def end(silence: str, *, data: Path = DATA) -> None:
+    """End a silence now."""
+    write_json(server(data).post(f"/api/silences/{silence}/end"))

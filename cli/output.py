@@ -1,0 +1,64 @@
+"""Data goes to standard output, as a table for people or as JSON; everything else to standard error."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import orjson
+
+Format = Literal["table", "json", "jsonl"]
+
+
+def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Format) -> None:
+    """Print rows; the table has these columns, JSON has everything."""
+    if output == "json":
+        write_json(list(rows))
+    elif output == "jsonl":
+        for row in rows:
+            write_line(row)
+    else:
+        _table(rows, columns)
+
+
+def write_json(value: object) -> None:
+    """Print one JSON value, indented."""
+    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def write_line(value: object) -> None:
+    """Print one JSON value on one line, at once."""
+    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.flush()
+
+
+def say(text: str) -> None:
+    """Tell a person something that is not data."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def write(text: str) -> None:
+    """Print a line of data for people."""
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.upper().replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get(column)) for column in columns))
+    console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
+    console.print(table)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return "" if value is None else str(value)

@@ -1,0 +1,142 @@
+"""Replay a scenario through the front door and tell what happens, as it happens."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cli.client import Client, as_person, find, server, world
+from cli.commands.incidents import line
+from cli.errors import Exit
+from cli.output import Format, say, write, write_line
+from shared.incident.enums import Stage
+
+Approve = Literal["ask", "auto", "never"]
+
+POLL = 0.3
+APPROVERS = ("sample-approver", "sample-second-approver")
+HALTED = frozenset({Stage.NEEDS_HUMAN, Stage.REJECTED, Stage.EXPIRED, Stage.FAILED, Stage.ROLLED_BACK, Stage.CANCELLED})
+HALTED_FOR = 5.0
+"""Seconds an incident may stand still in a halted stage before the replay says that a person is needed."""
+PATIENCE = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What to replay, and how."""
+
+    scenario: str
+    data: Path
+    approve: Approve = "ask"
+    speed: float = 10.0
+    wait: bool = False
+    via: Literal["webhook", "topic"] = "webhook"
+    output: Format = "table"
+
+
+@dataclass(slots=True)
+class Follower:
+    """What was told so far."""
+
+    replay: Replay
+    environment: str
+    client: Client
+    told: set[str] = field(default_factory=set)
+    halted_since: float | None = None
+
+    def look(self) -> list[dict[str, Any]]:
+        """Tell what is new and return all incidents of the run with their details."""
+        details = []
+        for incident in self.client.get("/api/incidents", environment=self.environment):
+            detail = self.client.get(f"/api/incidents/{incident['id']}")
+            details.append(detail)
+            self._tell(detail)
+        return details
+
+    def _tell(self, detail: dict[str, Any]) -> None:
+        for alert in detail["alerts"]:
+            entry = {"id": f"alert:{alert['message_id']}", "type": "alert.received", "text": alert["alert"]["title"]}
+            self._once({**entry, "at": alert["alert"]["occurred_at"]})
+        for entry in detail["timeline"]:
+            if self._once({"incident": detail["incident"]["id"], **entry}) and entry["type"] == "approval.requested":
+                self._asked(detail)
+
+    def _once(self, entry: dict[str, Any]) -> bool:
+        if entry["id"] in self.told:
+            return False
+        self.told.add(entry["id"])
+        if self.replay.output == "table":
+            write(line(entry))
+        else:
+            write_line(entry)
+        return True
+
+    def _asked(self, detail: dict[str, Any]) -> None:
+        pending = [approval for approval in detail["approvals"] if approval["state"] == "pending"]
+        for approval in pending:
+            if self.replay.approve == "auto":
+                self._approve(detail["incident"]["id"], approval)
+            else:
+                say(f"\n  APPROVAL LINK  {self.link(approval['approval_id'])}\n")
+
+    def _approve(self, incident: str, approval: dict[str, Any]) -> None:
+        for person in APPROVERS[: approval["needed"]]:
+            as_person(self.replay.data, person).post(
+                f"/api/incidents/{incident}/decisions",
+                {
+                    "verb": "approve",
+                    "subject": approval["approval_id"],
+                    "plan_sha256": approval["plan_sha256"],
+                    "reason": "approved by the replay",
+                },
+            )
+
+    def link(self, approval_id: str) -> str:
+        """Return the page of an approval with a one-time login."""
+        token = self.client.post("/api/login-links", {"person": APPROVERS[0]})["token"]
+        return f"{find(self.replay.data).url}/a/{approval_id}?login={token}"
+
+    def verdict(self, details: list[dict[str, Any]]) -> Exit | None:
+        """Return how the replay ended, None while it goes on."""
+        stages = {Stage(detail["incident"]["stage"]) for detail in details}
+        if not stages:
+            return None
+        if stages == {Stage.CLOSED}:
+            outcomes = [entry["outcome"] for detail in details for entry in detail["verifications"]]
+            return Exit.FAILED if "failed" in outcomes else Exit.DONE if "passed" in outcomes else Exit.WAITING
+        if Stage.AWAITING_APPROVAL in stages and self.replay.approve == "never":
+            return Exit.WAITING
+        if not self.replay.wait and Stage.AWAITING_APPROVAL in stages:
+            return Exit.DONE
+        return self._standing_still(stages, details)
+
+    def _standing_still(self, stages: set[Stage], details: list[dict[str, Any]]) -> Exit | None:
+        if not stages <= HALTED | {Stage.CLOSED}:
+            self.halted_since = None
+            return None
+        self.halted_since = self.halted_since or time.monotonic()
+        if time.monotonic() - self.halted_since < HALTED_FOR:
+            return None
+        failed = any(entry["outcome"] == "failed" for detail in details for entry in detail["verifications"])
+        return Exit.FAILED if failed else Exit.WAITING
+
+
+def begin(replay: Replay) -> str:
+    """Begin the run in the world; return its environment."""
+    body = {"scenario": replay.scenario, "speed": replay.speed, "via": replay.via}
+    return str(world(replay.data).post("/runs", body)["environment"])
+
+
+def follow(replay: Replay) -> int:
+    """Replay and tell until it is over; return the exit code."""
+    follower = Follower(replay, begin(replay), server(replay.data))
+    say(f"replaying {replay.scenario} as {follower.environment}, {replay.speed:g} times as fast as life")
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        verdict = follower.verdict(follower.look())
+        if verdict is not None:
+            return verdict
+        time.sleep(POLL)
+    return Exit.WAITING
