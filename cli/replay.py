@@ -20,7 +20,6 @@ APPROVERS = ("sample-approver", "sample-second-approver")
 HALTED = frozenset({Stage.NEEDS_HUMAN, Stage.REJECTED, Stage.EXPIRED, Stage.FAILED, Stage.ROLLED_BACK, Stage.CANCELLED})
 HALTED_FOR = 5.0
 """Seconds an incident may stand still in a halted stage before the replay says that a person is needed."""
-PATIENCE = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,8 @@ class Replay:
     wait: bool = False
     via: Literal["webhook", "topic"] = "webhook"
     output: Format = "table"
+    patience: float = 1800.0
+    """Seconds after which it is given up as waiting."""
 
 
 @dataclass(slots=True)
@@ -131,12 +132,18 @@ def begin(replay: Replay) -> str:
 
 def follow(replay: Replay) -> int:
     """Replay and tell until it is over; return the exit code."""
+    code, _ = until_over(replay)
+    return code
+
+
+def until_over(replay: Replay) -> tuple[Exit, list[dict[str, Any]]]:
+    """Replay and tell until it is over; return the exit code and the incidents with their details."""
     follower = Follower(replay, begin(replay), server(replay.data))
     say(f"replaying {replay.scenario} as {follower.environment}, {replay.speed:g} times as fast as life")
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        verdict = follower.verdict(follower.look())
-        if verdict is not None:
-            return verdict
+    end = time.monotonic() + replay.patience
+    while True:
+        details = follower.look()
+        verdict = follower.verdict(details)
+        if verdict is not None or time.monotonic() > end:
+            return Exit.WAITING if verdict is None else verdict, details
         time.sleep(POLL)
-    return Exit.WAITING

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.client import DATA, server
+from cli.client import DATA
 from cli.project import FIXTURES
-from cli.replay import Approve, Follower, Replay, begin
+from cli.replay import Approve, Replay, until_over
 from shared.errors import UnavailableError
 from shared.incident.diagnosis import DiagnosticResult
 from shared.incident.incident import Incident
@@ -31,14 +31,7 @@ def run_full_workflow(
 
     Raises UnavailableError when nothing runs or the incident is not over within `limit` seconds.
     """
-    import time
-
-    replay = Replay(scenario, data, approve, speed, wait=True, output="jsonl")
-    follower = Follower(replay, begin(replay), server(data))
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
-        details = follower.look()
-        if follower.verdict(details) is not None:
-            return Incident.model_validate(details[0]["incident"])
-        time.sleep(0.3)
-    raise UnavailableError(f"the incident of {scenario} is not over after {limit:g} s")
+    code, details = until_over(Replay(scenario, data, approve, speed, wait=True, output="jsonl", patience=limit))
+    if not details:
+        raise UnavailableError(f"{scenario} opened no incident within {limit:g} s (exit code {code})")
+    return Incident.model_validate(details[0]["incident"])
