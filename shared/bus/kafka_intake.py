@@ -15,6 +15,7 @@ from typing import Any
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from faststream import AckPolicy
+from faststream.exceptions import NackMessage
 from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
@@ -33,6 +34,8 @@ SESSION_MS = 6000
 REBALANCE_MS = 30_000
 START_LIMIT = 20.0
 STOP_LIMIT = 8.0
+HOLD_MAX = 120.0
+"""Seconds that a batch may wait for room or for the database before it is refused."""
 WATCH_EVERY = 5.0
 STUCK_AFTER = 30.0
 """Seconds without progress, with records waiting, after which the subscriber is built anew."""
@@ -126,12 +129,20 @@ class KafkaIntake:
         try:
             raw = message.raw_message
             records = raw if isinstance(raw, tuple | list) else [raw]
-            await below_high_water(self._subscription, self._settings.high_water)
-            await take(self._subscription, [received(record, self._subscription.topic) for record in records])
+            async with asyncio.timeout(HOLD_MAX):
+                await below_high_water(self._subscription, self._settings.high_water)
+                await take(self._subscription, [received(record, self._subscription.topic) for record in records])
             self._moved = monotonic()
-            reach("intake.before_ack")
+        except TimeoutError:
+            # Any longer and the group would take this member for dead; the batch comes again.
+            raise NackMessage from None
         finally:
             self._idle.set()
+        reach("intake.before_ack")
+        # An acknowledgement that fails is no failure of the batch: what is read again is not taken again.
+        with contextlib.suppress(KafkaError):
+            await message.ack()
+        reach("intake.after_ack")
 
     async def _watch(self) -> None:
         """Return when the subscriber has died or stands still with work before it."""

@@ -1,0 +1,1 @@
+"""What survives: processes killed at every place, and a broker that stops, freezes or dies."""

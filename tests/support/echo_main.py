@@ -1,0 +1,151 @@
+"""The program that the crash suite ends: the echo service, and whoever pings it, in one process.
+
+The pinger sends every ping of every round again at each start, as a sender does that never got an answer, and the
+pings of the newest round in small steps. `--settle` says: mend, requeue what is dead or parked, end when all is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+import cyclopts
+
+from shared.bus.factory import open_bus
+from shared.bus.port import Bus
+from shared.bus.relay import Relay
+from shared.bus.settings import KafkaSettings
+from shared.errors import UnavailableError
+from shared.store.factory import open_store
+from shared.store.model import JSON
+from shared.store.port import Store
+from shared.store.worker import ActivityWorker
+from tests.support import echo
+from tests.support.kinds import eventually
+from tests.support.world import append_line
+
+PINGS = 6
+"""Pings of one key in one round."""
+SEND_LIMIT = 3.0
+SETTLE_LIMIT = 90.0
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one crash story happens: a database, a bus, and a folder for the log and the world."""
+
+    location: str
+    folder: Path
+    servers: str = ""
+    prefix: str = ""
+
+    def store(self, config: str = "") -> Store:
+        """Return the database of the echo service."""
+        return open_store(self.location, service="echo", kinds=echo.KINDS, config=config)
+
+    def bus(self) -> Bus:
+        """Return its bus. A stable instance id lets a restarted process have its partitions at once."""
+        settings = KafkaSettings(
+            bootstrap_servers=self.servers, topic_prefix=self.prefix, auto_create=True, instance_id="echo"
+        )
+        return open_bus(settings, self.folder)
+
+
+def pings(number: int) -> list[echo.Ping]:
+    """Return the pings of a round: two plain keys, one with a poison, one that parks, one with an unsendable event."""
+    troubles: dict[str, echo.Trouble] = {"poison": "poison", "park": "parking", "unsent": "unsendable"}
+    return [
+        echo.Ping(f"{number}.{name}", n, troubles.get(name, "") if n == 1 else "")
+        for n in range(PINGS)
+        for name in ("a", "b", *troubles)
+    ]
+
+
+async def send(bus: Bus, batch: list[echo.Ping]) -> None:
+    """Send until the bus has all of it."""
+    while True:
+        try:
+            await bus.append([ping.record() for ping in batch], limit=SEND_LIMIT)
+        except UnavailableError:
+            await asyncio.sleep(0.1)
+        else:
+            return
+
+
+async def ping_all(bus: Bus, folder: Path, rounds: int, pace: float) -> None:
+    """Send all rounds, the newest in steps of `pace` seconds."""
+    for number in range(rounds - 1):
+        await send(bus, pings(number))
+    newest = pings(rounds - 1)
+    for n in range(PINGS):
+        await send(bus, [ping for ping in newest if ping.n == n])
+        append_line(folder / "sent", f"{rounds - 1}:{n}")
+        await asyncio.sleep(pace)
+
+
+async def settled(store: Store, rounds: int) -> bool:
+    """Say whether all there is to do has been done."""
+    counters, heard = await store.states("counter"), await store.states("heard")
+    keys = {ping.key for number in range(rounds) for ping in pings(number)}
+    return (
+        all(_complete(counters.get(f"counter/{key}")) for key in keys)
+        and all(len(heard.get(f"heard/{echo.ECHOES}/{key}") or ()) >= PINGS for key in keys)
+        and sum(f"heard/{echo.LETTERS}/" in name for name in heard) >= rounds
+        and store.waiting() == 0
+        and not await store.outbox()
+    )
+
+
+def _complete(counter: JSON) -> bool:
+    return bool(counter and len(counter["taken"]) >= PINGS and counter["timers"] and len(counter["activities"]) >= 2)
+
+
+async def mend(store: Store, rounds: int) -> None:
+    """Requeue every round's dead and parked message once it is there."""
+    wanted = {f"ping/{number}.{name}:1" for number in range(rounds) for name in ("poison", "park")}
+
+    async def all_dead() -> bool:
+        return wanted <= {dead.id for dead in await store.dead()}
+
+    await eventually(all_dead, limit=SETTLE_LIMIT)
+    store.configure(echo.MENDED, "")
+    for message_id in sorted(wanted):
+        assert await store.requeue(message_id)
+
+
+async def main(
+    location: str,
+    folder: Path,
+    *,
+    servers: str = "",
+    prefix: str = "",
+    rounds: int = 1,
+    pace: float = 0.02,
+    settle: bool = False,
+) -> None:
+    """Run until all is settled, or until something ends the process."""
+    place = Place(location, folder, servers, prefix)
+    store, bus = place.store(), place.bus()
+    await store.open()
+    await store.start()
+    for subscription in echo.subscriptions(store):
+        bus.subscribe(subscription)
+    await bus.start()
+    relay, worker = Relay(store, bus), ActivityWorker(store, echo.handlers(folder))
+    relay.start()
+    worker.start()
+    await ping_all(bus, folder, rounds, pace)
+    if settle:
+        await mend(store, rounds)
+        await eventually(lambda: settled(store, rounds), limit=SETTLE_LIMIT)
+        await worker.stop()
+        await relay.stop()
+        await bus.stop()
+        await store.close()
+    else:
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    cyclopts.run(main)
