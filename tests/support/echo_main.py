@@ -1,7 +1,8 @@
 """The program that the crash suite ends: the echo service, and whoever pings it, in one process.
 
-The pinger sends every ping of every round again at each start, as a sender does that never got an answer, and the
-pings of the newest round in small steps. `--settle` says: mend, requeue what is dead or parked, end when all is done.
+The pinger sends the pings of each round in small steps and again only what the bus did not acknowledge, so that nothing
+but the bus and the inbox can make up for a loss. `--settle` says: mend, requeue what is dead or parked, end when all is
+done.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from shared.store.port import Store
 from shared.store.worker import ActivityWorker
 from tests.support import echo
 from tests.support.kinds import eventually
-from tests.support.world import append_line
+from tests.support.world import append_line, lines
 
 PINGS = 6
 """Pings of one key in one round."""
@@ -74,14 +75,15 @@ async def send(bus: Bus, batch: list[echo.Ping]) -> None:
 
 
 async def ping_all(bus: Bus, folder: Path, rounds: int, pace: float) -> None:
-    """Send all rounds, the newest in steps of `pace` seconds."""
-    for number in range(rounds - 1):
-        await send(bus, pings(number))
-    newest = pings(rounds - 1)
-    for n in range(PINGS):
-        await send(bus, [ping for ping in newest if ping.n == n])
-        append_line(folder / "sent", f"{rounds - 1}:{n}")
-        await asyncio.sleep(pace)
+    """Send what is not acknowledged yet, in steps of `pace` seconds."""
+    acknowledged = lines(folder / "sent")
+    for number in range(rounds):
+        for n in range(PINGS):
+            step = f"{number}:{n}"
+            if step not in acknowledged:
+                await send(bus, [ping for ping in pings(number) if ping.n == n])
+                append_line(folder / "sent", step)
+                await asyncio.sleep(pace)
 
 
 async def settled(store: Store, rounds: int) -> bool:
