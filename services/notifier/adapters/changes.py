@@ -1,0 +1,71 @@
+"""The change feed for streams: one look a moment for all that follow."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from shared.errors import UnavailableError
+from shared.store.port import Store
+
+LOOK_SECONDS = 0.15
+KEEP_ALIVE_SECONDS = 10.0
+
+
+class ChangeFeed:
+    """Looks for changes while somebody follows, and wakes them."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._newest = 0
+        self._moved = asyncio.Condition()
+        self._looking: asyncio.Task[None] | None = None
+        self._followers = 0
+        self._stopped = False
+
+    async def stop(self) -> None:
+        """End every stream."""
+        self._stopped = True
+        if self._looking is not None:
+            self._looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._looking
+            self._looking = None
+        async with self._moved:
+            self._moved.notify_all()
+
+    async def follow(self, after: int | None = None) -> AsyncIterator[list[tuple[int, str]]]:
+        """Yield changes (number, incident id) after a number, or from now on; an empty list every few seconds."""
+        place = await self._store.last_change() if after is None else after
+        self._followers += 1
+        if self._looking is None:
+            self._looking = asyncio.create_task(self._look())
+        try:
+            while not self._stopped:
+                found = await self._store.changes(place)
+                if found:
+                    place = found[-1][0]
+                    yield found
+                elif not await self._wait(place):
+                    yield []
+        finally:
+            self._followers -= 1
+
+    async def _wait(self, place: int) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(KEEP_ALIVE_SECONDS), self._moved:
+                await self._moved.wait_for(lambda: self._newest > place or self._stopped)
+                return True
+        return False
+
+    async def _look(self) -> None:
+        while True:
+            if self._followers:
+                with contextlib.suppress(UnavailableError):
+                    newest = await self._store.last_change()
+                    if newest != self._newest:
+                        async with self._moved:
+                            self._newest = newest
+                            self._moved.notify_all()
+            await asyncio.sleep(LOOK_SECONDS)

@@ -1,0 +1,145 @@
+"""What each page shows: a template and what it needs. The same fragment is in the page and in its stream."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from jinja2 import Environment
+
+from services.notifier.console.rendering import Context
+from services.notifier.domain import wording
+from services.notifier.domain.approvals import pending
+from services.notifier.domain.detail import Detail
+from services.notifier.domain.executions import running
+from services.notifier.domain.question import cited_charts, question
+from services.notifier.domain.views import times
+from services.notifier.handlers.signing_in import SigningIn
+from services.notifier.ports import ReadModel, Session
+from shared.errors import NotFoundError
+from shared.incident.enums import Role
+from shared.store.port import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its fragment's template and context, the incident it follows (empty: all) and its stream."""
+
+    template: str
+    title: str
+    context: Context
+    feed: str
+    live: str
+
+
+Show = Callable[[Session], Awaitable[Page]]
+
+
+class Pages:
+    """Builds pages from the read model."""
+
+    def __init__(self, read_model: ReadModel, store: Store, signing_in: SigningIn, templates: Environment) -> None:
+        self._read_model = read_model
+        self._store = store
+        self._signing_in = signing_in
+        self._templates = templates
+
+    def incidents(self, environment: str) -> Show:
+        """Return the list; those that need a person first."""
+
+        async def show(session: Session) -> Page:
+            found = await self._read_model.incidents(environment=environment)
+            groups = (
+                ("Needs you", [o for o in found if o.incident.stage in wording.NEEDS_YOU]),
+                ("Under way", [o for o in found if o.incident.stage not in wording.NEEDS_YOU | wording.OVER]),
+                ("Over", [o for o in found if o.incident.stage in wording.OVER]),
+            )
+            context = {**self._common(session), "groups": groups, "environment": environment}
+            return Page("fragments/incidents.html", "Incidents", context, "", f"/live?environment={environment}")
+
+        return show
+
+    def incident(self, prefix: str) -> Show:
+        """Return everything about one incident."""
+
+        async def show(session: Session) -> Page:
+            overview = await self._read_model.find(prefix)
+            incident = overview.incident
+            detail = await self._read_model.detail(incident.id)
+            asked = pending(detail)
+            context = {
+                **self._common(session),
+                **await self._about(detail, incident.id),
+                "pending": asked,
+                "running": running(detail),
+                "charts": cited_charts(detail),
+                "snapshot": detail.snapshot(),
+                "times": times(detail),
+            }
+            return Page(
+                "fragments/incident.html",
+                f"{incident.id} {incident.title}",
+                context,
+                incident.id,
+                f"/live/i/{incident.id}",
+            )
+
+        return show
+
+    def approval(self, approval_id: str) -> Show:
+        """Return one question."""
+
+        async def show(session: Session) -> Page:
+            incident_id = await self._read_model.incident_of(approval_id)
+            detail = await self._read_model.detail(incident_id)
+            asked = question(detail, approval_id)
+            if asked is None or detail.overview is None:
+                raise NotFoundError(f"no approval {approval_id!r}")
+            common = self._common(session)
+            left = asked.seconds_left(await self._store.now())
+            voted = {vote["actor"]["id"] for vote in asked.approval["votes"]}
+            waits = {decision["person"] for decision in asked.submitted}
+            context = {
+                **common,
+                **await self._about(detail, incident_id),
+                "question": asked,
+                "approval": asked.approval,
+                "left": left,
+                "may_decide": asked.approval["state"] == "pending"
+                and left > 0
+                and not asked.problem
+                and Role.APPROVER in common["person"].roles
+                and session.person not in voted | waits,
+                "has_voted": session.person in voted,
+            }
+            return Page(
+                "fragments/approval.html", f"{asked.approval['title']}?", context, incident_id, f"/live/a/{approval_id}"
+            )
+
+        return show
+
+    def whole(self, page: Page) -> str:
+        """Return a page as HTML."""
+        context = {**page.context, "title": page.title, "live": page.live, "fragment": page.template}
+        return self._templates.get_template("page.html").render(context)
+
+    def fragment(self, page: Page) -> str:
+        """Return the part of a page that its stream replaces."""
+        return self._templates.get_template(page.template).render(page.context)
+
+    def plain(self, template: str, context: Context) -> str:
+        """Return a page without session or stream."""
+        return self._templates.get_template(template).render({"live": "", "person": None, "csrf": "", **context})
+
+    def _common(self, session: Session) -> Context:
+        return {"person": self._signing_in.person(session.person), "csrf": session.csrf}
+
+    async def _about(self, detail: Detail, incident_id: str) -> Context:
+        silent: list[Any] = [d for d in await self._read_model.silent(incident_id) if d in detail.decisions]
+        return {
+            "detail": detail,
+            "overview": detail.overview,
+            "incident": detail.overview.incident if detail.overview else None,
+            "unanswered": [detail.decisions[decision] for decision in silent],
+        }

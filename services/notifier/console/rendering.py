@@ -1,0 +1,78 @@
+"""Templates: everything is escaped, nothing is undefined, nothing in them decides."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from services.notifier.domain import wording
+from services.notifier.domain.charts import HEIGHT, WIDTH
+from services.notifier.domain.origin import place_of
+from shared.incident.model import is_simulated
+
+FOLDER = Path(__file__).parent
+
+
+def templates() -> Environment:
+    """Return the templates with their filters."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "stage": wording.stage,
+        "risk": wording.risk,
+        "duration": wording.duration,
+        "clock": clock,
+        "day": day,
+        "percent": percent,
+        "web_link": web_link,
+    }
+    environment.tests |= {"simulated": is_simulated}
+    environment.globals |= {"chart_width": WIDTH, "chart_height": HEIGHT}
+    return environment
+
+
+def clock(value: str | datetime) -> str:
+    """Return the time of day in UTC."""
+    return _instant(value).strftime("%H:%M:%S")
+
+
+def day(value: str | datetime) -> str:
+    """Return day and time in UTC."""
+    return _instant(value).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def percent(value: float) -> str:
+    """Return a share of one as people say it."""
+    return f"{value * 100:.0f} %"
+
+
+def web_link(link: str | None) -> str:
+    """Return a link that came with an alert if it is one to the web, else nothing: never `javascript:`."""
+    if not link or not link.lower().startswith(("http://", "https://")):
+        return ""
+    try:
+        return link if place_of(link).hosts else ""
+    except ValueError:
+        return ""
+
+
+def _instant(value: str | datetime) -> datetime:
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return instant.astimezone(UTC)
+
+
+def frame(fragment: str, number: int) -> bytes:
+    """Return a fragment as one frame of a stream."""
+    lines = "".join(f"data: {line}\n" for line in fragment.splitlines())
+    return f"id: {number}\n{lines}\n".encode()
+
+
+Context = dict[str, Any]

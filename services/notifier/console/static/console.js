@@ -1,0 +1,16 @@
+// The badge that says whether the page is live. Everything else works without this file.
+(() => {
+  const badge = document.getElementById("live");
+  if (!badge) return;
+  const say = (word) => {
+    badge.hidden = false;
+    badge.textContent = word;
+    badge.dataset.state = word;
+  };
+  say("connecting");
+  document.addEventListener("htmx:sse:after:connection", () => say("live"));
+  document.addEventListener("htmx:sse:error", () => say("reconnecting"));
+  document.addEventListener("htmx:sse:before:connection", () => say("connecting"));
+  document.addEventListener("htmx:sse:close", () => say("reconnecting"));
+  document.addEventListener("visibilitychange", () => document.hidden && say("paused"));
+})();

@@ -1,0 +1,1 @@
+"""What the notifier shows: folds over the events of an incident. Pure."""

@@ -1,0 +1,133 @@
+"""Everything that is known of one incident, and what its investigation adds to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from services.notifier.domain.overview import Overview
+from shared.events.executions import VerificationFailed, VerificationPassed, VerificationUnknown
+from shared.events.incidents import AttachedAlert, IncidentAlertsAttached, IncidentOpened
+from shared.events.investigations import (
+    DiagnosisConcluded,
+    DiagnosisInconclusive,
+    DiagnosisNoActiveFault,
+    EvidenceGathered,
+    RecommendationMade,
+    RecommendationSuperseded,
+    SummaryWritten,
+)
+from shared.incident.incident import TimelineEntry
+from shared.lifecycle.timeline import Told
+
+Fields = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Detail:
+    """One incident. Lists are in the order of the events; values are JSON, as the API gives them."""
+
+    overview: Overview | None = None
+    alerts: dict[str, Fields] = field(default_factory=dict)
+    gathered: dict[str, EvidenceGathered] = field(default_factory=dict)
+    diagnosis: Fields | None = None
+    recommendation_id: str = ""
+    recommendations: list[Fields] = field(default_factory=list)
+    approvals: dict[str, Fields] = field(default_factory=dict)
+    executions: dict[str, Fields] = field(default_factory=dict)
+    verifications: list[Fields] = field(default_factory=list)
+    summary: Fields | None = None
+    decisions: dict[str, Fields] = field(default_factory=dict)
+    """What people submitted, by event id; `ruling` is empty until the executor answers."""
+    timeline: dict[str, TimelineEntry] = field(default_factory=dict)
+    first: dict[str, str] = field(default_factory=dict)
+    """When each type of event came first, on the wall clock."""
+
+    def snapshot(self) -> EvidenceGathered | None:
+        """Return the evidence that the diagnosis rests on; without a diagnosis the newest."""
+        rests_on = self.gathered.get(self.diagnosis["investigation_id"]) if self.diagnosis else None
+        return rests_on or next(reversed(self.gathered.values()), None)
+
+
+Take = Callable[[Any, Detail, Told], None]
+"""Adds what one event says; the body has passed the check of its type."""
+
+
+def _alert(detail: Detail, attached: AttachedAlert) -> None:
+    detail.alerts.setdefault(attached.message_id, attached.model_dump(mode="json"))
+
+
+def _incident_opened(payload: IncidentOpened, detail: Detail, event: Told) -> None:
+    del event
+    _alert(detail, AttachedAlert(message_id=payload.message_id, alert=payload.alert))
+
+
+def _incident_alerts_attached(payload: IncidentAlertsAttached, detail: Detail, event: Told) -> None:
+    del event
+    for attached in payload.alerts:
+        _alert(detail, attached)
+
+
+def _evidence_gathered(payload: EvidenceGathered, detail: Detail, event: Told) -> None:
+    del event
+    earlier = detail.gathered.pop(payload.investigation_id, None)
+    if earlier is not None:
+        payload = payload.model_copy(
+            update={
+                "evidence": (*earlier.evidence, *payload.evidence),
+                "series": (*earlier.series, *payload.series),
+                "logs": (*earlier.logs, *payload.logs),
+                "collectors": (*earlier.collectors, *payload.collectors),
+            }
+        )
+    detail.gathered[payload.investigation_id] = payload
+
+
+def _concluded(
+    payload: DiagnosisConcluded | DiagnosisInconclusive | DiagnosisNoActiveFault, detail: Detail, event: Told
+) -> None:
+    detail.diagnosis = {
+        **payload.result.model_dump(mode="json"),
+        "investigation_id": payload.investigation_id,
+        "event_id": event.id,
+    }
+
+
+def _recommendation_made(payload: RecommendationMade, detail: Detail, event: Told) -> None:
+    del event
+    detail.recommendation_id = payload.recommendation_id
+    detail.recommendations = [item.model_dump(mode="json") for item in payload.recommendations.items]
+
+
+def _recommendation_superseded(payload: RecommendationSuperseded, detail: Detail, event: Told) -> None:
+    del event
+    if payload.recommendation_id == detail.recommendation_id:
+        detail.recommendations = []
+
+
+def _verified(
+    payload: VerificationPassed | VerificationFailed | VerificationUnknown, detail: Detail, event: Told
+) -> None:
+    found = payload.result.model_dump(mode="json")
+    detail.verifications.append({**found, "execution_id": payload.execution_id, "at": event.time})
+
+
+def _summary_written(payload: SummaryWritten, detail: Detail, event: Told) -> None:
+    detail.summary = {**payload.model_dump(mode="json"), "at": event.time}
+
+
+TAKES: Mapping[str, Take] = {
+    IncidentOpened.type: _incident_opened,
+    IncidentAlertsAttached.type: _incident_alerts_attached,
+    EvidenceGathered.type: _evidence_gathered,
+    DiagnosisConcluded.type: _concluded,
+    DiagnosisInconclusive.type: _concluded,
+    DiagnosisNoActiveFault.type: _concluded,
+    RecommendationMade.type: _recommendation_made,
+    RecommendationSuperseded.type: _recommendation_superseded,
+    VerificationPassed.type: _verified,
+    VerificationFailed.type: _verified,
+    VerificationUnknown.type: _verified,
+    SummaryWritten.type: _summary_written,
+}

@@ -1,0 +1,76 @@
+"""The shapes of the API: what other programs may rely on. `docs/` and the command read exactly these."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from services.notifier.domain.detail import Detail
+from services.notifier.domain.overview import Overview
+from shared.lifecycle.timeline import Told
+
+
+def listed(overview: Overview) -> dict[str, Any]:
+    """Return an incident as `incidents list -o json` shows it."""
+    incident = overview.incident.model_dump(mode="json")
+    names = ("id", "title", "stage", "severity", "services", "environment", "opened_at", "closed_at")
+    return {name: incident[name] for name in names} | {
+        "cause": overview.cause,
+        "confidence": overview.confidence,
+        "approval_id": overview.approval.id if overview.approval else None,
+    }
+
+
+def shown(detail: Detail) -> dict[str, Any]:
+    """Return an incident as `incidents show -o json` shows it."""
+    snapshot = detail.snapshot()
+    gathered = snapshot.model_dump(mode="json") if snapshot else {}
+    return {
+        "incident": detail.overview.incident.model_dump(mode="json") if detail.overview else None,
+        "alerts": list(detail.alerts.values()),
+        "evidence": gathered.get("evidence", []),
+        "series": gathered.get("series", []),
+        "logs": gathered.get("logs", []),
+        "collectors": gathered.get("collectors", []),
+        "diagnosis": detail.diagnosis,
+        "recommendations": detail.recommendations,
+        "approvals": list(detail.approvals.values()),
+        "executions": list(detail.executions.values()),
+        "verifications": detail.verifications,
+        "decisions": list(detail.decisions.values()),
+        "summary": detail.summary,
+        "times": times(detail),
+        "timeline": [line.model_dump(mode="json") for line in detail.timeline.values()],
+    }
+
+
+def times(detail: Detail) -> dict[str, float | None]:
+    """Return seconds of wall time to detect the cause, to approve and to fix; None while it has not happened."""
+    cause = min((detail.first[name] for name in _CAUSES if name in detail.first), default=None)
+    return {
+        "detect": _between(detail.first.get("incident.opened"), cause),
+        "approve": _between(detail.first.get("approval.requested"), detail.first.get("approval.granted")),
+        "fix": _between(detail.first.get("incident.opened"), detail.first.get("verification.passed")),
+    }
+
+
+_CAUSES = ("diagnosis.concluded", "diagnosis.inconclusive", "diagnosis.no_active_fault")
+
+
+def _between(start: str | None, end: str | None) -> float | None:
+    if start is None or end is None:
+        return None
+    return round((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 3)
+
+
+def event(told: Told) -> dict[str, Any]:
+    """Return one event of the journal."""
+    named = told.body.get("actor") or next(iter(told.body.get("actors") or ()), None)
+    return {
+        "id": told.id,
+        "type": told.type,
+        "time": told.time,
+        "actor": named or {"kind": "automation", "id": told.source.rpartition("/")[2], "name": ""},
+        "body": told.body,
+        "causation": told.causation or None,
+    }

@@ -1,0 +1,21 @@
+"""Which events reach which aggregate."""
+
+from __future__ import annotations
+
+import re
+
+from services.notifier.handlers.incident_state import aggregate
+from shared.bus.intake import incoming
+from shared.bus.port import Received
+from shared.store.model import Incoming
+
+_SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
+
+
+def route(received: Received) -> Incoming | None:
+    """Send each event of `incidents.v1` to its incident; what names none is counted and left."""
+    envelope = received.envelope
+    subject = envelope.subject or received.key
+    if not _SUBJECT.fullmatch(subject) or not (envelope.type and envelope.environment and envelope.time):
+        return None
+    return incoming(received, aggregate(subject))
