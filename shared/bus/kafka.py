@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.bus.kafka_client import bounded, client_arguments
+from shared.bus.kafka_client import bounded, client_arguments, end_producer
 from shared.bus.kafka_intake import KafkaIntake, received
 from shared.bus.kafka_topics import check_topics
 from shared.bus.port import Bus, Received, Rejected, Subscription, WireRecord
@@ -41,7 +41,9 @@ class KafkaBus(Bus):
         self._making = asyncio.Lock()
         self._intakes: list[KafkaIntake] = []
         self._boot: asyncio.Task[None] | None = None
-        self._problem: str | None = "not connected to Kafka yet"
+        self._probing: asyncio.Task[None] | None = None
+        self._not_connected: str | None = "not connected to Kafka yet"
+        self._not_sent: str | None = None
         self._closing: set[asyncio.Task[None]] = set()
 
     def subscribe(self, subscription: Subscription) -> None:
@@ -53,34 +55,30 @@ class KafkaBus(Bus):
         self._boot = asyncio.create_task(self._connect())
 
     async def stop(self) -> None:
-        if self._boot is not None:
-            self._boot.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._boot
-            self._boot = None
+        for task in (self._boot, self._probing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
+        self._boot = self._probing = None
         await asyncio.gather(*(intake.stop() for intake in self._intakes))
         if self._producer is not None:
-            await bounded(self._producer.stop(), STOP_LIMIT)
+            self._close(self._producer)
             self._producer = None
-        for task in self._closing:
-            task.cancel()
+        if self._closing:
+            await asyncio.wait(self._closing)
 
     async def append(self, records: Sequence[WireRecord], *, limit: float = 10.0) -> list[Rejected]:
         taken, rejected = sift(records)
         if taken:
             reach("bus.before_append")
-            try:
-                async with asyncio.timeout(limit):
-                    await self._send([records[index] for index in taken])
-            except (TimeoutError, KafkaError, OSError) as error:
-                self._replace_producer()
-                raise UnavailableError(f"Kafka did not take the records: {type(error).__name__} {error}") from error
+            await self._send([records[index] for index in taken], limit)
             reach("bus.after_append")
         return rejected
 
     def problem(self) -> str | None:
         stuck = [problem for intake in self._intakes if (problem := intake.problem())]
-        return self._problem or (stuck[0] if stuck else None)
+        return self._not_connected or self._not_sent or (stuck[0] if stuck else None)
 
     async def tail(self, topic: str, *, from_start: bool = False) -> AsyncIterator[Received]:
         consumer = AIOKafkaConsumer(
@@ -108,25 +106,46 @@ class KafkaBus(Bus):
                 await check_topics(self._settings)
                 break
             except (ConfigurationError, UnavailableError) as error:
-                self._problem = str(error)
+                self._not_connected = str(error)
             await asyncio.sleep(RETRY)
         for intake in self._intakes:
             intake.start()
-        self._problem = None
+        self._not_connected = None
 
-    async def _send(self, records: Sequence[WireRecord]) -> None:
-        producer = await self._ready_producer()
-        prefix = self._settings.topic_prefix
-        pending = [
-            await producer.send(
-                prefix + record.topic,
-                record.body,
-                key=record.key.encode(),
-                headers=[(name, value.encode()) for name, value in record.headers.items()],
-            )
-            for record in records
-        ]
-        await asyncio.gather(*pending)
+    async def _send(self, records: Sequence[WireRecord], limit: float) -> None:
+        producer = None
+        try:
+            async with asyncio.timeout(limit):
+                producer = await self._ready_producer()
+                await asyncio.gather(*[await self._begin(producer, record) for record in records])
+        except (TimeoutError, KafkaError, OSError) as error:
+            # Another caller may have replaced it already.
+            if producer is not None and producer is self._producer:
+                self._close(producer)
+                self._producer = None
+            self._not_sent = f"Kafka did not take the records: {type(error).__name__} {error}"
+            if self._probing is None or self._probing.done():
+                self._probing = asyncio.create_task(self._probe())
+            raise UnavailableError(self._not_sent) from error
+        self._not_sent = None
+
+    async def _probe(self) -> None:
+        """Notice that the cluster is back, also when nobody sends."""
+        while self._not_sent is not None:
+            await asyncio.sleep(RETRY)
+            with contextlib.suppress(TimeoutError, KafkaError, OSError):
+                async with asyncio.timeout(START_LIMIT):
+                    await self._ready_producer()
+                self._not_sent = None
+
+    async def _begin(self, producer: AIOKafkaProducer, record: WireRecord) -> asyncio.Future[object]:
+        delivered: asyncio.Future[object] = await producer.send(
+            self._settings.topic_prefix + record.topic,
+            record.body,
+            key=record.key.encode(),
+            headers=[(name, value.encode()) for name, value in record.headers.items()],
+        )
+        return delivered
 
     async def _ready_producer(self) -> AIOKafkaProducer:
         async with self._making:
@@ -146,12 +165,7 @@ class KafkaBus(Bus):
                 self._producer = producer
             return self._producer
 
-    def _replace_producer(self) -> None:
-        if self._producer is not None:
-            self._close(self._producer)
-            self._producer = None
-
     def _close(self, producer: AIOKafkaProducer) -> None:
-        task = asyncio.create_task(bounded(producer.stop(), STOP_LIMIT))
+        task = asyncio.create_task(end_producer(producer, STOP_LIMIT))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)

@@ -8,6 +8,8 @@ import ssl
 from collections.abc import Awaitable
 from typing import Any
 
+from aiokafka import AIOKafkaProducer
+
 from shared.bus.settings import KafkaSettings
 from shared.errors import ConfigurationError
 
@@ -50,3 +52,12 @@ async def bounded(call: Awaitable[Any], limit: float) -> None:
         task.cancel()
     elif not task.cancelled() and (error := task.exception()) is not None:
         log.info("ignored while closing: %s", error)
+
+
+async def end_producer(producer: AIOKafkaProducer, limit: float) -> None:
+    """Flush and close a producer within `limit` seconds; what is not flushed then is given up."""
+    await bounded(producer.stop(), limit)
+    sender = producer._sender  # noqa: SLF001 -- a `stop` that is given up leaves this task retrying for ever
+    if sender is not None:
+        await bounded(sender.close(), 1.0)
+    await bounded(producer.client.close(), 1.0)

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaError
 
 from shared.bus.kafka_client import bounded, client_arguments
 from shared.bus.settings import KafkaSettings
-from shared.bus.topics import TOPICS, Topic
+from shared.bus.topics import TOPICS, Topic, group
 from shared.errors import ConfigurationError, UnavailableError
 
 ADMIN_LIMIT = 15.0
@@ -41,19 +41,17 @@ async def apply_topics(settings: KafkaSettings) -> list[str]:
 def access_rules(settings: KafkaSettings) -> list[str]:
     """Return the ACLs that give each service's principal what it needs and nothing more."""
     rules = []
+    prefix = settings.topic_prefix
     for topic in TOPICS:
-        name = settings.topic_prefix + topic.name
+        name = prefix + topic.name
         for writer in topic.writers:
             rules += [f"--add --allow-principal User:{writer} --operation Write --operation Describe --topic {name}"]
         for reader in topic.readers:
             rules.append(f"--add --allow-principal User:{reader} --operation Read --operation Describe --topic {name}")
-            rules.append(f"--add --allow-principal User:{reader} --operation Read --group {group(reader, topic.name)}")
+            rules.append(
+                f"--add --allow-principal User:{reader} --operation Read --group {prefix}{group(reader, topic.name)}"
+            )
     return rules
-
-
-def group(service: str, topic: str) -> str:
-    """Return the consumer group of a subscription; frozen, because another name would read everything again."""
-    return f"signoff.{service}.{topic}"
 
 
 async def _missing(settings: KafkaSettings) -> list[Topic]:

@@ -37,6 +37,11 @@ NAMES = frozenset(topic.name for topic in TOPICS)
 BEHIND = "behind a rejected record of its key"
 
 
+def group(service: str, topic: str) -> str:
+    """Return the name of a service's subscription; frozen, because another name would read everything again."""
+    return f"signoff.{service}.{topic}"
+
+
 def sift(records: Sequence[WireRecord]) -> tuple[list[int], list[Rejected]]:
     """Return which records a bus may take, and which never.
 

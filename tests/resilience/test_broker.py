@@ -86,6 +86,36 @@ async def test_a_bus_whose_broker_is_away_starts_says_so_and_reads_once_it_is_ba
 
 @pytest.mark.kafka
 @pytest.mark.timeout(120)
+async def test_a_send_that_missed_its_limit_is_told_and_leaves_no_producer_behind(
+    tmp_path: Path, private_kafka: LocalKafka
+) -> None:
+    place = Place(str(tmp_path / "echo.db"), tmp_path, private_kafka.bootstrap_servers, "late.")
+    async with listening(place) as (store, bus):
+        await bus.start()
+        await ready(bus)
+        await bus.append([echo.Ping("k", 0).record()])
+        private_kafka.freeze()
+        try:
+            for _ in range(2):
+                with pytest.raises(UnavailableError):
+                    await bus.append([echo.Ping("k", 1).record()], limit=1.0)
+            assert "did not take" in (bus.problem() or "")
+        finally:
+            private_kafka.thaw()
+        await bus.append([echo.Ping("k", 1).record(), echo.Ping("k", 2).record()])
+        assert bus.problem() is None
+
+        async def all_taken() -> bool:
+            state = await store.state("counter/k")
+            return bool(state and state["taken"] == [0, 1, 2])
+
+        await eventually(all_taken, limit=30)
+    senders = [task for task in asyncio.all_tasks() if "_sender_routine" in repr(task)]
+    assert senders == []
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(120)
 async def test_a_subscriber_that_died_unseen_is_built_anew(tmp_path: Path, kafka: KafkaServer) -> None:
     place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
     async with listening(place) as (store, bus):

@@ -18,3 +18,8 @@ def test_only_the_notifier_may_write_decisions() -> None:
     assert writing == [
         "--add --allow-principal User:notifier --operation Write --operation Describe --topic decisions.v1"
     ]
+
+
+def test_a_service_may_read_in_the_group_its_subscription_uses() -> None:
+    rules = access_rules(KafkaSettings(topic_prefix="eu."))
+    assert "--add --allow-principal User:executor --operation Read --group eu.signoff.executor.decisions.v1" in rules
