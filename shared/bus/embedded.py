@@ -16,7 +16,7 @@ from pathlib import Path
 import orjson
 
 from shared.bus.intake import HIGH_WATER, below_high_water, take
-from shared.bus.logfile import LogFile, Row
+from shared.bus.logfile import RETAIN_STEP, LogFile, Row
 from shared.bus.port import Bus, Received, Rejected, Subscription, WireRecord
 from shared.bus.topics import NAMES, RETENTION_SECONDS, sift
 from shared.errors import UnavailableError
@@ -127,13 +127,19 @@ class EmbeddedBus(Bus):
                 await asyncio.sleep(POLL)
 
     async def _retain(self) -> None:
-        """Delete old records in small steps, never past the slowest subscription of a topic."""
         while True:
             await asyncio.sleep(RETAIN_EVERY)
-            for topic in NAMES:
-                readers = [self._read_up_to.get(s.name, 0) for s in self._subscriptions if s.topic == topic]
-                slowest = min(readers) if readers else await asyncio.to_thread(self._file.newest)
-                await asyncio.wrap_future(self._file.retain(topic, slowest, self._retention))
+            with contextlib.suppress(sqlite3.Error):  # `problem` tells; the next round tries again.
+                await self.retain()
+
+    async def retain(self) -> None:
+        """Delete what is too old in small steps, never past the slowest subscription of a topic."""
+        for topic in NAMES:
+            readers = [self._read_up_to.get(s.name, 0) for s in self._subscriptions if s.topic == topic]
+            slowest = min(readers) if readers else await asyncio.to_thread(self._file.newest)
+            gone = RETAIN_STEP
+            while gone == RETAIN_STEP:
+                gone = await asyncio.wrap_future(self._file.retain(topic, slowest, self._retention))
 
 
 def _row(record: WireRecord) -> Row:

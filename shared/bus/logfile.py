@@ -44,8 +44,8 @@ class Row:
 
 @dataclass(slots=True)
 class _Job:
-    work: Callable[[sqlite3.Connection], None]
-    done: Future[None]
+    work: Callable[[sqlite3.Connection], int]
+    done: Future[int]
 
 
 class LogFile:
@@ -87,26 +87,27 @@ class LogFile:
         if self._lock is not None:
             self._lock.close()
 
-    def append(self, rows: Sequence[Row]) -> Future[None]:
+    def append(self, rows: Sequence[Row]) -> Future[int]:
         """Append in order; the future ends when the rows are on disk."""
         at = wall()
         values = [(row.topic, row.key, row.headers, row.body, at) for row in rows]
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.executemany("insert into log (topic, key, headers, body, at) values (?, ?, ?, ?, ?)", values)
+        def work(connection: sqlite3.Connection) -> int:
+            insert = "insert into log (topic, key, headers, body, at) values (?, ?, ?, ?, ?)"
+            return connection.executemany(insert, values).rowcount
 
         return self._do(work)
 
-    def retain(self, topic: str, up_to: int, seconds: float) -> Future[None]:
-        """Delete one step of what is older than `seconds`, up to an offset."""
+    def retain(self, topic: str, up_to: int, seconds: float) -> Future[int]:
+        """Delete one step of what is older than `seconds`, up to an offset; a full step means that there is more."""
         before = wall() - seconds
 
-        def work(connection: sqlite3.Connection) -> None:
-            connection.execute(
+        def work(connection: sqlite3.Connection) -> int:
+            return connection.execute(
                 'delete from log where "offset" in (select "offset" from log where topic = ? and "offset" <= ?'
                 ' and at < ? order by "offset" limit ?)',
                 (topic, up_to, before, RETAIN_STEP),
-            )
+            ).rowcount
 
         return self._do(work)
 
@@ -132,7 +133,7 @@ class LogFile:
                 raise UnavailableError("the log is not open")
             return self._reader.execute(statement, values).fetchall()
 
-    def _do(self, work: Callable[[sqlite3.Connection], None]) -> Future[None]:
+    def _do(self, work: Callable[[sqlite3.Connection], int]) -> Future[int]:
         job = _Job(work, Future())
         self._jobs.put(job)
         return job.done
@@ -161,8 +162,7 @@ class LogFile:
     def _commit(self, connection: sqlite3.Connection, group: Sequence[_Job]) -> None:
         try:
             connection.execute("begin immediate")
-            for job in group:
-                job.work(connection)
+            results = [job.work(connection) for job in group]
             connection.execute("commit")
         except sqlite3.Error as error:
             if connection.in_transaction:
@@ -171,17 +171,10 @@ class LogFile:
                 log.error("log cannot be written: %s", error)  # noqa: TRY400 -- the message says it; no trace at 3 a.m.
             self.problem = f"the log cannot be written: {error}"
             for job in group:
-                _end(job, error)
+                if job.done.set_running_or_notify_cancel():
+                    job.done.set_exception(error)
         else:
             self.problem = None
-            for job in group:
-                _end(job, None)
-
-
-def _end(job: _Job, error: Exception | None) -> None:
-    if not job.done.set_running_or_notify_cancel():
-        return
-    if error is None:
-        job.done.set_result(None)
-    else:
-        job.done.set_exception(error)
+            for job, result in zip(group, results, strict=True):
+                if job.done.set_running_or_notify_cancel():
+                    job.done.set_result(result)

@@ -1,0 +1,91 @@
+"""What only the embedded log does: one owner, retention of its own, a disk that may be full."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from shared.bus.embedded import EmbeddedBus
+from shared.bus.logfile import RETAIN_STEP
+from shared.errors import ConfigurationError, UnavailableError
+from tests.contract.bus.conftest import TOPIC, MakeStore, record, subscription
+from tests.support.kinds import eventually, logged
+
+
+async def kept(bus: EmbeddedBus, topic: str = TOPIC) -> list[str]:
+    """Return the ids that are still in the log."""
+    await bus.append([record("end", "end", topic=topic)])
+    found: list[str] = []
+    async for received in bus.tail(topic, from_start=True):
+        if received.envelope.id == "end":
+            return found
+        found.append(received.envelope.id)
+    return found
+
+
+async def test_a_second_process_cannot_take_the_log(tmp_path: Path) -> None:
+    first, second = EmbeddedBus(tmp_path / "bus.db"), EmbeddedBus(tmp_path / "bus.db")
+    await first.start()
+    with pytest.raises(ConfigurationError, match=r"bus\.db is in use by another process"):
+        await second.start()
+    await first.stop()
+    await second.start()
+    await second.stop()
+
+
+async def test_what_is_too_old_goes_however_much_it_is(tmp_path: Path) -> None:
+    bus = EmbeddedBus(tmp_path / "bus.db", retention=0.0)
+    await bus.start()
+    await bus.append([record("k", f"e{n}") for n in range(2 * RETAIN_STEP + 1)])
+    await bus.retain()
+    assert await kept(bus) == []
+    await bus.stop()
+
+
+async def test_what_a_subscription_has_not_read_stays_however_old_it_is(tmp_path: Path, make_store: MakeStore) -> None:
+    reading, full = await make_store("reading"), await make_store("full", start=False)
+    bus = EmbeddedBus(tmp_path / "bus.db", retention=0.0, high_water=1)
+    bus.subscribe(subscription(reading, name="reading"))
+    bus.subscribe(subscription(full, name="full"))
+    await bus.start()
+    await bus.append([record("k", "e1")])
+    await logged(reading, "doc/k", 1)
+
+    async def one_waits() -> bool:
+        return full.waiting() == 1
+
+    await eventually(one_waits)
+    await bus.append([record("k", "e2"), record("k", "e3")])
+    await logged(reading, "doc/k", 3)
+    await bus.retain()
+    assert await kept(bus) == ["e2", "e3"]
+    await bus.stop()
+
+
+async def test_a_full_disk_is_told_and_nothing_is_taken_until_there_is_room(tmp_path: Path) -> None:
+    bus = EmbeddedBus(tmp_path / "bus.db")
+    await bus.start()
+    await bus.append([record("k", "e1")])
+    with files_no_larger_than(64 * 1024):
+        with pytest.raises(UnavailableError, match="the log cannot be written"):
+            await bus.append([record("k", "large", b'"' + b"x" * 60_000 + b'"')] * 2)
+        assert "cannot be written" in (bus.problem() or "")
+    await bus.append([record("k", "e2")])
+    assert bus.problem() is None
+    assert await kept(bus) == ["e1", "e2"]
+    await bus.stop()
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    """Refuse this process larger files, as a full disk would."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
