@@ -94,6 +94,7 @@ class KafkaIntake:
         self._broker = KafkaBroker(
             settings.bootstrap_servers,
             security=_security(settings),
+            allow_auto_create_topics=False,  # FastStream would make one of a single partition.
             logger=None,
             graceful_timeout=STOP_LIMIT - 1,
         )

@@ -14,6 +14,8 @@ from shared.bus.topics import TOPICS, Topic, group
 from shared.errors import ConfigurationError, UnavailableError
 
 ADMIN_LIMIT = 15.0
+VISIBLE_POLL = 0.1
+"""Seconds between two looks for a new topic: brokers learn of it a moment after it was created."""
 _EXISTS = 36
 
 
@@ -86,6 +88,11 @@ async def _create(settings: KafkaSettings, topics: list[Topic], *, replicas: int
     for name, code, *rest in answer.topic_errors:
         if code not in (0, _EXISTS):
             raise ConfigurationError(f"Kafka does not create topic {name}: error {code} {' '.join(map(str, rest))}")
+    for _ in range(round(ADMIN_LIMIT / VISIBLE_POLL)):
+        if not await _missing(settings):
+            return
+        await asyncio.sleep(VISIBLE_POLL)
+    raise UnavailableError("Kafka created the topics but does not show them yet; try again")
 
 
 async def _admin(settings: KafkaSettings, method: str, argument: object) -> Any:  # noqa: ANN401 -- untyped library
