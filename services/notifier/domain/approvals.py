@@ -36,6 +36,7 @@ def _approval_requested(payload: ApprovalRequested, detail: Detail, event: Told)
             "state": "pending",
             "requested_at": event.time,
             "decided_at": None,
+            "decided_by": "",
             "votes": [],
             "reason": "",
         },

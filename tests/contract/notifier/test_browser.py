@@ -1,0 +1,160 @@
+"""The console in a real Chromium."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, expect
+
+from shared.events.approvals import ApprovalVoteRecorded
+from shared.incident.actor import Actor
+from shared.runtime.server import Listener, bind
+from tests.contract.notifier.conftest import Running
+from tests.support.browser import complaints, open_browser, open_phone, violations
+from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, executed, granted, until_asked
+
+pytestmark = pytest.mark.browser
+
+
+@dataclass
+class Site:
+    """Where the console listens."""
+
+    url: str
+    running: Running
+
+    async def link(self, person: str = "sample-approver") -> str:
+        """Return the link of the question, with a login."""
+        async with self.running.operator() as operator:
+            headers = {"host": self.url.removeprefix("http://")}
+            answer = await operator.post("/api/login-links", json={"person": person}, headers=headers)
+        return f"{self.url}/a/{APPROVAL}?login={answer.json()['token']}"
+
+
+@pytest.fixture
+def listening() -> Any:  # noqa: ANN401 -- a socket
+    return bind("127.0.0.1", 0, name="console")
+
+
+@pytest.fixture
+def changes(listening: Any) -> dict[str, Any]:  # noqa: ANN401 -- a socket
+    return {"base_url": f"http://127.0.0.1:{listening.getsockname()[1]}", "terminal": False}
+
+
+@pytest.fixture
+async def site(running: Running, changes: dict[str, Any], listening: Any) -> AsyncIterator[Site]:  # noqa: ANN401 -- a socket
+    listener = Listener(listening, running.service.asgi)
+    await listener.start()
+    yield Site(changes["base_url"], running)
+    await listener.stop()
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with open_browser() as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_a_person_approves_on_a_phone(site: Site, browser: Browser, *, javascript: bool) -> None:
+    await site.running.tell(*until_asked())
+    await site.running.stage("awaiting_approval")
+    async with open_phone(browser, javascript=javascript) as phone:
+        page = await phone.new_page()
+        errors = complaints(page)
+        await page.goto(await site.link())
+        await page.get_by_role("button", name="Continue as SAMPLE approver").click()
+        await expect(page.get_by_role("heading", name="Restart shop on web-3?")).to_be_visible()
+        assert "login=" not in page.url
+        if javascript:
+            await expect(page.locator("#live")).to_have_text("live")
+        await page.get_by_role("button", name="Approve").click()
+        await expect(page.get_by_text("Submitted:")).to_be_visible()
+        await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+        envelope, _ = (await site.running.decisions())[0]
+        await site.running.tell(granted(envelope.id), *executed())
+        await site.running.stage("closed")
+        if not javascript:
+            await page.reload()
+        await expect(page.get_by_text("✓ Approved")).to_be_visible()
+        await expect(page.get_by_text("Verification passed")).to_be_visible()
+        await expect(page.get_by_text("It leaked memory and was restarted.")).to_be_visible()
+        assert not errors
+
+
+async def test_risk_why_what_and_both_buttons_are_on_the_first_screen(site: Site, browser: Browser) -> None:
+    await site.running.tell(*until_asked())
+    await site.running.stage("awaiting_approval")
+    async with open_phone(browser) as phone:
+        page = await phone.new_page()
+        await page.goto(await site.link())
+        await page.get_by_role("button", name="Continue as").click()
+        for shown in (
+            page.get_by_text("Medium risk"),
+            page.get_by_role("heading", name="Why"),
+            page.get_by_role("heading", name="What will happen"),
+            page.get_by_text("shop on web-3 is away for about 20 s").first,
+            page.get_by_role("button", name="Reject"),
+            page.get_by_role("button", name="Approve"),
+        ):
+            await expect(shown).to_be_in_viewport(ratio=1)
+        for name in ("Reject", "Approve"):
+            box = await page.get_by_role("button", name=name).bounding_box()
+            assert box
+            assert box["height"] >= 44
+        assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+async def test_an_update_keeps_what_a_person_is_doing(site: Site, browser: Browser) -> None:
+    await site.running.tell(*until_asked()[:-1], asked(needed=2))
+    await site.running.stage("awaiting_approval")
+    async with open_phone(browser) as phone:
+        page = await phone.new_page()
+        await page.goto(await site.link())
+        await page.get_by_role("button", name="Continue as").click()
+        await expect(page.locator("#live")).to_have_text("live")
+        await page.get_by_text("Exact steps").click()
+        await page.get_by_text("Add a reason").click()
+        await page.get_by_label("Reason").fill("because")
+        await site.running.tell(
+            ApprovalVoteRecorded(
+                approval_id=APPROVAL,
+                actor=Actor(kind="person", id="sample-second-approver", name="SAMPLE second approver"),
+                via="page:local",
+                decision_id="other",
+                have=1,
+                needed=2,
+            )
+        )
+        await expect(page.get_by_text("Approved by SAMPLE second approver: 1 of 2 people")).to_be_visible()
+        await expect(page.locator("pre")).to_be_visible()
+        await expect(page.get_by_label("Reason")).to_have_value("because")
+        await expect(page.get_by_label("Reason")).to_be_focused()
+
+
+@pytest.mark.parametrize("dark", [False, True])
+async def test_axe_finds_nothing_on_any_page(site: Site, browser: Browser, *, dark: bool) -> None:
+    await site.running.tell(*until_asked())
+    await site.running.stage("awaiting_approval")
+    async with open_phone(browser, dark=dark) as phone:
+        page = await phone.new_page()
+        errors = complaints(page)
+        await page.goto(await site.link())
+        assert not await violations(page)
+        await page.get_by_role("button", name="Continue as").click()
+        await expect(page).to_have_url(re.compile(rf"/a/{APPROVAL}$"))
+        found = {"question": await violations(page)}
+        for path in ("/", f"/i/{INCIDENT}", "/nowhere", "/login"):
+            await page.goto(site.url + path)
+            found[path] = await violations(page)
+        await site.running.tell(granted(), *executed())
+        await site.running.stage("closed")
+        for path in ("/", f"/i/{INCIDENT}", f"/a/{APPROVAL}"):
+            await page.goto(site.url + path)
+            found[f"{path} when closed"] = await violations(page)
+        assert not {path: bad for path, bad in found.items() if bad}
+        assert [error for error in errors if "404" not in error] == []
