@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Any, Literal
+from typing import Literal
 
 import orjson
 
@@ -54,12 +54,12 @@ async def lose(database: Database, rules: Rules) -> int:
 
 async def renew(database: Database, claimed: Claimed) -> bool:
     """Extend a lease that has not ended."""
-    return bool(await database.fetch(_RENEW, claimed.id, claimed.fence))
+    return bool(await database.write(_RENEW, claimed.id, claimed.fence))
 
 
 async def release(database: Database, claimed: Claimed, delay: float) -> bool:
     """Give repeatable work back."""
-    return bool(await database.fetch(_RELEASE, claimed.id, claimed.fence, delay))
+    return bool(await database.write(_RELEASE, claimed.id, claimed.fence, delay))
 
 
 async def finish(
@@ -71,7 +71,7 @@ async def finish(
     """
     body = orjson.dumps({"id": claimed.id, "name": claimed.name, "result": result})
     lane = rules.kind_of(claimed.aggregate).lane
-    row: Any = await database.row(_FINISH, claimed.id, claimed.fence, lane, body)
+    (row,) = await database.write(_FINISH, claimed.id, claimed.fence, lane, body)
     if row["state"] is None:
         return "stale", 0
     return ("done" if row["state"] == 1 else "late"), row["waiting"]

@@ -72,12 +72,12 @@ async def requeue(database: Database, rules: Rules, message_id: str) -> tuple[bo
 
 async def park_key(database: Database, topic: str, key: str, reason: str) -> None:
     """Hold back the outbox rows of one key."""
-    await database.fetch(_PARK_KEY, topic, key, reason)
+    await database.write(_PARK_KEY, topic, key, reason)
 
 
 async def unpark_key(database: Database, topic: str, key: str) -> None:
     """Send the rows of the key again."""
-    await database.fetch("delete from parked_key where topic=$1 and key=$2", topic, key)
+    await database.write("delete from parked_key where topic=$1 and key=$2", topic, key)
 
 
 async def retain(database: Database) -> int:

@@ -16,6 +16,7 @@ from sqlalchemy.dialects.postgresql import asyncpg as sqlalchemy_asyncpg
 
 from shared.errors import ConfigurationError, UnavailableError
 from shared.runtime.clock import monotonic
+from shared.store.failpoints import reach
 from shared.store.intake import mended
 
 log = logging.getLogger("signoff.store")
@@ -132,6 +133,11 @@ class Database:
         async with self._connection() as connection:
             return cast("list[Any]", await connection.fetch(sql, *parameters))
 
+    async def write(self, sql: str, *parameters: Any) -> list[Any]:  # noqa: ANN401 -- values of any column
+        """Run one statement that changes what callers are told of; its rows are durable when it returns."""
+        with committing():
+            return await self.fetch(sql, *parameters)
+
     async def row(self, sql: str, *parameters: Any) -> Any:  # noqa: ANN401 -- a row of any shape
         """Run one statement in its own transaction and return its first row, None without one."""
         rows = await self.fetch(sql, *parameters)
@@ -140,8 +146,9 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Any]:
         """Give a connection in a transaction that commits at the end of the block."""
-        async with self._connection() as connection, connection.transaction():
-            yield connection
+        with committing():
+            async with self._connection() as connection, connection.transaction():
+                yield connection
 
     async def run(self, statement: Executable) -> list[Mapping[str, Any]]:
         """Run a SQLAlchemy statement in its own transaction. Column types need no conversion, see `open_store`."""
@@ -165,6 +172,15 @@ class Database:
         except _AWAY as error:
             why = str(error) or type(error).__name__
             raise UnavailableError(f"the database {self.address} does not serve {self.schema} now: {why}") from error
+
+
+@contextmanager
+def committing() -> Iterator[None]:
+    """Say where a process may end: before the commit inside the block, after it, and before anybody is told."""
+    reach("store.before_commit")
+    yield
+    reach("store.after_commit")
+    reach("store.before_reply")
 
 
 def lock_number(schema: str, purpose: str) -> int:

@@ -17,7 +17,6 @@ import orjson
 
 from shared.errors import ConfigurationError, UnavailableError
 from shared.runtime.clock import monotonic
-from shared.store.failpoints import reach
 from shared.store.intake import mended, read_message
 from shared.store.model import DECIDE_BUDGET, Lane, Message
 from shared.store.postgres.database import Database, FencedError, NotStorableError, lock_number
@@ -218,7 +217,6 @@ class Runner:
         writes = writes_of(steps, now, lambda aggregate: _lane(rules, aggregate))
         pause = 0.0
         while True:
-            reach("store.before_commit")
             try:
                 told.waiting += await self._write(writes)
             except UnavailableError as error:
@@ -228,16 +226,14 @@ class Runner:
                 await asyncio.sleep(pause)
             else:
                 break
-        reach("store.after_commit")
         for step in steps:
             _note(told, step)
-        reach("store.before_reply")
         self._tell(told)
 
     async def _write(self, writes: Writes) -> int:
         """Write one commit and return by how much the number of waiting messages grew, what was decided aside."""
         if not writes.records:
-            return int((await self._database.row(COMMIT, *writes.parameters()))["waiting"])
+            return int((await self._database.write(COMMIT, *writes.parameters()))[0]["waiting"])
         async with self._database.transaction() as connection:
             for record in writes.records:
                 await connection.execute(record.sql, *record.parameters)

@@ -100,7 +100,7 @@ class PostgresStore(Store):
         accepted = accept(messages, lambda aggregate: self._rules.kind_of(aggregate).lane)
         rows = [(m.key, m.aggregate, m.lane, m.id, m.type, m.body, m.meta) for m in accepted]
         columns = [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(7)]
-        taken = await self._database.row(TAKE, *columns, subscription, offset)
+        (taken,) = await self._database.write(TAKE, *columns, subscription, offset)
         self._enqueued(taken["waiting"])
         return int(taken["taken"])
 
