@@ -179,10 +179,16 @@ IGNORED: Mapping[str, tuple[tuple[Stage, ...], str]] = {
     "incident.closed": ((Stage.CLOSED,), "it is closed already"),
 }
 
+
+def _items(recommendations: object) -> bool:
+    # A body that is not what it should be moves nothing, and breaks no fold.
+    return isinstance(recommendations, Mapping) and bool(recommendations.get("items"))
+
+
 _VARIANTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "execution.finished": lambda body: str(body.get("outcome", "")),
     "rollback.finished": lambda body: str(body.get("outcome", "")),
-    "recommendation.made": lambda body: "some" if body.get("recommendations", {}).get("items") else "none",
+    "recommendation.made": lambda body: "some" if _items(body.get("recommendations")) else "none",
 }
 
 

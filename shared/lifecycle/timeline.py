@@ -132,8 +132,11 @@ UNTOLD: Mapping[str, str] = {
 
 
 def _actor(event: Told) -> Actor:
-    named = event.body.get("actor") or next(iter(event.body.get("actors") or ()), None)
-    return Actor.model_validate(named) if named else automation(event.source.rpartition("/")[2])
+    try:
+        named = event.body.get("actor") or next(iter(event.body.get("actors") or ()), None)
+        return Actor.model_validate(named) if named else automation(event.source.rpartition("/")[2])
+    except (TypeError, ValueError):
+        return automation(event.source.rpartition("/")[2])
 
 
 def entry(event: Told) -> TimelineEntry | None:

@@ -48,7 +48,7 @@ class StoredReadModel:
             raise NotFoundError(f"{prefix!r} is too short to name an incident")
         statement = (
             select(INCIDENT.c.id, INCIDENT.c.overview)
-            .where(INCIDENT.c.id >= wanted, INCIDENT.c.id < wanted + "\x7f")
+            .where(INCIDENT.c.id.startswith(wanted, autoescape=True))
             .order_by(INCIDENT.c.id)
             .limit(5)
         )

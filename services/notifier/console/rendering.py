@@ -51,7 +51,7 @@ def day(value: str | datetime) -> str:
 
 def percent(value: float) -> str:
     """Return a share of one as people say it."""
-    return f"{value * 100:.0f} %"
+    return f"{value * 100:.0f}\u00a0%"
 
 
 def web_link(link: str | None) -> str:

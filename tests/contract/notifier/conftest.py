@@ -162,6 +162,15 @@ class Running:
 
         await eventually(there)
 
+    async def journaled_in_store(self, count: int) -> None:
+        """Return when the journal of the incident holds `count` events."""
+
+        async def there() -> bool:
+            state = await self.store.state(f"incident/{INCIDENT}")
+            return bool(state and state["n"] >= count)
+
+        await eventually(there)
+
     async def journaled(self, count: int, incident: str = INCIDENT) -> list[dict[str, Any]]:
         """Return the journal by the API, once it holds at least `count` events."""
 

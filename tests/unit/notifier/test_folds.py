@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.notifier.domain.detail import Detail
+from services.notifier.domain.folding import fold
+from services.notifier.domain.question import question
+from services.notifier.domain.views import listed, shown, times
+from shared.events.approvals import ApprovalRejected, ApprovalSuperseded, ApprovalVoteRecorded
+from shared.events.executions import StepUnknown
+from shared.events.incidents import IncidentReopened, IncidentSeverityRaised
+from shared.events.investigations import RecommendationSuperseded
+from shared.events.payload import Payload
+from shared.events.registry import EVENTS
+from shared.incident.enums import Severity, Stage
+from shared.lifecycle.timeline import Told
+from tests.unit.notifier.story import (
+    APPROVAL,
+    APPROVER,
+    EXECUTION,
+    INCIDENT,
+    RUN,
+    executed,
+    granted,
+    opened,
+    until_asked,
+)
+
+
+def told(payload: Payload, number: int, **changes: Any) -> Told:  # noqa: ANN401 -- fields of Told
+    """Return a payload as the journal keeps it, `number` seconds after three."""
+    given = {"source": f"signoff/{payload.owner}", "body": payload.model_dump(mode="json"), "causation": ""}
+    time = f"2026-11-03T03:{number // 60:02d}:{number % 60:02d}.000000Z"
+    return Told(**{"id": f"t{number}", "type": payload.type, "time": time, **given, **changes})
+
+
+def folded(*payloads: Payload) -> Detail:
+    """Return the detail of these payloads, a second apart."""
+    events = [told(payload, number) for number, payload in enumerate(payloads)]
+    return fold(events, incident_id=INCIDENT, environment=RUN)
+
+
+def test_nothing_is_known_before_the_incident_is_opened() -> None:
+    detail = folded(granted())
+    assert detail.overview is None
+    assert shown(detail)["incident"] is None
+
+
+def test_the_list_row_says_stage_cause_and_question() -> None:
+    overview = folded(*until_asked()).overview
+    assert overview
+    row = listed(overview)
+    assert row["stage"] == Stage.AWAITING_APPROVAL
+    assert row["cause"] == "Memory leak after the deploy of shop v2"
+    assert row["approval_id"] == APPROVAL
+
+
+def test_a_raised_severity_shows_and_a_reopened_incident_is_not_closed() -> None:
+    raised = IncidentSeverityRaised(previous=Severity.SEV2, severity=Severity.SEV1)
+    overview = folded(*until_asked(), raised, granted(), *executed(), IncidentReopened(reason="refire")).overview
+    assert overview
+    assert overview.incident.severity is Severity.SEV1
+    assert overview.incident.stage is Stage.OPEN
+    assert overview.incident.closed_at is None
+
+
+def test_times_are_between_the_first_events_of_each_kind() -> None:
+    found = times(folded(*until_asked(), granted(), *executed()))
+    assert found == {"detect": 3.0, "approve": 1.0, "fix": 11.0}
+
+
+def test_a_time_that_has_not_happened_is_unknown() -> None:
+    assert times(folded(*until_asked())) == {"detect": 3.0, "approve": None, "fix": None}
+
+
+def test_votes_are_counted_once_a_person() -> None:
+    vote = ApprovalVoteRecorded(
+        approval_id=APPROVAL, actor=APPROVER, via="page:local", decision_id="d", have=1, needed=2
+    )
+    approval = folded(*until_asked(), vote, vote, granted()).approvals[APPROVAL]
+    assert [one["actor"]["id"] for one in approval["votes"]] == ["sample-approver"]
+    assert approval["state"] == "granted"
+
+
+@pytest.mark.parametrize(
+    "ending,state",
+    [
+        (
+            ApprovalRejected(approval_id=APPROVAL, actor=APPROVER, via="v", decision_id="d", reason="not now"),
+            "rejected",
+        ),
+        (ApprovalSuperseded(approval_id=APPROVAL, reason="changed"), "superseded"),
+    ],
+)
+def test_a_question_keeps_how_it_ended(ending: Payload, state: str) -> None:
+    detail = folded(*until_asked(), ending)
+    assert detail.approvals[APPROVAL]["state"] == state
+    assert detail.approvals[APPROVAL]["reason"]
+    assert detail.overview
+    assert detail.overview.approval is None
+
+
+def test_a_step_in_doubt_is_shown_as_unknown() -> None:
+    doubt = StepUnknown(execution_id=EXECUTION, step_id="restart", why="timeout", detail="no answer in 60 s")
+    (step,) = folded(*until_asked(), granted(), *executed()[:2], doubt).executions[EXECUTION]["steps"]
+    assert step["status"] == "unknown"
+    assert step["detail"] == "no answer in 60 s"
+    assert step["token"] == "tok"
+
+
+def test_a_superseded_recommendation_is_no_longer_proposed() -> None:
+    detail = folded(*until_asked()[:-1], RecommendationSuperseded(recommendation_id="rec-1", reason="new evidence"))
+    assert detail.recommendations == []
+
+
+def test_the_question_shows_the_series_that_the_diagnosis_cites() -> None:
+    asked = question(folded(*until_asked()), APPROVAL)
+    assert asked
+    assert asked.problem == ""
+    assert [chart.title for chart in asked.charts] == ["memory.used of web-3"]
+    assert question(folded(*until_asked()), "apr-other") is None
+
+
+def test_an_event_that_comes_twice_is_one_line_of_the_timeline() -> None:
+    event = told(opened(), 0)
+    detail = fold([event, event], incident_id=INCIDENT, environment=RUN)
+    assert list(detail.timeline) == ["t0"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(["result", "approval_id", "actor", "actors", "recommendations", "title", "total", "services"])
+
+
+@given(st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), st.dictionaries(NAMES, JSON, max_size=4)), max_size=6))
+def test_no_body_however_odd_breaks_the_page_of_an_incident(events: list[tuple[str, dict[str, Any]]]) -> None:
+    story = [told(payload, number) for number, payload in enumerate(until_asked())]
+    odd = [
+        Told(f"o{number}", name, "2026-11-03T04:00:00.000000Z", "signoff/x", body)
+        for number, (name, body) in enumerate(events)
+    ]
+    detail = fold([*story, *odd], incident_id=INCIDENT, environment=RUN)
+    assert shown(detail)["incident"]["id"] == INCIDENT

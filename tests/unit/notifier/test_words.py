@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+import pytest
+
+from services.notifier.channels.slack import escaped
+from services.notifier.channels.terminal import Terminal, printable
+from services.notifier.console.rendering import frame, web_link
+from services.notifier.domain.charts import amount, chart
+from services.notifier.domain.notice import notice
+from services.notifier.domain.origin import is_own, is_this_machine, own_path, place_of
+from services.notifier.domain.wording import duration
+from services.notifier.entrypoints.consumer import route
+from shared.bus.port import Received
+from shared.events.envelope import Outgoing, headers_of, read_headers
+from shared.incident.evidence import MetricTimeSeries
+from tests.unit.notifier.clock import T0
+from tests.unit.notifier.story import APPROVAL, INCIDENT, until_asked
+from tests.unit.notifier.test_folds import folded
+
+
+def series(*values: float | None, unit: str = "%") -> MetricTimeSeries:
+    return MetricTimeSeries(id="s", entity="web-3", name="cpu", unit=unit, start=T0, step_seconds=60, values=values)
+
+
+def test_a_chart_says_in_a_sentence_what_its_line_shows() -> None:
+    shown = chart(series(10, 20, 95, 90))
+    assert shown.sentence == "It rose from 10 % to 90 %; the highest was 95 % at 03:02 UTC."
+    assert len(shown.lines) == 1
+
+
+def test_missing_data_are_a_gap_not_a_zero() -> None:
+    shown = chart(series(10, None, 30))
+    assert len(shown.lines) == 2
+    assert [value for _, value in shown.rows] == ["10 %", "no data", "30 %"]
+
+
+def test_a_series_without_data_says_so() -> None:
+    shown = chart(series(None, None))
+    assert shown.sentence == "There are no data."
+    assert shown.lines == ()
+
+
+def test_a_long_series_has_a_short_table_that_ends_with_the_newest() -> None:
+    shown = chart(series(*(float(number) for number in range(200))))
+    assert len(shown.rows) <= 12
+    assert shown.rows[-1][1] == "199 %"
+
+
+@pytest.mark.parametrize(
+    "value,unit,text", [(3_200_000_000, "bytes", "3.2 GB"), (0.25, "ms", "0.25 ms"), (None, "", "no data")]
+)
+def test_amounts_are_short(value: float | None, unit: str, text: str) -> None:
+    assert amount(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    "seconds,text", [(None, "-"), (0.2, "under 1 s"), (42, "42 s"), (600, "10 min"), (7200, "2.0 h")]
+)
+def test_durations_are_short(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_a_notice_asks_when_there_is_a_question_and_tells_otherwise() -> None:
+    asking = folded(*until_asked()).overview
+    telling = folded(*until_asked()[:-1]).overview
+    assert asking
+    assert telling
+    question = notice(asking, "https://signoff.example")
+    assert question.text.startswith("Approve? Restart shop on web-3")
+    assert question.link == f"https://signoff.example/a/{APPROVAL}"
+    assert question.approval == APPROVAL
+    assert question.simulated
+    assert notice(telling, "https://signoff.example/").link == f"https://signoff.example/i/{INCIDENT}"
+
+
+def test_slack_finds_no_mention_that_an_alert_wrote() -> None:
+    assert escaped("<!channel> & <https://evil|here>") == "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;"
+
+
+def test_an_alert_cannot_steer_the_terminal() -> None:
+    assert printable("\x1b[2J\u202eboom\r\n") == " [2J boom  "
+
+
+async def test_the_terminal_links_each_question_once() -> None:
+    written: list[str] = []
+
+    async def invite() -> str:
+        return "one-time"
+
+    overview = folded(*until_asked()).overview
+    assert overview
+    terminal = Terminal(written.append, invite)
+    asking = notice(overview, "http://127.0.0.1:8700")
+    await terminal.post("sim:r1", INCIDENT, asking)
+    await terminal.post("sim:r1", INCIDENT, asking.model_copy(update={"line": ""}))
+    assert "".join(written).count(f"/a/{APPROVAL}?login=one-time") == 1
+
+
+@pytest.mark.parametrize(
+    "link,shown",
+    [
+        ("https://app.datadoghq.com/monitors/1", True),
+        ("HTTP://x.example/", True),
+        ("javascript:alert(1)", False),
+        ("data:text/html,x", False),
+        ("//evil.example", False),
+        ("http://[", False),
+        ("http://x:99999999/", False),
+        ("", False),
+        (None, False),
+    ],
+)
+def test_only_links_to_the_web_are_links(link: str | None, shown: bool) -> None:  # noqa: FBT001 -- a column of the table
+    assert web_link(link) == (link if shown else "")
+
+
+def test_a_frame_is_one_event_whatever_lines_it_has() -> None:
+    assert frame("<p>a</p>\n\n<p>b</p>", 7) == b"id: 7\ndata: <p>a</p>\ndata: \ndata: <p>b</p>\n\n"
+
+
+def test_a_loopback_console_answers_to_the_names_of_this_machine_only() -> None:
+    place = place_of("http://127.0.0.1:8700/")
+    assert place.hosts == {"127.0.0.1:8700", "localhost:8700", "[::1]:8700"}
+    assert place.cookie == "signoff-8700"
+
+
+def test_a_public_console_has_a_cookie_that_no_sibling_can_set() -> None:
+    place = place_of("https://signoff.example")
+    assert place.hosts == {"signoff.example", "signoff.example:443"}
+    assert place.cookie == "__Host-signoff"
+    assert place.origins() == {"https://signoff.example", "https://signoff.example:443"}
+
+
+@pytest.mark.parametrize(
+    "headers,own",
+    [
+        ({"origin": "https://signoff.example"}, True),
+        ({"origin": "https://signoff.example", "sec-fetch-site": "same-origin"}, True),
+        ({"origin": "https://signoff.example", "sec-fetch-site": "cross-site"}, False),
+        ({"origin": "http://signoff.example"}, False),
+        ({"origin": "null"}, False),
+        ({}, False),
+        ({"sec-fetch-site": "same-origin"}, False),
+    ],
+)
+def test_only_our_own_pages_change_things(headers: dict[str, str], own: bool) -> None:  # noqa: FBT001 -- a column of the table
+    assert is_own(place_of("https://signoff.example"), headers) is own
+
+
+@pytest.mark.parametrize(
+    "client,headers,here",
+    [
+        ("127.0.0.1", {}, True),
+        ("::1", {}, True),
+        ("10.0.0.1", {}, False),
+        (None, {}, False),
+        ("unix", {}, False),
+        ("127.0.0.1", {"x-forwarded-for": "10.0.0.1"}, False),
+    ],
+)
+def test_a_proxy_makes_nobody_local(client: str | None, headers: dict[str, str], here: bool) -> None:  # noqa: FBT001 -- a column of the table
+    assert is_this_machine(client, headers) is here
+
+
+@pytest.mark.parametrize("path", ["//evil", "https://evil", "/\\evil", "", "/a\nb", "javascript:x"])
+def test_a_path_that_is_not_ours_leads_home(path: str) -> None:
+    assert own_path(path) == "/"
+
+
+@pytest.mark.parametrize(
+    "subject,taken", [(INCIDENT, True), ("", False), ("../x", False), ("a" * 65, False), ("a/b", False)]
+)
+def test_only_events_that_name_an_incident_are_taken(subject: str, taken: bool) -> None:  # noqa: FBT001 -- a column of the table
+    event = Outgoing("incidents.v1", subject, "incident.noted", {}, "live")
+    headers = headers_of(event, event_id="1", source="signoff/diagnoser", now=0.0)
+    record = Received("incidents.v1", subject, read_headers(headers), headers, b"{}", 1)
+    assert (route(record) is not None) is taken
