@@ -148,7 +148,7 @@ def _channels(settings: Settings, integrations: Integrations, signing_in: Signin
     if settings.terminal:
 
         async def invite() -> str:
-            return await signing_in.invite(settings.operator)
+            return await signing_in.invite(settings.operator) if signing_in.knows(settings.operator) else ""
 
         channels[terminal.NAME] = terminal.Terminal(_write, invite)
     if settings.world.url:

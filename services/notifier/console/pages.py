@@ -19,6 +19,8 @@ from services.notifier.handlers.signing_in import SigningIn
 from services.notifier.ports import ReadModel, Session
 from shared.errors import NotFoundError
 from shared.incident.enums import Role
+from shared.incident.model import is_simulated
+from shared.runtime.people import Person
 from shared.store.port import Store
 
 
@@ -109,7 +111,7 @@ class Pages:
                 "may_decide": asked.approval["state"] == "pending"
                 and left > 0
                 and not asked.problem
-                and Role.APPROVER in common["person"].roles
+                and _may_approve(common["person"], detail.overview.incident.environment)
                 and session.person not in voted | waits,
                 "has_voted": session.person in voted,
             }
@@ -143,3 +145,8 @@ class Pages:
             "incident": detail.overview.incident if detail.overview else None,
             "unanswered": [detail.decisions[decision] for decision in silent],
         }
+
+
+def _may_approve(person: Person, environment: str) -> bool:
+    """Say whether the executor may take this person's word; it alone rules."""
+    return person.has(Role.APPROVER) and (is_simulated(environment) or not person.sample)

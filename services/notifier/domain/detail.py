@@ -75,7 +75,8 @@ def _evidence_gathered(payload: EvidenceGathered, detail: Detail, event: Told) -
     if earlier is not None:
         payload = payload.model_copy(
             update={
-                "evidence": (*earlier.evidence, *payload.evidence),
+                # A page names evidence by its id, so each id is there once; what was told last counts.
+                "evidence": tuple({item.id: item for item in (*earlier.evidence, *payload.evidence)}.values()),
                 "series": (*earlier.series, *payload.series),
                 "logs": (*earlier.logs, *payload.logs),
                 "collectors": (*earlier.collectors, *payload.collectors),

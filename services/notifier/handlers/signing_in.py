@@ -36,10 +36,14 @@ class SigningIn:
             raise NotFoundError(f"no person {person_id!r}; known: {known}")
         return found
 
+    def knows(self, person_id: str) -> bool:
+        """Say whether there is such a person."""
+        return self._people.find(person_id) is not None
+
     async def by_bearer(self, token: str, *, is_local: bool) -> Session | None:
         """Return the session of an API token: the run token, from this machine only, or a session's."""
         if self._run_token and hmac.compare_digest(token.encode(), self._run_token):
-            if not is_local or self._people.find(self._operator) is None:
+            if not is_local or not self.knows(self._operator):
                 return None
             return Session(self._operator, COMMAND, await self._store.now(), is_operator=True)
         return await self._known(token)
@@ -51,7 +55,7 @@ class SigningIn:
     async def _known(self, token: str) -> Session | None:
         session = await self._sessions.find(token)
         # Who has left `people.yaml` is signed out at once.
-        return session if session is not None and self._people.find(session.person) else None
+        return session if session is not None and self.knows(session.person) else None
 
     async def invite(self, person_id: str) -> str:
         """Return a one-time login token for a person."""

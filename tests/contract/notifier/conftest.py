@@ -217,7 +217,15 @@ async def world() -> AsyncIterator[World]:
 
 
 @pytest.fixture
-async def running(tmp_path: Path, changes: dict[str, Any], world: World) -> AsyncIterator[Running]:
+def location(tmp_path: Path) -> str | Path:
+    """Where the notifier's database is."""
+    return tmp_path / "notifier.db"
+
+
+@pytest.fixture
+async def running(
+    tmp_path: Path, location: str | Path, changes: dict[str, Any], world: World
+) -> AsyncIterator[Running]:
     """A running notifier."""
     pem = new_key()
     made = Settings.model_validate(
@@ -230,9 +238,7 @@ async def running(tmp_path: Path, changes: dict[str, Any], world: World) -> Asyn
             **changes,
         }
     )
-    store = open_store(
-        tmp_path / "notifier.db", service="notifier", kinds=notifier.kinds(made), tables=notifier.tables()
-    )
+    store = open_store(location, service="notifier", kinds=notifier.kinds(made), tables=notifier.tables())
     bus, others = EmbeddedBus(tmp_path / "bus.db"), Others()
     peers = {
         name: httpx.AsyncClient(transport=httpx.ASGITransport(others.routes()), base_url=f"http://{name}")

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from services.notifier.handlers.incident_state import aggregate
-from shared.events.approvals import ApprovalDecisionRefused, ApprovalExpired
+from shared.events.approvals import ApprovalDecisionRefused, ApprovalExpired, ApprovalVoteRecorded
 from shared.events.executions import ExecutionStarted
 from shared.runbooks.decision import SignedDecision, verify
 from shared.runbooks.plan import digest
@@ -136,6 +136,39 @@ async def test_who_is_no_approver_sees_the_question_and_no_buttons(running: Runn
     assert page.status_code == 200
     assert "may not decide here" in page.text
     assert 'value="approve"' not in page.text
+    await browser.aclose()
+
+
+async def test_two_people_are_needed_and_the_first_is_told_to_find_another(running: Running) -> None:
+    await running.tell(*until_asked()[:-1], asked(needed=2))
+    await running.stage("awaiting_approval")
+    vote = ApprovalVoteRecorded(
+        approval_id=APPROVAL, actor=APPROVER, via="page:local", decision_id="first", have=1, needed=2
+    )
+    await running.tell(vote)
+    first, second = await running.browser(), await running.browser("sample-second-approver")
+
+    async def voted() -> bool:
+        return "You have approved." in (await first.get(f"/a/{APPROVAL}")).text
+
+    await eventually(voted)
+    assert 'value="approve"' not in (await first.get(f"/a/{APPROVAL}")).text
+    other = (await second.get(f"/a/{APPROVAL}")).text
+    assert "Approved by SAMPLE approver: 1 of 2 people" in other
+    assert 'value="approve"' in other
+    await first.aclose()
+    await second.aclose()
+
+
+async def test_a_sample_person_is_not_asked_about_production(running: Running) -> None:
+    question = asked(environment="live")
+    await running.tell(*until_asked()[:-1], question, environment="live")
+    await running.stage("awaiting_approval")
+    browser = await running.browser()
+    page = (await browser.get(f"/a/{APPROVAL}")).text
+    assert "SIMULATED" not in page
+    assert "may not decide here" in page
+    assert 'value="approve"' not in page
     await browser.aclose()
 
 

@@ -152,9 +152,10 @@ def asked(
     now: datetime | None = None,
     approval_id: str = APPROVAL,
     text: str = "",
+    environment: str = RUN,
 ) -> ApprovalRequested:
     """The question."""
-    made = plan()
+    made = plan(environment=environment)
     return ApprovalRequested(
         approval_id=approval_id,
         recommendation_id="rec-1",
