@@ -47,12 +47,13 @@ async def test_an_event_of_another_environment_is_not_taken_into_an_incident(run
     assert [entry["type"] for entry in journal] == ["incident.opened", "approval.granted"]
 
 
-async def test_an_event_that_comes_twice_is_journaled_once(running: Running) -> None:
+async def test_an_event_that_comes_again_keeps_its_place_in_the_journal(running: Running) -> None:
     await running.tell(opened(), event_id="one")
-    await running.tell(opened(), event_id="one", resend=1)
     await running.tell(granted(), event_id="two")
-    journal = await running.journaled(2)
-    assert [entry["id"] for entry in journal] == ["one", "two"]
+    await running.tell(opened(), event_id="one", resend=1)
+    await running.tell(executed()[0], event_id="three")
+    journal = await running.journaled(3)
+    assert [entry["id"] for entry in journal] == ["one", "two", "three"]
 
 
 async def test_an_unknown_incident_is_a_404_that_names_it(running: Running) -> None:
