@@ -41,7 +41,6 @@ class Told:
     waiting: int = 0
     outbox: bool = False
     activities: bool = False
-    work: bool = False
     replies: dict[str, bytes] = field(default_factory=dict)
     alarms: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
