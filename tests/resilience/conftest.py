@@ -1,4 +1,4 @@
-"""The places where crash stories happen, and the table of how they ended."""
+"""The places where crash stories happen, and the table of what they cost."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from tests.resilience.account import Toll
 from tests.support.echo_main import Place
 
-_ROWS = pytest.StashKey[dict[str, dict[str, str]]]()
+_ROWS = pytest.StashKey[list[tuple[str, ...]]]()
+_HEAD = ("database", "bus", "fault", "messages", "lost", "doubled", "sent again", "calls told lost", "seconds")
 STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 BUSES = ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)]
+
+Tell = Callable[[str, str, Toll], None]
 
 
 @pytest.fixture(params=STORES)
@@ -39,24 +43,25 @@ def make_place(request: pytest.FixtureRequest, database: str, tmp_path: Path) ->
 
 
 @pytest.fixture
-def tell(request: pytest.FixtureRequest) -> Callable[[str, str, str], None]:
-    """Put one cell into the table that is printed at the end."""
-    table = request.config.stash.setdefault(_ROWS, {})
+def tell(request: pytest.FixtureRequest, database: str) -> Tell:
+    """Put one line into the table that is printed at the end: bus, fault, cost."""
+    rows = request.config.stash.setdefault(_ROWS, [])
 
-    def cell(row: str, column: str, text: str) -> None:
-        table.setdefault(row, {})[column] = text
+    def row(bus: str, fault: str, toll: Toll) -> None:
+        *counts, seconds = toll
+        rows.append((database, bus, fault, *map(str, counts), f"{seconds:.1f}"))
 
-    return cell
+    return row
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print what was done to the echo service, and what came of it."""
-    table = config.stash.get(_ROWS, {})
-    if not table:
+    """Print what was done to the echo service, and what it cost."""
+    told = config.stash.get(_ROWS, None)
+    if not told:
         return
-    columns = sorted({column for row in table.values() for column in row})
-    width = 2 + max(len(text) for row, cells in table.items() for text in (row, *cells, *cells.values()))
-    terminalreporter.section("the echo service: ended where, with which outcome")
-    terminalreporter.write_line("".ljust(width) + "".join(column.ljust(width) for column in columns))
-    for row, cells in table.items():
-        terminalreporter.write_line(row.ljust(width) + "".join(cells.get(c, "").ljust(width) for c in columns))
+    rows = sorted(told, key=lambda row: row[:2])
+    widths = [max(len(row[column]) for row in (_HEAD, *rows)) for column in range(len(_HEAD))]
+    terminalreporter.section("what faults cost the echo service")
+    for row in (_HEAD, *rows):
+        cells = [f"{cell:{'<' if cell in row[:3] else '>'}{width}}" for cell, width in zip(row, widths, strict=True)]
+        terminalreporter.write_line("  ".join(cells))

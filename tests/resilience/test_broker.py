@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+import subprocess
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -16,8 +18,9 @@ from shared.bus.port import Bus
 from shared.errors import UnavailableError
 from shared.store.port import Store
 from tests.contract.bus.conftest import ready
-from tests.resilience.story import check, running
-from tests.resilience.test_crash import Tell, output
+from tests.resilience.account import in_all, left_behind, toll, verify
+from tests.resilience.conftest import Tell
+from tests.resilience.story import running, said, under_way
 from tests.support import echo
 from tests.support.echo_main import Place
 from tests.support.kafka import KafkaServer, LocalKafka
@@ -26,6 +29,7 @@ from tests.support.world import lines
 
 AWAY = {"stopped": 2.0, "frozen": 12.0, "killed": 2.0}
 """Seconds; the frozen broker stays so past the relay's time limit, so that its producer is replaced."""
+FAULTS, ROUNDS = 12, 8
 
 
 def harm(broker: LocalKafka, fault: str) -> Callable[[], None]:
@@ -37,30 +41,85 @@ def harm(broker: LocalKafka, fault: str) -> Callable[[], None]:
     return broker.start
 
 
+async def says(place: Place, process: subprocess.Popen[bytes], problem: str) -> bool:
+    """Say whether the service has told of this problem of its bus."""
+    assert process.poll() is None, said(place)
+    return problem in problems(place)
+
+
+def problems(place: Place) -> str:
+    """Return all problems that the service told of its bus."""
+    return " ".join(lines(place.folder / "problems"))
+
+
 @pytest.mark.kafka
 @pytest.mark.crash
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("fault", ["stopped", "frozen", "killed"])
 async def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
-    fault: str, make_place: Callable[..., Place], database: str, private_kafka: LocalKafka, tell: Tell
+    fault: str, make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
 ) -> None:
     place = make_place(private_kafka.bootstrap_servers)
-    with running(place, rounds=1, pace=0.5, settle=True) as process:
-
-        async def under_way() -> bool:
-            assert process.poll() is None, output(place)
-            return len(lines(place.folder / "sent")) >= 2
-
-        await eventually(under_way, limit=30)
+    with running(place, "--settle", rounds=1, pace=0.5) as process:
+        await under_way(place, process, steps=2)
         undo = harm(private_kafka, fault)
         try:
             await asyncio.sleep(AWAY[fault])
         finally:
             await asyncio.to_thread(undo)
-        back = time.monotonic()
-        assert await asyncio.to_thread(process.wait, 90) == 0, output(place)
-    await check(place, 1)
-    tell(f"broker {fault} {AWAY[fault]:g} s", f"{database} + kafka", f"settled {time.monotonic() - back:.0f} s after")
+        back = time.time()
+        assert await asyncio.to_thread(process.wait, 90) == 0, said(place)
+    left = await left_behind(place, 1)
+    tell("kafka", f"broker {fault} {AWAY[fault]:g} s", toll(left, 0, back))
+    verify(left)
+    assert fault != "frozen" or "did not take" in problems(place)
+
+
+@pytest.mark.kafka
+@pytest.mark.crash
+@pytest.mark.timeout(180)
+async def test_a_service_whose_broker_is_away_at_first_starts_says_so_and_catches_up(
+    make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
+) -> None:
+    place = make_place(private_kafka.bootstrap_servers)
+    private_kafka.stop()
+    with running(place, "--settle", rounds=1) as process:
+        try:
+            await eventually(lambda: says(place, process, "Kafka"), limit=30)
+        finally:
+            await asyncio.to_thread(private_kafka.start)
+        back = time.time()
+        assert await asyncio.to_thread(process.wait, 90) == 0, said(place)
+    left = await left_behind(place, 1)
+    tell("kafka", "broker away at start", toll(left, 0, back))
+    verify(left)
+
+
+@pytest.mark.nightly
+@pytest.mark.kafka
+@pytest.mark.crash
+@pytest.mark.timeout(600)
+async def test_a_broker_that_goes_away_again_and_again_loses_and_doubles_nothing(
+    make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
+) -> None:
+    place = make_place(private_kafka.bootstrap_servers)
+    seed = random.SystemRandom().randrange(2**32)
+    chance = random.Random(seed)
+    with running(place, "--settle", rounds=ROUNDS, pace=0.5) as process:
+        await under_way(place, process, steps=1)
+        for _ in range(FAULTS):
+            undo = harm(private_kafka, chance.choice(sorted(AWAY)))
+            try:
+                await asyncio.sleep(chance.uniform(0.2, 15.0))
+            finally:
+                await asyncio.to_thread(undo)
+            await asyncio.sleep(chance.uniform(0.0, 4.0))
+        back = time.time()
+        assert await asyncio.to_thread(process.wait, 200) == 0, said(place)
+    left = await left_behind(place, ROUNDS)
+    cost = in_all(toll(left, number, back) for number in range(ROUNDS))
+    tell("kafka", f"broker away {FAULTS} times, seed {seed}", cost)
+    verify(left)
 
 
 @pytest.mark.kafka

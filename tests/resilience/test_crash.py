@@ -1,17 +1,20 @@
-"""SIGKILL at every failpoint, one after the other in one place: each start also mends what the last one left."""
+"""SIGKILL at every failpoint, one after the other in one place; each start mends what the last one left."""
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
-import subprocess
+import time
 from collections.abc import Callable
 
 import pytest
 
 from shared.store import failpoints
-from tests.resilience.story import check, run, running
-from tests.support.echo_main import Place
+from tests.resilience.account import in_all, left_behind, toll, verify
+from tests.resilience.conftest import Tell
+from tests.resilience.story import run_into, running, said, settle, under_way
+from tests.support.echo_main import PINGS, Place
 
 POINTS = {
     "bus.before_append": 4,
@@ -24,9 +27,9 @@ POINTS = {
     "store.after_commit": 7,
     "store.before_reply": 3,
     "activity.after_claim": 2,
-    "activity.after_call": 1,
-    "activity.before_finish": 2,
-    "activity.after_finish": 1,
+    "activity.after_call": 3,
+    "activity.before_finish": 9,
+    "activity.after_finish": 5,
     "relay.before_send": 2,
     "relay.after_send": 2,
     "relay.before_delete": 1,
@@ -35,9 +38,8 @@ POINTS = {
 """Place -> at which visit the process ends."""
 ACKNOWLEDGED = {"intake.before_ack", "intake.after_ack"}
 """Places that the embedded bus does not have: it keeps its offsets in the inbox's own transaction."""
-RANDOM_KILLS = 40
-
-Tell = Callable[[str, str, str], None]
+IN_TRAFFIC, TRAFFIC, START = 0.7, 0.3, 1.0
+"""Share of the random kills that hit a round under way, its seconds, and the seconds of a start with its mending."""
 
 
 def test_every_failpoint_there_is_ends_the_service_somewhere_in_this_suite() -> None:
@@ -47,40 +49,41 @@ def test_every_failpoint_there_is_ends_the_service_somewhere_in_this_suite() -> 
 @pytest.mark.crash
 @pytest.mark.timeout(240)
 async def test_killed_at_every_failpoint_all_happens_once_and_in_order(
-    make_place: Callable[..., Place], database: str, transport: str, request: pytest.FixtureRequest, tell: Tell
+    make_place: Callable[..., Place], transport: str, request: pytest.FixtureRequest, tell: Tell
 ) -> None:
     place = make_place(request.getfixturevalue("kafka").bootstrap_servers if transport == "kafka" else "")
-    column = f"{database} + {transport}"
     points = {name: hits for name, hits in POINTS.items() if transport == "kafka" or name not in ACKNOWLEDGED}
+    ended = []
     for number, (name, hits) in enumerate(points.items(), start=1):
-        ended = run(place, rounds=number, failpoint=f"{name}:{hits}")
-        assert ended == -signal.SIGKILL, f"{name} was not reached: exit {ended}, {output(place)}"
-        tell(name, column, "killed")
-    rounds = len(points)
-    assert run(place, rounds=rounds, settle=True) == 0, output(place)
-    counted = await check(place, rounds)
-    for name in POINTS:
-        tell(name, column, "killed, all once" if name in points else "no such place")
-    tell("in all", column, ", ".join(f"{count} {what}" for what, count in counted.items()))
+        code = run_into(place, f"{name}:{hits}", rounds=number)
+        ended.append(time.time())
+        assert code == -signal.SIGKILL, f"{name} was not reached: exit {code}, {said(place)}"
+    assert settle(place, rounds=len(points)) == 0, said(place)
+    left = await left_behind(place, len(points))
+    for number, name in enumerate(points):
+        tell(transport, name, toll(left, number, ended[number]))
+    verify(left)
 
 
-@pytest.mark.nightly
 @pytest.mark.crash
 @pytest.mark.timeout(900)
+@pytest.mark.parametrize("kills", [6, pytest.param(40, marks=pytest.mark.nightly)])
 async def test_killed_at_any_moment_all_happens_once_and_in_order(
-    make_place: Callable[..., Place], database: str, transport: str, request: pytest.FixtureRequest, tell: Tell
+    kills: int, make_place: Callable[..., Place], transport: str, request: pytest.FixtureRequest, tell: Tell
 ) -> None:
     place = make_place(request.getfixturevalue("kafka").bootstrap_servers if transport == "kafka" else "")
     seed = random.SystemRandom().randrange(2**32)
-    moments = random.Random(seed)
-    for number in range(1, RANDOM_KILLS + 1):
-        with running(place, rounds=number, pace=0.1) as process, pytest.raises(subprocess.TimeoutExpired):
-            process.wait(moments.uniform(0.4, 2.5))
-    assert run(place, rounds=RANDOM_KILLS, settle=True) == 0, output(place)
-    await check(place, RANDOM_KILLS)
-    tell("at random", f"{database} + {transport}", f"{RANDOM_KILLS} kills, seed {seed}")
-
-
-def output(place: Place) -> str:
-    """Return what the service said last."""
-    return (place.folder / "output").read_text("utf-8", "replace")[-3000:]
+    chance, last = random.Random(seed), 0.0
+    for number in range(1, kills + 1):
+        with running(place, rounds=number, pace=0.05) as process:
+            if chance.random() < IN_TRAFFIC:
+                await under_way(place, process, steps=(number - 1) * PINGS + 1)
+                await asyncio.sleep(chance.uniform(0.0, TRAFFIC))
+            else:
+                await asyncio.sleep(chance.uniform(0.3, START))
+            assert process.poll() is None, said(place)
+        last = time.time()
+    assert settle(place, rounds=kills) == 0, said(place)
+    left = await left_behind(place, kills)
+    tell(transport, f"killed {kills} times, seed {seed}", in_all(toll(left, number, last) for number in range(kills)))
+    verify(left)

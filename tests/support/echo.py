@@ -1,9 +1,10 @@
 """The smallest service that uses everything a service has; the crash suite ends it again and again.
 
-It reads pings from one topic, counts them by key, answers each with an event, and reads its own answers and its own
-dead letters like the next service would. The first ping of a key also starts a `repeatable` and a `once` activity and
-a timer. A ping may be *poison* (never decided), *parking* (poison whose burial fails too) or *unsendable* (its event
-names a topic that no bus has). A configuration that is `MENDED` decides them all, so that a requeue succeeds.
+It reads pings from one topic, counts them by key, answers each with an event and a `once` activity, and reads its own
+answers and its own dead letters like the next service would. The first ping of a key also starts a `repeatable`
+activity and a timer. A ping may be *poison* (never decided), *parking* (poison whose burial fails too) or *unsendable*
+(its event names a topic that no bus has). A configuration that is `MENDED` decides them all, so that a requeue
+succeeds.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from shared.store.port import Claimed, Store
 from shared.store.worker import Handler, Renew
 from tests.support.world import append_line
 
-PINGS, ECHOES, LETTERS = "alerts.v1", "incidents.v1", "dead-letters.v1"
-LEASE = 1.0
+PINGS, ECHOES, LETTERS = "requests.v1", "incidents.v1", "dead-letters.v1"
+LEASE = 0.5
 """Far below what a service may use, so that a lost activity is told soon."""
 DELAY = 0.2
 """Seconds after the first ping of a key at which its timer fires."""
@@ -63,6 +64,7 @@ class Counter:
     ) -> Decision:
         del rows
         decision = Decision(state or {"key": "", "taken": [], "timers": [], "activities": [], "dead": []})
+        decision.state["at"] = now
         for message in messages:
             if message.type == "echo.ping":
                 _ping(decision, config, message, now)
@@ -70,7 +72,7 @@ class Counter:
                 decision.state["timers"].append([message.body["body"], now])
             else:
                 told = message.body.get("result") if message.type == ACTIVITY_DONE else None
-                decision.state["activities"].append([message.body["name"], message.type, told])
+                decision.state["activities"].append([message.body["id"], message.type, told])
         return decision
 
     def on_dead(self, state: JSON, message: Message, reason: str) -> Decision:
@@ -91,16 +93,14 @@ def _ping(decision: Decision, config: JSON, message: Message, now: float) -> Non
     decision.events.append(Outgoing(ECHOES, key, "echo.counted", {"n": n}, "live", causation=message.id))
     if trouble == "unsendable":
         decision.events.append(Outgoing("nowhere.v1", key, "echo.counted", {"n": n}, "live"))
+    decision.activities.append(Activity(f"act/{key}/{n}", "act", None, kind="once", lease=LEASE))
     if n == 0:
-        decision.activities += [
-            Activity(f"look/{key}", "look", {"key": key}, lease=LEASE),
-            Activity(f"act/{key}", "act", {"key": key}, kind="once", lease=LEASE),
-        ]
+        decision.activities.append(Activity(f"look/{key}", "look", None, lease=LEASE))
         decision.timers["soon"] = Timer(now + DELAY, now + DELAY)
 
 
 class Heard:
-    """`heard/<topic>/<key>`: the ids and bodies of the events of a key, in the order they came."""
+    """`heard/<topic>/<key>`: id, body and instant of the events of a key, in the order they came."""
 
     name = "heard"
     lane = Lane.URGENT
@@ -112,8 +112,8 @@ class Heard:
     def decide(
         self, config: JSON, state: JSON, rows: Mapping[str, JSON], messages: Sequence[Message], now: float
     ) -> Decision:
-        del config, rows, now
-        return Decision([*(state or []), *([message.id, message.body] for message in messages)])
+        del config, rows
+        return Decision([*(state or []), *([message.id, message.body, now] for message in messages)])
 
     def on_dead(self, state: JSON, message: Message, reason: str) -> Decision:
         del message, reason
@@ -146,13 +146,13 @@ def handlers(world: Path) -> dict[str, Handler]:
     """Return the activities. Their world is two files that only grow, so what was done there stays done."""
 
     async def look(claimed: Claimed, _: Renew) -> JSON:
-        append_line(world / "looks", claimed.args["key"])
+        append_line(world / "looks", claimed.id)
         return "looked"
 
     async def act(claimed: Claimed, renew: Renew) -> JSON:
         if not await renew():
             return "no call"
-        append_line(world / "acts", claimed.args["key"])
+        append_line(world / "acts", claimed.id)
         return "acted"
 
     return {"look": look, "act": act}

@@ -1,8 +1,9 @@
 """The program that the crash suite ends: the echo service, and whoever pings it, in one process.
 
 The pinger sends the pings of each round in small steps and again only what the bus did not acknowledge, so that nothing
-but the bus and the inbox can make up for a loss. `--settle` says: mend, requeue what is dead or parked, end when all is
-done.
+but the bus and the inbox can make up for a loss. `--failpoint` waits until the earlier rounds are done, so that it hits
+the traffic of the last one; a failpoint of the environment would hit what the end before has left. `--settle` says:
+mend, requeue what is dead or parked, end when all is done.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from shared.bus.port import Bus
 from shared.bus.relay import Relay
 from shared.bus.settings import KafkaSettings
 from shared.errors import UnavailableError
+from shared.store import failpoints
 from shared.store.factory import open_store
-from shared.store.model import JSON
+from shared.store.model import ACTIVITY_LATE, JSON
 from shared.store.port import Store
 from shared.store.worker import ActivityWorker
 from tests.support import echo
@@ -63,6 +65,11 @@ def pings(number: int) -> list[echo.Ping]:
     ]
 
 
+def needs_operator(key: str) -> bool:
+    """Say whether a key waits for a requeue."""
+    return key.partition(".")[2] in {"poison", "park"}
+
+
 async def send(bus: Bus, batch: list[echo.Ping]) -> None:
     """Send until the bus has all of it."""
     while True:
@@ -74,16 +81,38 @@ async def send(bus: Bus, batch: list[echo.Ping]) -> None:
             return
 
 
-async def ping_all(bus: Bus, folder: Path, rounds: int, pace: float) -> None:
-    """Send what is not acknowledged yet, in steps of `pace` seconds."""
+async def ping(bus: Bus, store: Store, folder: Path, number: int, pace: float) -> None:
+    """Send what is not acknowledged yet of a round, in steps of `pace` seconds.
+
+    The first step is heard before the second is sent: else one batch could carry a whole round past a place just once.
+    """
     acknowledged = lines(folder / "sent")
-    for number in range(rounds):
-        for n in range(PINGS):
-            step = f"{number}:{n}"
-            if step not in acknowledged:
-                await send(bus, [ping for ping in pings(number) if ping.n == n])
-                append_line(folder / "sent", step)
-                await asyncio.sleep(pace)
+    for n in range(PINGS):
+        step = f"{number}:{n}"
+        if step not in acknowledged:
+            await send(bus, [ping for ping in pings(number) if ping.n == n])
+            append_line(folder / "sent", step)
+            if n == 0:
+                await eventually(lambda: store.state(f"heard/{echo.ECHOES}/{number}.a"), limit=SETTLE_LIMIT)
+            await asyncio.sleep(pace)
+
+
+async def tell_problems(bus: Bus, folder: Path) -> None:
+    """Write down what the bus says of itself, each time that it says something else."""
+    told = None
+    while True:
+        problem = bus.problem()
+        if problem and problem != told:
+            append_line(folder / "problems", problem)
+        told = problem
+        await asyncio.sleep(0.05)
+
+
+async def caught_up(store: Store, rounds: int) -> bool:
+    """Say whether all is done that needs no operator."""
+    counters, heard = await store.states("counter"), await store.states("heard")
+    keys = {ping.key for number in range(rounds) for ping in pings(number) if not needs_operator(ping.key)}
+    return all(_complete(counters.get(f"counter/{key}")) for key in keys) and _all_heard(heard, keys)
 
 
 async def settled(store: Store, rounds: int) -> bool:
@@ -92,15 +121,22 @@ async def settled(store: Store, rounds: int) -> bool:
     keys = {ping.key for number in range(rounds) for ping in pings(number)}
     return (
         all(_complete(counters.get(f"counter/{key}")) for key in keys)
-        and all(len(heard.get(f"heard/{echo.ECHOES}/{key}") or ()) >= PINGS for key in keys)
+        and _all_heard(heard, keys)
         and sum(f"heard/{echo.LETTERS}/" in name for name in heard) >= rounds
         and store.waiting() == 0
         and not await store.outbox()
     )
 
 
+def _all_heard(heard: dict[str, JSON], keys: set[str]) -> bool:
+    return all(len(heard.get(f"heard/{echo.ECHOES}/{key}") or ()) >= PINGS for key in keys)
+
+
 def _complete(counter: JSON) -> bool:
-    return bool(counter and len(counter["taken"]) >= PINGS and counter["timers"] and len(counter["activities"]) >= 2)
+    if not counter or len(counter["taken"]) < PINGS or not counter["timers"]:
+        return False
+    ended = {activity for activity, how, _ in counter["activities"] if how != ACTIVITY_LATE}
+    return len(ended) == PINGS + 1
 
 
 async def mend(store: Store, rounds: int) -> None:
@@ -124,6 +160,7 @@ async def main(
     prefix: str = "",
     rounds: int = 1,
     pace: float = 0.02,
+    failpoint: str = "",
     settle: bool = False,
 ) -> None:
     """Run until all is settled, or until something ends the process."""
@@ -137,10 +174,16 @@ async def main(
     relay, worker = Relay(store, bus), ActivityWorker(store, echo.handlers(folder))
     relay.start()
     worker.start()
-    await ping_all(bus, folder, rounds, pace)
+    telling = asyncio.create_task(tell_problems(bus, folder))
+    for number in range(rounds):
+        if failpoint and number == rounds - 1:
+            await eventually(lambda: caught_up(store, rounds - 1), limit=SETTLE_LIMIT)
+            failpoints.arm({"SIGNOFF_TEST_BUILD": "1", "SIGNOFF_FAILPOINT": failpoint})
+        await ping(bus, store, folder, number, pace)
     if settle:
         await mend(store, rounds)
         await eventually(lambda: settled(store, rounds), limit=SETTLE_LIMIT)
+        telling.cancel()
         await worker.stop()
         await relay.stop()
         await bus.stop()
