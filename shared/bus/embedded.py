@@ -21,7 +21,6 @@ from shared.bus.port import Bus, Received, Rejected, Subscription, WireRecord
 from shared.bus.topics import NAMES, RETENTION_SECONDS, sift
 from shared.errors import UnavailableError
 from shared.events.envelope import read_headers
-from shared.store.failpoints import reach
 
 log = logging.getLogger("signoff.bus")
 
@@ -65,7 +64,6 @@ class EmbeddedBus(Bus):
         taken, rejected = sift(records)
         rows = [_row(records[index]) for index in taken]
         if rows:
-            reach("bus.before_append")
             try:
                 async with asyncio.timeout(limit):
                     await asyncio.wrap_future(self._file.append(rows))
@@ -73,7 +71,6 @@ class EmbeddedBus(Bus):
                 raise UnavailableError(f"the log took nothing for {limit:g} s") from error
             except sqlite3.Error as error:
                 raise UnavailableError(f"the log cannot be written: {error}") from error
-            reach("bus.after_append")
             for topic in {row.topic for row in rows}:
                 for bell in self._bells.get(topic, ()):
                     bell.set()

@@ -16,6 +16,7 @@ from typing import Any
 
 from shared.errors import ConfigurationError, UnavailableError
 from shared.runtime.clock import wall
+from shared.store.failpoints import reach
 
 log = logging.getLogger("signoff.bus")
 
@@ -163,7 +164,9 @@ class LogFile:
         try:
             connection.execute("begin immediate")
             results = [job.work(connection) for job in group]
+            reach("bus.before_append")
             connection.execute("commit")
+            reach("bus.after_append")
         except sqlite3.Error as error:
             if connection.in_transaction:
                 connection.execute("rollback")

@@ -20,7 +20,7 @@ from shared.store.port import Store
 from tests.contract.bus.conftest import ready
 from tests.resilience.account import in_all, left_behind, toll, verify
 from tests.resilience.conftest import Tell
-from tests.resilience.story import running, said, under_way
+from tests.resilience.story import running, said, settle, under_way
 from tests.support import echo
 from tests.support.echo_main import Place
 from tests.support.kafka import KafkaServer, LocalKafka
@@ -85,13 +85,36 @@ async def test_a_service_whose_broker_is_away_at_first_starts_says_so_and_catche
     private_kafka.stop()
     with running(place, "--settle", rounds=1) as process:
         try:
-            await eventually(lambda: says(place, process, "Kafka"), limit=30)
+            await eventually(lambda: says(place, process, place.servers), limit=30)
         finally:
             await asyncio.to_thread(private_kafka.start)
         back = time.time()
         assert await asyncio.to_thread(process.wait, 90) == 0, said(place)
     left = await left_behind(place, 1)
     tell("kafka", "broker away at start", toll(left, 0, back))
+    verify(left)
+
+
+@pytest.mark.kafka
+@pytest.mark.crash
+@pytest.mark.timeout(180)
+async def test_a_service_killed_while_its_broker_answers_nothing_has_promised_nothing_that_is_lost(
+    make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
+) -> None:
+    place = make_place(private_kafka.bootstrap_servers)
+    with running(place, rounds=1, pace=0.3) as process:
+        await under_way(place, process, steps=2)
+        private_kafka.freeze()
+        try:
+            await asyncio.sleep(1.0)
+            process.kill()
+            await asyncio.to_thread(process.wait)
+        finally:
+            private_kafka.thaw()
+        back = time.time()
+    assert await asyncio.to_thread(settle, place, rounds=1) == 0, said(place)
+    left = await left_behind(place, 1)
+    tell("kafka", "killed, broker frozen", toll(left, 0, back))
     verify(left)
 
 
