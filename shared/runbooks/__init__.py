@@ -1,1 +1,1 @@
-"""Runbooks, plans and signed decisions: parsing, conditions, and the bytes people approve. Pure but for reading files."""
+"""Runbooks, plans and signed decisions: parsing, conditions, the bytes people approve. Pure but for reading files."""
