@@ -104,7 +104,7 @@ def test_the_messages_of_one_body_are_told_apart_under_one_key(scope: Aggregate)
 
 
 @pytest.mark.parametrize(
-    ("second", "disposition"),
+    "second, disposition",
     [
         pytest.param({"services": ("shop",)}, "attached", id="the same service joins"),
         pytest.param({"services": ("pay",), "host": "h1"}, "attached", id="another service on the same host joins"),
@@ -185,7 +185,7 @@ def test_a_refire_joins_its_own_incident(scope: Aggregate) -> None:
     assert ruling(decision) == ("attached", incident)
 
 
-@pytest.mark.parametrize(("later", "disposition"), [(1700.0, "attached"), (1900.0, "new_incident")])
+@pytest.mark.parametrize("later, disposition", [(1700.0, "attached"), (1900.0, "new_incident")])
 def test_a_refire_within_reopen_within_reopens_the_incident(scope: Aggregate, later: float, disposition: str) -> None:
     _, incident = ruling(scope.give(delivery("r1", alert())))
     scope.give(delivery("r2", alert(at=60, recovered=True)))
@@ -332,7 +332,7 @@ def envelope(message_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("type_", "more", "disposition"),
+    "type_, more, disposition",
     [
         pytest.param(DeliveryNotAnAlert.type, {"why": "note"}, "not_an_alert", id="a note is not an alert"),
         pytest.param(DeliveryNotAnAlert.type, {"why": "ping", "is_test": True}, "test", id="a ping is a test"),

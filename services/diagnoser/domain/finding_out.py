@@ -1,0 +1,93 @@
+"""What an investigation brings back, and how it is cut to the size of an event."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+
+from pydantic import Field
+
+from shared.events.envelope import EVENT_MAX
+from shared.events.investigations import CollectorOutcome, EvidenceGathered
+from shared.incident.diagnosis import DiagnosticResult
+from shared.incident.evidence import Evidence, LogTemplate, MetricTimeSeries
+from shared.incident.model import Model
+
+SERIES_MAX, POINTS_MAX, TEMPLATES_MAX = 20, 200, 50
+EVIDENCE_MAX = 60
+SNAPSHOT_BYTES = EVENT_MAX - 4096
+DIGITS = 5
+
+
+class Conclusion(Model):
+    """What an engine returns: its result, the evidence it made from what came in, and the log templates it saw."""
+
+    result: DiagnosticResult
+    evidence: tuple[Evidence, ...] = ()
+    logs: tuple[LogTemplate, ...] = ()
+
+
+class KnownPlace(Model):
+    """What the topology says of an entity: its kind and the services that run there."""
+
+    kind: str = ""
+    services: tuple[str, ...] = ()
+
+
+class Findings(Model):
+    """The result of the activity `investigate`."""
+
+    result: DiagnosticResult
+    gathered: EvidenceGathered
+    places: dict[str, KnownPlace] = Field(default_factory=dict)
+
+
+def snapshot(
+    investigation_id: str,
+    conclusion: Conclusion,
+    series: Sequence[MetricTimeSeries],
+    collectors: Sequence[CollectorOutcome],
+) -> EvidenceGathered:
+    """Return what `evidence.gathered` carries: what the evidence rests on first, cut until it fits."""
+    evidence = conclusion.evidence[:EVIDENCE_MAX]
+    shown = [thinned(one) for one in _by_relevance(series, evidence)[:SERIES_MAX]]
+    logs = list(conclusion.logs[:TEMPLATES_MAX])
+    while True:
+        event = EvidenceGathered(
+            investigation_id=investigation_id,
+            evidence=evidence,
+            series=tuple(shown),
+            logs=tuple(logs),
+            collectors=tuple(collectors),
+        )
+        if len(event.model_dump_json().encode()) <= SNAPSHOT_BYTES or not (shown or logs or evidence):
+            return event
+        if shown:
+            shown.pop()
+        elif logs:
+            logs = logs[: len(logs) // 2]
+        else:
+            evidence = evidence[: len(evidence) // 2]
+
+
+def _by_relevance(series: Sequence[MetricTimeSeries], evidence: Iterable[Evidence]) -> list[MetricTimeSeries]:
+    cited = {item.series_id: number for number, item in reversed(list(enumerate(evidence))) if item.series_id}
+    return sorted(series, key=lambda one: (cited.get(one.id, len(cited) + EVIDENCE_MAX), one.id))
+
+
+def thinned(series: MetricTimeSeries) -> MetricTimeSeries:
+    """Return a series of at most `POINTS_MAX` points: means of equal spans, so that a rerun gives the same."""
+    stride = -(-len(series.values) // POINTS_MAX) or 1
+    spans = [series.values[start : start + stride] for start in range(0, len(series.values), stride)]
+    return series.model_copy(
+        update={
+            "values": tuple(_mean(span) for span in spans),
+            "step_seconds": series.step_seconds * stride,
+            "start": series.start + timedelta(seconds=series.step_seconds * (stride - 1) / 2),
+        }
+    )
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(f"{sum(known) / len(known):.{DIGITS}g}") if known else None

@@ -1,0 +1,135 @@
+"""The summary of a closed incident: sentences by code, each citing the timeline entries it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from shared.events.investigations import SummarySentence
+from shared.incident.incident import TimelineEntry
+
+JSON = Any
+
+ENTRIES_KEPT = 120
+"""Entries that the summary is made from: the first and the newest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """One sentence of the summary: from which entries, and how they become text."""
+
+    types: tuple[str, ...]
+    tell: Callable[[Sequence[TimelineEntry]], str]
+
+
+def summarize(story: Iterable[TimelineEntry]) -> tuple[SummarySentence, ...]:
+    """Return the summary of an incident. Same story, same summary."""
+    entries = list(story)
+    sentences = []
+    for chapter in CHAPTERS:
+        part = [entry for entry in entries if entry.type in chapter.types]
+        if part:
+            cites = tuple(dict.fromkeys(entry.id for entry in part))
+            sentences.append(SummarySentence(text=chapter.tell(part), cites=cites[:CITES_MAX]))
+    return tuple(sentences + _durations(entries))
+
+
+def keep(story: list[JSON], entry: JSON) -> list[JSON]:
+    """Return the story with one more entry (as JSON), each id once, bounded in the middle."""
+    if any(known["id"] == entry["id"] for known in story):
+        return story
+    grown = [*story, entry]
+    return grown if len(grown) <= ENTRIES_KEPT else [*grown[: ENTRIES_KEPT // 2], *grown[ENTRIES_KEPT // 2 + 1 :]]
+
+
+CITES_MAX = 20
+
+
+def _last(part: Sequence[TimelineEntry]) -> str:
+    return _sentence(part[-1].text)
+
+
+def _all(part: Sequence[TimelineEntry]) -> str:
+    texts = list(dict.fromkeys(entry.text for entry in part))
+    more = f"; and {len(texts) - 4} more" if len(texts) > 4 else ""  # noqa: PLR2004 -- as many as one line holds
+    return _sentence("; ".join(texts[:4]) + more)
+
+
+def _by(part: Sequence[TimelineEntry]) -> str:
+    return _sentence(", then ".join(f"{_lower(entry.text)} ({entry.actor.label})" for entry in part[-3:]))
+
+
+def _opened(part: Sequence[TimelineEntry]) -> str:
+    more = f"; {_lower(part[-1].text)}" if len(part) > 1 else ""
+    return _sentence(f"{part[0].text} at {part[0].at:%H:%M:%S} UTC on {part[0].at:%Y-%m-%d}{more}")
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+CHAPTERS: tuple[Chapter, ...] = (
+    Chapter(("incident.opened", "incident.alerts_attached"), _opened),
+    Chapter(("incident.severity_raised",), _last),
+    Chapter(("diagnosis.concluded",), _last),
+    Chapter(("diagnosis.inconclusive", "diagnosis.no_active_fault"), _last),
+    Chapter(("recommendation.made",), _last),
+    Chapter(("plan.refused",), _last),
+    Chapter(
+        (
+            "approval.granted",
+            "approval.rejected",
+            "approval.expired",
+            "approval.withdrawn",
+            "approval.superseded",
+        ),
+        _by,
+    ),
+    Chapter(("step.succeeded", "step.failed", "step.unknown", "step.reconciled", "step.skipped"), _all),
+    Chapter(("execution.cancelled",), _last),
+    Chapter(("verification.passed", "verification.failed", "verification.unknown"), _all),
+    Chapter(("rollback.finished",), _last),
+    Chapter(("handoff.requested",), _last),
+    Chapter(("incident.source_recovered",), _last),
+    Chapter(("incident.reopened",), _all),
+    Chapter(("incident.closed",), _last),
+)
+_DIAGNOSED = ("diagnosis.concluded", "diagnosis.inconclusive", "diagnosis.no_active_fault")
+TOLD = frozenset(name for chapter in CHAPTERS for name in chapter.types)
+"""The event types that a summary can cite."""
+
+
+def _durations(entries: Sequence[TimelineEntry]) -> list[SummarySentence]:
+    opened = next((entry for entry in entries if entry.type == "incident.opened"), None)
+    if opened is None:
+        return []
+    parts = [
+        ("diagnosis", _first(entries, _DIAGNOSED)),
+        ("approval", _first(entries, ("approval.granted",))),
+        ("verified fix", _first(entries, ("verification.passed",))),
+        ("end", _first(entries[::-1], ("incident.closed",))),
+    ]
+    reached = [(name, entry) for name, entry in parts if entry is not None]
+    if not reached:
+        return []
+    told = ", ".join(f"to the {name} {_span(opened.at, entry.at)}" for name, entry in reached)
+    return [SummarySentence(text=f"From the opening: {told}.", cites=(opened.id, *(entry.id for _, entry in reached)))]
+
+
+def _first(entries: Sequence[TimelineEntry], types: tuple[str, ...]) -> TimelineEntry | None:
+    return next((entry for entry in entries if entry.type in types), None)
+
+
+def _span(start: datetime, end: datetime) -> str:
+    seconds = max(int((end - start).total_seconds()), 0)
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

@@ -1,0 +1,67 @@
+"""When an incident closes: resolved, and the executor has had the last word. And the summary that follows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from services.diagnoser.domain.last_word import owed
+from services.diagnoser.domain.summary import summarize
+from services.diagnoser.handlers.incident_turn import IncidentTurn
+from shared.events.incidents import IncidentClosed
+from shared.events.investigations import SummaryWritten
+from shared.incident.actor import Actor
+from shared.incident.enums import Stage
+from shared.incident.incident import TimelineEntry
+
+TIMER_NAME = "close"
+TIMERS = ("close", "investigate", "answer")
+
+
+def is_running(turn: IncidentTurn) -> bool:
+    """Say whether the executor still owes an answer or an end."""
+    return bool(owed(turn.state.debts))
+
+
+def consider(turn: IncidentTurn) -> None:
+    """Start, keep or stop the time after which a resolved incident closes."""
+    state = turn.state
+    if state.closed_at is not None:
+        return
+    settled = state.quiet and state.stage == Stage.RESOLVED.value and not is_running(turn) and not state.investigating
+    if settled and state.settled_at is None:
+        state.settled_at = turn.now
+        turn.wake(TIMER_NAME, turn.now + turn.config.closes_after(state.environment))
+    elif not settled and state.settled_at is not None:
+        state.settled_at = None
+        turn.wake(TIMER_NAME, None)
+
+
+def on_timer(turn: IncidentTurn) -> None:
+    """Close if it still may be closed."""
+    consider(turn)
+    if turn.state.settled_at is not None:
+        close(turn, "resolved")
+
+
+def close(
+    turn: IncidentTurn, reason: Literal["resolved", "person"], actor: Actor | None = None, request_id: str = ""
+) -> None:
+    """Close the incident and tell the scope."""
+    turn.emit(IncidentClosed(reason=reason, actor=actor, request_id=request_id))
+    turn.state.closed_at = turn.now
+    turn.state.settled_at = None
+    turn.state.investigating = ""
+    for name in TIMERS:
+        turn.wake(name, None)
+    turn.decision.audit.append({"closed": turn.state.id, "reason": reason, "actor": actor.id if actor else None})
+    turn.tell_scope("closed")
+
+
+def summarize_once(turn: IncidentTurn) -> None:
+    """Write the summary when the closing comes back from the topic: then the story is complete."""
+    state = turn.state
+    if state.closed_at is None or state.summarized == turn.message.id:
+        return
+    state.summarized = turn.message.id
+    sentences = summarize(TimelineEntry.model_validate(entry) for entry in state.story)
+    turn.emit(SummaryWritten(sentences=sentences))

@@ -1,0 +1,186 @@
+"""The state of an incident and one message's turn on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, TypedDict
+
+import orjson
+
+from services.diagnoser.domain.config import Config
+from shared.events.envelope import Outgoing
+from shared.events.incidents import AttachedAlert, IncidentAlertsAttached
+from shared.events.payload import Payload
+from shared.incident.alert import Alert
+from shared.incident.enums import Severity, Stage
+from shared.incident.model import LIVE
+from shared.store.model import JSON, Decision, Local, Message, Timer
+
+KIND = "incident"
+CARRIED_MAX = 20
+CARRIED_BYTES = 40 * 1024
+"""Alerts that one `incident.alerts_attached` carries."""
+
+
+class Recommended(TypedDict):
+    """The recommendation that stands: what makes it another one, and what a resend needs."""
+
+    id: str
+    identity: list[list[object]]
+    body: JSON
+    event_id: str
+    """Empty until the event has come back from the bus."""
+    resends: int
+
+
+@dataclass(slots=True)
+class IncidentState:
+    """One incident. Times named `*_at` are wall seconds; `started` and `recovered` are data seconds."""
+
+    id: str
+    environment: str = LIVE
+    title: str = ""
+    severity: str = Severity.SEV3.value
+    category: str = "unknown"
+    services: list[str] = field(default_factory=list)
+    hosts: list[str] = field(default_factory=list)
+    started: float = 0.0
+    recovered: float = 0.0
+    alerts: list[JSON] = field(default_factory=list)
+    """The first alerts, as an investigation looks at them."""
+    symptoms: list[str] = field(default_factory=list)
+    total: int = 0
+    firing: int = 0
+    quiet: bool = False
+    """No alert fires, and that has been said."""
+    closed_at: float | None = None
+    settled_at: float | None = None
+    """Since when nothing but time keeps the incident from closing."""
+    stage: str = Stage.OPEN.value
+    """Folded from the topic, as everybody else folds it."""
+    stage_recovered: bool = False
+    debts: dict[str, str] = field(default_factory=dict)
+    investigations: int = 0
+    investigating: str = ""
+    investigated_at: float | None = None
+    investigated: str = ""
+    """Digest of the symptoms that were looked at last."""
+    recommendations: int = 0
+    recommended: Recommended | None = None
+    story: list[JSON] = field(default_factory=list)
+    summarized: str = ""
+
+    @classmethod
+    def read(cls, state: JSON) -> IncidentState:
+        """Return the state from JSON."""
+        return cls(**state)
+
+    def json(self) -> JSON:
+        """Return the state as JSON."""
+        return {one.name: getattr(self, one.name) for one in fields(self)}
+
+
+@dataclass(slots=True)
+class IncidentTurn:
+    """Everything a message may look at and cause."""
+
+    config: Config
+    state: IncidentState
+    rows: dict[str, JSON]
+    now: float
+    decision: Decision
+    message: Message
+    attached: list[tuple[AttachedAlert, str]] = field(default_factory=list)
+    """Alerts that joined in this batch and have not been told yet, with the reason."""
+
+    @property
+    def cause(self) -> str:
+        """The id of the event that this turn follows from."""
+        body = self.message.body
+        return str(body.get("cause") or self.message.id) if isinstance(body, dict) else self.message.id
+
+    def emit(self, payload: Payload) -> None:
+        """Say something about the incident, after what there is to say about joined alerts."""
+        self.flush()
+        self._emit(payload)
+
+    def flush(self) -> None:
+        """Tell of the alerts that joined."""
+        attached, self.attached = self.attached, []
+        if not attached:
+            return
+        carried: list[AttachedAlert] = []
+        size = 0
+        for one, _ in attached[:CARRIED_MAX]:
+            size += len(one.model_dump_json().encode())
+            if size > CARRIED_BYTES:
+                break
+            carried.append(one)
+        reasons = sorted({reason for _, reason in attached})
+        self._emit(
+            IncidentAlertsAttached(
+                alerts=tuple(carried),
+                total=self.state.total,
+                reason="; ".join(reasons)[:300],
+                services=tuple(self.state.services),
+            )
+        )
+
+    def _emit(self, payload: Payload) -> None:
+        body = self.message.body
+        carried = body.get("traceparent", "") if isinstance(body, dict) else ""
+        event = payload.outgoing(
+            self.state.id,
+            environment=self.state.environment,
+            causation=self.cause,
+            traceparent=self.message.meta.get("traceparent", "") or carried,
+        )
+        self.decision.events.append(event)
+
+    def emit_again(self, event_id: str, type_: str, body: JSON, resend: int) -> None:
+        """Send an event out again under the id it had."""
+        self.flush()
+        event = Outgoing(
+            topic="incidents.v1",
+            key=self.state.id,
+            type=type_,
+            body=body,
+            environment=self.state.environment,
+            correlation=self.state.id,
+            causation=self.cause,
+            resend=resend,
+            id=event_id,
+        )
+        self.decision.events.append(event)
+
+    def tell_scope(self, type_: str) -> None:
+        """Report that the incident was closed or reopened."""
+        self.decision.messages.append(
+            Local(
+                aggregate=f"scope/{self.state.environment}",
+                id=f"{self.message.id}>{type_}@{self.state.id}",
+                type=type_,
+                body={"incident": self.state.id},
+            )
+        )
+
+    def wake(self, name: str, due: float | None) -> None:
+        """Set a timer, or cancel it."""
+        self.decision.timers[name] = None if due is None else Timer(due)
+
+
+def carried(alert: Alert) -> Alert:
+    """Return an alert small enough for an event: text cut, not dropped."""
+    labels = dict(list(alert.labels.items())[:40])
+    return alert.model_copy(
+        update={
+            "description": alert.description[:1000],
+            "labels": {name[:100]: value[:200] for name, value in labels.items()},
+        }
+    )
+
+
+def size_of(body: Mapping[str, Any]) -> int:
+    """Return the bytes of a body as JSON."""
+    return len(orjson.dumps(body))

@@ -1,0 +1,158 @@
+"""At most one investigation at a time; what arrives meanwhile starts one more, later, if it changes anything."""
+
+from __future__ import annotations
+
+import hashlib
+
+from services.diagnoser.domain.finding_out import Findings
+from services.diagnoser.domain.last_word import is_claimed, recommended, superseded
+from services.diagnoser.domain.recommending import Place, identity, recommend
+from services.diagnoser.handlers import closing
+from services.diagnoser.handlers.incident_turn import IncidentTurn
+from shared.events.incidents import IncidentClassified
+from shared.events.investigations import (
+    DiagnosisConcluded,
+    DiagnosisInconclusive,
+    DiagnosisNoActiveFault,
+    InvestigationStarted,
+    RecommendationMade,
+    RecommendationSuperseded,
+)
+from shared.incident.diagnosis import DiagnosticResult, RecommendationSet
+from shared.incident.enums import IncidentCategory
+from shared.runtime.clock import at
+from shared.store.model import Activity
+
+ACTIVITY = "investigate"
+TIMER_NAME = "investigate"
+ANSWER_TIMER = "answer"
+LEASE = 120.0
+"""Seconds; collectors and engine together stop by themselves 30 s before."""
+
+_CONCLUSIONS = {
+    "diagnosed": DiagnosisConcluded,
+    "inconclusive": DiagnosisInconclusive,
+    "no_active_fault": DiagnosisNoActiveFault,
+}
+
+
+def want(turn: IncidentTurn, reason: str) -> None:
+    """Start an investigation, now or when the last one is long enough ago, if there is something new to look at."""
+    state = turn.state
+    over = state.closed_at is not None or state.quiet or is_claimed(state.debts)
+    if over or state.investigating or _digest(turn) == state.investigated:
+        return
+    due = (state.investigated_at or 0.0) + turn.config.investigate_every
+    if state.investigated_at is not None and due > turn.now:
+        turn.wake(TIMER_NAME, due)
+    else:
+        _start(turn, reason)
+
+
+def on_timer(turn: IncidentTurn) -> None:
+    """Look again if that still makes sense."""
+    want(turn, "symptoms changed")
+
+
+def _start(turn: IncidentTurn, reason: str) -> None:
+    state = turn.state
+    state.investigations += 1
+    state.investigating = f"{state.id}-i{state.investigations}"
+    state.investigated_at = turn.now
+    state.investigated = _digest(turn)
+    turn.wake(TIMER_NAME, None)
+    turn.emit(InvestigationStarted(investigation_id=state.investigating, reason=reason))
+    arguments = {
+        "investigation_id": state.investigating,
+        "incident_id": state.id,
+        "environment": state.environment,
+        "services": state.services,
+        "hosts": state.hosts,
+        "started_at": at(state.started).isoformat(),
+        "alerts": state.alerts,
+    }
+    turn.decision.activities.append(Activity(state.investigating, ACTIVITY, arguments, lease=LEASE))
+
+
+def concluded(turn: IncidentTurn) -> None:
+    """Take the result of the investigation that is waited for, say what it found and recommend what would help."""
+    state, body = turn.state, turn.message.body
+    if body["id"] != state.investigating:
+        return
+    investigation = state.investigating
+    state.investigating = ""
+    if "error" in body["result"]:
+        turn.emit(DiagnosisInconclusive(investigation_id=investigation, result=failed(body["result"]["error"])))
+    else:
+        _tell(turn, investigation, Findings.model_validate(body["result"]))
+    want(turn, "symptoms changed")
+    closing.consider(turn)
+
+
+def failed(error: dict[str, str]) -> DiagnosticResult:
+    """Return what is said when the investigation itself broke."""
+    return DiagnosticResult(
+        status="inconclusive",
+        statement="The investigation could not be finished.",
+        missing=("the result of the investigation",),
+        next_checks=("look at the incident's dashboards and recent changes by hand",),
+        degraded=f"{error.get('reason', 'error')}: {error.get('detail', '')}"[:300],
+    )
+
+
+def _tell(turn: IncidentTurn, investigation: str, findings: Findings) -> None:
+    result = findings.result
+    turn.emit(findings.gathered)
+    if result.status == "diagnosed" and result.category.value != turn.state.category:
+        turn.state.category = result.category.value
+        turn.emit(IncidentClassified(category=IncidentCategory(turn.state.category), reason=result.statement[:300]))
+    turn.emit(_CONCLUSIONS[result.status](investigation_id=investigation, result=result))
+    if result.status == "diagnosed" and not turn.state.quiet and not is_claimed(turn.state.debts):
+        places = {name: Place(known.kind, known.services) for name, known in findings.places.items()}
+        found = recommend(result, turn.config.runbooks.values(), places, turn.state.services)
+        _recommend(turn, investigation, found)
+
+
+def _recommend(turn: IncidentTurn, investigation: str, found: RecommendationSet) -> None:
+    """Recommend, unless exactly that stands already; what stood before is superseded."""
+    state = turn.state
+    standing = state.recommended
+    if standing is not None and (standing["identity"] == identity(found) or not found.items):
+        return
+    state.recommendations += 1
+    recommendation_id = f"{state.id}-r{state.recommendations}"
+    if standing is not None:
+        state.debts = superseded(state.debts, standing["id"])
+        turn.emit(
+            RecommendationSuperseded(
+                recommendation_id=standing["id"],
+                superseded_by=recommendation_id,
+                reason="runbook, target or parameters changed",
+            )
+        )
+    event = RecommendationMade(
+        recommendation_id=recommendation_id,
+        investigation_id=investigation,
+        recommendations=found,
+        category=state.category,
+        services=tuple(state.services),
+        hosts=tuple(state.hosts),
+    )
+    turn.emit(event)
+    if not found.items:
+        return
+    state.debts = recommended(state.debts, recommendation_id)
+    state.recommended = {
+        "id": recommendation_id,
+        "identity": identity(found),
+        "body": event.model_dump(mode="json"),
+        "event_id": "",
+        "resends": 0,
+    }
+    turn.wake(ANSWER_TIMER, turn.now + turn.config.answer_within)
+
+
+def _digest(turn: IncidentTurn) -> str:
+    state = turn.state
+    text = "\x00".join([*sorted(state.services), "", *sorted(state.hosts), "", *sorted(state.symptoms)])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,594 @@
+"""One incident, from opening to summary."""
+
+from __future__ import annotations
+
+from itertools import count
+from typing import Any
+
+import pytest
+
+from services.diagnoser.domain.config import Config
+from services.diagnoser.handlers.incident import Incident
+from shared.events.investigations import EvidenceGathered, SummaryWritten
+from shared.events.people import IncidentRequested
+from shared.incident.actor import Actor
+from shared.incident.alert import Alert
+from shared.incident.diagnosis import DiagnosticResult, RankedCause
+from shared.incident.enums import IncidentCategory, RiskLevel, Severity
+from shared.runbooks.model import Input, Match, Runbook, Step, Verify
+from shared.store.model import ACTIVITY_DONE, Decision
+from tests.unit.diagnoser.aggregates import Aggregate, message
+from tests.unit.diagnoser.alerts import alert, time
+
+INCIDENT = "INC-AAAAAAAAAA"
+PERSON = Actor(kind="person", id="pat", name="Pat")
+CAUSE = "resource_leak.memory"
+
+
+def runbook(name: str = "restart", sha256: str = "1" * 64) -> Runbook:
+    return Runbook(
+        id=name,
+        title="Restart it",
+        description="",
+        owner="ops",
+        match=Match(causes=(CAUSE,)),
+        inputs={"host": Input.model_validate({"type": "host", "from": "cause.entity"})},
+        actions=(
+            Step(id="a", name="a", uses="x/y@v1", target="t", risk=RiskLevel.LOW, reversible=False, impact="short"),
+        ),
+        verify=Verify(name="v", metric="m", entity="e", condition="value < 1"),
+        expected_effect="memory falls",
+        sha256=sha256,
+    )
+
+
+class Story:
+    """An incident whose own events come back from the topic, as in production."""
+
+    def __init__(self, environment: str = "sim:t", config: Config | None = None) -> None:
+        books = {"restart": runbook()}
+        self.environment = environment
+        self.aggregate = Aggregate(Incident(), config or Config(runbooks=books))
+        self.types: list[str] = []
+        self.events: list[tuple[str, Any]] = []
+        self._ids = count(1)
+        self._messages = count(1)
+
+    def tell(self, type_: str, body: Any, **meta: str) -> Decision:  # noqa: ANN401 -- any JSON
+        """Give one message and let what it emits come back."""
+        given = message(f"m{next(self._messages)}", type_, body, environment=self.environment, **meta)
+        return self._back(self.aggregate.give(given))
+
+    def wait(self, seconds: float) -> Decision:
+        return self._back(self.aggregate.wait(seconds))
+
+    def _back(self, decision: Decision) -> Decision:
+        first = decision
+        while decision.events:
+            batch = []
+            for event in decision.events:
+                event_id = event.id or f"diagnoser/{next(self._ids)}"
+                self.types.append(event.type)
+                self.events.append((event_id, event))
+                meta = {"time": time(len(self.types)).isoformat(), "source": "signoff/diagnoser"}
+                if event.resend:
+                    meta["resend"] = str(event.resend)
+                batch.append(message(event_id, event.type, event.body, environment=self.environment, **meta))
+            decision = self.aggregate.give(*batch)
+        return first
+
+    def executor(self, type_: str, **body: Any) -> Decision:  # noqa: ANN401 -- fields of an event
+        return self.tell(type_, body, source="signoff/executor", time=time(500).isoformat())
+
+    def open(self, of: Alert | None = None) -> Decision:
+        body = {
+            "incident": INCIDENT,
+            "environment": self.environment,
+            "message_id": "r1",
+            "alert": (of or alert()).model_dump(mode="json"),
+            "reason": "no open incident fits",
+        }
+        return self.tell("open", body)
+
+    def attach(self, of: Alert, reason: str = "same_service: shop") -> Decision:
+        return self.tell("attach", {"message_id": "r2", "alert": of.model_dump(mode="json"), "reason": reason})
+
+    def recover(self, of: Alert | None = None) -> Decision:
+        return self.tell("recovered", {"fingerprint": (of or alert()).fingerprint, "at": time(90).timestamp()})
+
+    def ask(self, verb: str, **arguments: str) -> Decision:
+        request = IncidentRequested.model_validate(
+            {"request_id": "q", "actor": PERSON, "incident_id": INCIDENT, "verb": verb, "arguments": arguments}
+        )
+        return self.tell(IncidentRequested.type, request.model_dump(mode="json"))
+
+    def conclude(self, status: str = "diagnosed", entity: str = "host-1", confidence: float = 0.9) -> Decision:
+        """Deliver the result of the investigation that runs."""
+        investigation = self.state["investigating"]
+        causes = (RankedCause(entity=entity, cause=CAUSE, confidence=confidence, cites=("M01",)),)
+        result = DiagnosticResult.model_validate(
+            {
+                "status": status,
+                "category": IncidentCategory.RESOURCE_LEAK if status == "diagnosed" else IncidentCategory.UNKNOWN,
+                "statement": "memory leaks",
+                "confidence": confidence,
+                "causes": causes if status == "diagnosed" else (),
+            }
+        )
+        found = {
+            "result": result.model_dump(mode="json"),
+            "gathered": EvidenceGathered(investigation_id=investigation).model_dump(mode="json"),
+            "places": {entity: {"kind": "host", "services": ["shop"]}},
+        }
+        return self.tell(ACTIVITY_DONE, {"id": investigation, "name": "investigate", "result": found})
+
+    @property
+    def state(self) -> Any:  # noqa: ANN401 -- JSON
+        return self.aggregate.state
+
+    def body(self, type_: str) -> Any:  # noqa: ANN401 -- JSON
+        return next(event.body for _, event in reversed(self.events) if event.type == type_)
+
+
+@pytest.fixture
+def story() -> Story:
+    return Story()
+
+
+def recommended(story: Story) -> str:
+    story.open()
+    story.conclude()
+    return str(story.body("recommendation.made")["recommendation_id"])
+
+
+def executed(story: Story) -> None:
+    """The executor plans, is allowed to, does it."""
+    recommendation = recommended(story)
+    story.executor("approval.requested", approval_id="a1", recommendation_id=recommendation, title="Restart it")
+    story.executor("approval.granted", approval_id="a1", actors=[PERSON.model_dump()])
+    story.executor("execution.started", approval_id="a1", execution_id="e1", steps=[])
+    story.executor("step.succeeded", execution_id="e1", step_id="a", name="Restart")
+    story.executor("execution.finished", execution_id="e1", outcome="succeeded")
+
+
+def test_the_first_event_is_incident_opened_and_an_investigation_starts(story: Story) -> None:
+    decision = story.open()
+
+    assert story.types == ["incident.opened", "investigation.started"]
+    [activity] = decision.activities
+    assert (activity.name, activity.kind) == ("investigate", "repeatable")
+    assert activity.args["services"] == ["shop"]
+
+
+def test_nothing_happens_for_an_incident_that_was_never_opened() -> None:
+    story = Story()
+
+    story.executor("approval.requested", approval_id="a", recommendation_id="r")
+    story.ask("close")
+
+    assert story.state is None
+    assert story.types == []
+
+
+def test_a_diagnosis_leads_to_a_ranked_recommendation_by_id_and_digest(story: Story) -> None:
+    recommended(story)
+
+    assert story.types[2:] == [
+        "evidence.gathered",
+        "incident.classified",
+        "diagnosis.concluded",
+        "recommendation.made",
+    ]
+    [item] = story.body("recommendation.made")["recommendations"]["items"]
+    assert (item["runbook_id"], item["runbook_sha256"]) == ("restart", "1" * 64)
+    assert item["parameters"] == {"host": "host-1"}
+
+
+@pytest.mark.parametrize("status", ["inconclusive", "no_active_fault"])
+def test_without_a_diagnosis_nothing_is_recommended(story: Story, status: str) -> None:
+    story.open()
+
+    story.conclude(status)
+
+    assert story.types[-1] == f"diagnosis.{status}"
+    assert "recommendation.made" not in story.types
+
+
+def test_a_runbook_is_not_recommended_below_its_confidence(story: Story) -> None:
+    story.open()
+
+    story.conclude(confidence=0.4)
+
+    assert story.body("recommendation.made")["recommendations"]["items"] == []
+
+
+def test_at_most_one_investigation_runs_and_news_start_one_more_after_a_minute(story: Story) -> None:
+    story.open()
+    assert story.attach(alert("mem", metric="mem.used")).activities == []
+    assert story.conclude().activities == []
+
+    assert story.wait(59).activities == []
+    assert len(story.wait(1.1).activities) == 1
+
+
+def test_the_same_symptoms_again_start_no_investigation(story: Story) -> None:
+    story.open()
+    story.conclude()
+
+    story.attach(alert())
+
+    assert story.wait(120).activities == []
+
+
+def test_a_result_of_an_investigation_that_is_not_waited_for_counts_no_more(story: Story) -> None:
+    story.open()
+    before = list(story.types)
+
+    story.tell(ACTIVITY_DONE, {"id": f"{INCIDENT}-i9", "name": "investigate", "result": {}})
+
+    assert story.types == before
+
+
+def test_an_investigation_that_breaks_is_inconclusive_and_says_so(story: Story) -> None:
+    story.open()
+    investigation = story.state["investigating"]
+
+    story.tell(ACTIVITY_DONE, {"id": investigation, "name": "investigate", "result": {"error": {"reason": "bug"}}})
+
+    assert story.types[-1] == "diagnosis.inconclusive"
+    assert story.body("diagnosis.inconclusive")["result"]["degraded"].startswith("bug")
+    assert story.state["investigating"] == ""
+
+
+def test_a_result_that_cannot_be_taken_leaves_the_incident_alive(story: Story) -> None:
+    story.open()
+    broken = message("x", ACTIVITY_DONE, {"id": story.state["investigating"], "name": "investigate", "result": {}})
+
+    decision = story.aggregate.bury(broken)
+
+    assert [event.type for event in decision.events] == ["diagnosis.inconclusive"]
+    assert story.state["investigating"] == ""
+
+
+def second_look(story: Story, **more: Any) -> None:  # noqa: ANN401 -- as Story.conclude
+    story.attach(alert("mem", metric="mem.used"))
+    story.wait(61)
+    story.conclude(**more)
+
+
+def test_the_same_recommendation_is_not_made_twice(story: Story) -> None:
+    recommended(story)
+
+    second_look(story)
+
+    assert story.types.count("recommendation.made") == 1
+
+
+def test_another_target_supersedes_the_recommendation(story: Story) -> None:
+    first = recommended(story)
+
+    second_look(story, entity="host-2")
+
+    assert story.types[-2:] == ["recommendation.superseded", "recommendation.made"]
+    assert story.body("recommendation.superseded")["recommendation_id"] == first
+
+
+def test_nothing_is_superseded_after_the_claim(story: Story) -> None:
+    recommendation = recommended(story)
+    story.attach(alert("mem", metric="mem.used"))
+    story.wait(61)
+    story.executor("approval.requested", approval_id="a1", recommendation_id=recommendation)
+    story.executor("execution.started", approval_id="a1", execution_id="e1", steps=[])
+
+    story.conclude(entity="host-2")
+
+    assert "recommendation.superseded" not in story.types
+    assert story.types.count("recommendation.made") == 1
+
+
+def test_an_inconclusive_fresh_look_takes_nothing_back(story: Story) -> None:
+    recommended(story)
+
+    second_look(story, status="inconclusive")
+
+    assert "recommendation.superseded" not in story.types
+
+
+def test_the_last_recovery_is_told_once(story: Story) -> None:
+    story.open()
+    story.attach(alert("mem"))
+
+    story.recover()
+    assert "incident.source_recovered" not in story.types
+    story.recover(alert("mem"))
+    story.recover(alert("mem"))
+
+    assert story.types.count("incident.source_recovered") == 1
+
+
+def test_an_incident_closes_when_resolved_and_investigated(story: Story) -> None:
+    story.open()
+    story.recover()
+    story.wait(1)
+    assert "incident.closed" not in story.types
+
+    story.conclude("no_active_fault")
+    decision = story.wait(0)
+
+    assert "incident.closed" in story.types
+    assert [(local.aggregate, local.type) for local in decision.messages] == [("scope/sim:t", "closed")]
+
+
+def test_a_live_incident_stays_resolved_for_close_after() -> None:
+    story = Story("live")
+    story.open()
+    story.conclude("inconclusive")
+    story.recover()
+
+    story.wait(899)
+    assert "incident.closed" not in story.types
+    story.wait(2)
+
+    assert story.types[-2:] == ["incident.closed", "summary.written"]
+
+
+ENDS = [
+    pytest.param([("plan.refused", {"recommendation_id": "R", "why": "no_actuator"})], id="a refused plan"),
+    pytest.param([("approval.rejected", {"approval_id": "a1"})], id="a rejection"),
+    pytest.param([("approval.expired", {"approval_id": "a1"})], id="an expiry"),
+    pytest.param([("approval.withdrawn", {"approval_id": "a1", "reason": "recovered"})], id="a withdrawal"),
+    pytest.param([("approval.superseded", {"approval_id": "a1", "reason": "new"})], id="a supersede"),
+    pytest.param(
+        [
+            ("execution.started", {"approval_id": "a1", "execution_id": "e1", "steps": []}),
+            ("execution.cancelled", {"execution_id": "e1", "reason": "person"}),
+        ],
+        id="a cancelled execution",
+    ),
+    pytest.param(
+        [
+            ("approval.granted", {"approval_id": "a1", "actors": []}),
+            ("execution.cancelled", {"execution_id": "e1", "reason": "recheck"}),
+        ],
+        id="an execution cancelled before its claim",
+    ),
+    pytest.param(
+        [
+            ("execution.started", {"approval_id": "a1", "execution_id": "e1", "steps": []}),
+            ("execution.finished", {"execution_id": "e1", "outcome": "succeeded"}),
+            ("verification.passed", {"execution_id": "e1", "result": {"condition": "ok"}}),
+        ],
+        id="a passed verification",
+    ),
+    pytest.param(
+        [
+            ("execution.started", {"approval_id": "a1", "execution_id": "e1", "steps": []}),
+            ("execution.finished", {"execution_id": "e1", "outcome": "failed"}),
+            ("rollback.started", {"execution_id": "e1", "reason": "failed"}),
+            ("rollback.finished", {"execution_id": "e1", "outcome": "succeeded"}),
+        ],
+        id="a finished rollback",
+    ),
+    pytest.param([("handoff.requested", {"approval_id": "a1", "why": "nobody told"})], id="a handoff"),
+]
+
+
+@pytest.mark.parametrize("ends", ENDS)
+def test_an_incident_closes_only_after_the_executors_last_word(story: Story, ends: list[tuple[str, Any]]) -> None:
+    recommendation = recommended(story)
+    if ends[0][0] != "plan.refused":
+        story.executor("approval.requested", approval_id="a1", recommendation_id=recommendation)
+    story.recover()
+
+    for type_, body in ends:
+        story.wait(5)
+        assert "incident.closed" not in story.types
+        story.executor(type_, **{k: recommendation if v == "R" else v for k, v in body.items()})
+    story.wait(0)
+
+    assert "incident.closed" in story.types
+
+
+def test_a_copy_of_an_earlier_question_does_not_reopen_an_answered_one(story: Story) -> None:
+    recommendation = recommended(story)
+    story.executor("approval.requested", approval_id="a1", recommendation_id=recommendation)
+    story.executor("approval.rejected", approval_id="a1")
+    story.executor("approval.requested", approval_id="a1", recommendation_id=recommendation)
+    story.recover()
+    story.wait(0)
+
+    assert "incident.closed" in story.types
+
+
+def test_a_person_cannot_close_what_is_running(story: Story) -> None:
+    executed(story)
+
+    story.ask("close")
+
+    assert story.body("incident.request_refused")["why"] == "running"
+    assert "incident.closed" not in story.types
+
+
+def test_a_person_closes_what_still_fires(story: Story) -> None:
+    story.open()
+    story.conclude("inconclusive")
+
+    story.ask("close")
+
+    assert story.body("incident.closed")["actor"]["id"] == "pat"
+
+
+@pytest.mark.parametrize(
+    "verb, arguments, event",
+    [
+        ("acknowledge", {}, "incident.acknowledged"),
+        ("assign", {"assignee": "kim"}, "incident.assigned"),
+        ("note", {"text": "looking"}, "incident.noted"),
+        ("severity", {"severity": "sev1"}, "incident.severity_raised"),
+    ],
+)
+def test_what_people_do_is_told_with_their_name(story: Story, verb: str, arguments: dict[str, str], event: str) -> None:
+    story.open()
+
+    decision = story.ask(verb, **arguments)
+
+    assert story.body(event)["actor"]["id"] == "pat"
+    assert decision.audit[-1]["actor"] == "pat"
+
+
+@pytest.mark.parametrize(
+    "verb, arguments, why",
+    [
+        ("assign", {}, "no assignee"),
+        ("note", {"text": " "}, "no text"),
+        ("severity", {"severity": "sev4"}, "never lowered"),
+        ("severity", {"severity": "awful"}, "unknown severity"),
+        ("reopen", {}, "open already"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_with_the_reason(
+    story: Story, verb: str, arguments: dict[str, str], why: str
+) -> None:
+    story.open()
+
+    story.ask(verb, **arguments)
+
+    assert why in story.body("incident.request_refused")["why"]
+
+
+def test_a_person_reopens_a_closed_incident_and_it_is_looked_at_again(story: Story) -> None:
+    story.open()
+    story.conclude("inconclusive")
+    story.ask("close")
+    story.aggregate.now += 100
+
+    decision = story.ask("reopen", reason="not over")
+
+    assert story.types[-2:] == ["incident.reopened", "investigation.started"]
+    assert [local.type for local in decision.messages] == ["reopened"]
+
+
+def test_an_alert_that_crosses_the_close_reopens(story: Story) -> None:
+    story.open()
+    story.conclude("inconclusive")
+    story.recover()
+    story.wait(0)
+
+    decision = story.attach(alert(at=200, cycle="c2"), "it fires again")
+
+    assert [e.type for e in decision.events][:2] == ["incident.reopened", "incident.alerts_attached"]
+    assert story.state["closed_at"] is None
+
+
+def test_a_reopened_incident_recommends_again(story: Story) -> None:
+    recommendation = recommended(story)
+    story.executor("plan.refused", recommendation_id=recommendation, why="x")
+    story.recover()
+    story.wait(0)
+    story.aggregate.now += 100
+
+    story.attach(alert(at=200, cycle="c2"))
+    story.conclude()
+
+    assert story.types.count("recommendation.made") == 2
+
+
+def test_a_worse_alert_raises_the_severity_and_a_milder_one_does_not_lower_it(story: Story) -> None:
+    story.open()
+    story.attach(alert("mem", severity=Severity.SEV1))
+    story.attach(alert("disk", severity=Severity.SEV4))
+
+    assert story.types.count("incident.severity_raised") == 1
+    assert story.state["severity"] == "sev1"
+
+
+def test_an_unanswered_recommendation_goes_out_again_three_times_then_the_executor_is_silent(story: Story) -> None:
+    recommended(story)
+    [event_id] = [event_id for event_id, event in story.events if event.type == "recommendation.made"]
+
+    for _ in range(3):
+        story.wait(60)
+    copies = [(i, event.resend) for i, event in story.events if event.type == "recommendation.made"]
+    assert copies == [(event_id, 0), (event_id, 1), (event_id, 2), (event_id, 3)]
+    assert "incident.service_silent" not in story.types
+    story.wait(60)
+
+    assert story.body("incident.service_silent")["event_id"] == event_id
+
+
+def test_an_answered_recommendation_does_not_go_out_again(story: Story) -> None:
+    recommendation = recommended(story)
+    story.executor("approval.requested", approval_id="a1", recommendation_id=recommendation)
+
+    story.wait(300)
+
+    assert story.types.count("recommendation.made") == 1
+
+
+def test_what_has_not_come_back_from_the_bus_is_not_sent_again() -> None:
+    story = Story()
+    story.open()
+    investigation = story.state["investigating"]
+    found = {
+        "result": DiagnosticResult(
+            status="diagnosed",
+            confidence=0.9,
+            causes=(RankedCause(entity="h", cause=CAUSE, confidence=0.9, cites=("M01",)),),
+        ).model_dump(mode="json"),
+        "gathered": EvidenceGathered(investigation_id=investigation).model_dump(mode="json"),
+    }
+    done = message("d", ACTIVITY_DONE, {"id": investigation, "name": "investigate", "result": found})
+    story.aggregate.give(done)
+
+    for _ in range(5):
+        assert story.aggregate.wait(60).events == []
+
+
+def test_every_sentence_of_the_summary_cites_entries_of_the_timeline(story: Story) -> None:
+    executed(story)
+    story.executor(
+        "verification.passed", execution_id="e1", result={"condition": "memory < 80 %", "observed": ["51 %"]}
+    )
+    story.recover()
+    story.wait(0)
+
+    assert story.types[-2:] == ["incident.closed", "summary.written"]
+    summary = SummaryWritten.read(story.body("summary.written"))
+    known = {entry["id"] for entry in story.state["story"]}
+    assert all(set(sentence.cites) <= known for sentence in summary.sentences)
+    text = " ".join(sentence.text for sentence in summary.sentences)
+    for words in ("memory leaks", "Restart it", "Pat", "Step Restart done", "memory < 80 %", "closed"):
+        assert words in text
+
+
+def test_a_storm_is_told_in_one_bounded_event() -> None:
+    story = Story()
+    story.open()
+    batch = [
+        message(
+            f"s{n}",
+            "attach",
+            {
+                "message_id": f"r{n}",
+                "alert": alert(f"a{n}", description="x" * 4000).model_dump(mode="json"),
+                "reason": "same_service: shop",
+            },
+        )
+        for n in range(400)
+    ]
+
+    decision = story.aggregate.give(*batch)
+
+    attached = [event for event in decision.events if event.type == "incident.alerts_attached"]
+    assert len(attached) == 1
+    assert attached[0].body["total"] == 401
+    assert 0 < len(attached[0].body["alerts"]) <= 20
+
+
+def test_another_environment_changes_nothing(story: Story) -> None:
+    recommendation = recommended(story)
+    forged = message("f", "plan.refused", {"recommendation_id": recommendation, "why": "x"}, environment="sim:other")
+
+    story.aggregate.give(forged)
+
+    assert story.state["debts"] == {f"recommendation:{recommendation}": "open"}
