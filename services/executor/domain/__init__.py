@@ -1,0 +1,1 @@
+"""What is decided, as pure values and functions."""

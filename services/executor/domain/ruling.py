@@ -1,0 +1,100 @@
+"""May this decision count? Every check the executor makes before a person's word changes anything. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from services.executor.domain.state import Approval, Vote
+from shared.incident.enums import RiskLevel, Role
+from shared.incident.model import is_simulated
+from shared.runbooks.decision import SignedDecision
+from shared.runtime.people import People, Person
+
+AGE_MAX = 15 * 60.0
+"""Seconds after which a decision is too old to count."""
+AHEAD_MAX = 60.0
+"""Seconds a decision may lie ahead of our clock."""
+
+NEEDED_ROLE: Mapping[str, Role] = {
+    "approve": Role.APPROVER,
+    "reject": Role.APPROVER,
+    "withdraw": Role.RESPONDER,
+    "cancel": Role.RESPONDER,
+    "pause": Role.RESPONDER,
+    "resume": Role.APPROVER,
+    "skip": Role.APPROVER,
+    "retry": Role.APPROVER,
+    "confirm": Role.APPROVER,
+    "freeze": Role.RESPONDER,
+    "unfreeze": Role.APPROVER,
+}
+"""Stopping is easier than going on."""
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """Why a decision does not count; `why` is stable."""
+
+    why: str
+    detail: str = ""
+
+
+def entitled(decision: SignedDecision, people: People, *, environment: str, now: float) -> Person | No:
+    """Return the person if this decision may count at all: environment, age, person, role."""
+    if decision.environment != environment:
+        return No("other_environment", f"signed for {decision.environment}")
+    age = now - decision.time.timestamp()
+    if age > AGE_MAX:
+        return No("too_old", f"signed {age / 60:.0f} min ago")
+    if age < -AHEAD_MAX:
+        return No("from_the_future", f"signed {-age:.0f} s ahead of this clock")
+    person = people.find(decision.person)
+    if person is None:
+        return No("unknown_person", f"{decision.person} is not in people.yaml")
+    if person.sample and not is_simulated(environment):
+        return No("sample_person", "SAMPLE people decide in simulated runs only; write a people.yaml")
+    role = NEEDED_ROLE.get(decision.verb)
+    if role is None:
+        return No("unknown_verb", decision.verb)
+    return person if person.has(role) else No("role", f"{person.name} is no {role}")
+
+
+def may_vote(
+    decision: SignedDecision, approval: Approval, *, environment: str, risk: RiskLevel, now: float
+) -> No | None:
+    """Return why an approval or rejection does not count for this question, None when it does."""
+    if approval.state != "pending":
+        return No("already_decided", f"the approval is {approval.state}")
+    if now >= approval.expires_at:
+        at = datetime.fromtimestamp(approval.expires_at, UTC)
+        return No("expired", f"at {at:%H:%M:%S} UTC")
+    if decision.plan_sha256 != approval.sha256:
+        return No("other_plan", "the plan changed; read it again")
+    if decision.verb != "approve":
+        return None
+    if risk is RiskLevel.HIGH and decision.via.startswith("slack"):
+        return No("via", "high risk is approved on the page or by the command, not by a button")
+    if any(vote.person == decision.person for vote in approval.votes):
+        return No("same_person", "each of the people needed must be another one")
+    local = is_local(decision.via) and any(is_local(vote.via) for vote in approval.votes)
+    if local and not is_simulated(environment):
+        return No("same_machine", "all sessions signed in on this machine count as one person")
+    return None
+
+
+def is_local(via: str) -> bool:
+    """Say whether a person was authenticated only by being on the machine."""
+    return via.endswith(":local")
+
+
+def vote_of(decision: SignedDecision, person: Person, decision_id: str) -> Vote:
+    """Return an accepted decision as a vote."""
+    return Vote(
+        person=person.id,
+        name=person.name,
+        via=decision.via,
+        decision_id=decision_id,
+        reason=decision.arguments.get("reason", "")[:500],
+    )
