@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 
-from tests.support.provider import MissingServerError
+from tests.support.provider import MissingServerError, install_packages
 
 FLAGS = [
     "--no-sandbox",
@@ -33,11 +31,4 @@ def install() -> None:
     try:
         executable()
     except MissingServerError:
-        if os.geteuid() != 0 or shutil.which("apt-get") is None:
-            raise MissingServerError(
-                "Chromium is missing: install it (Debian: `sudo apt-get install chromium`)"
-            ) from None
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(["apt-get", "update", "-q"], check=True, timeout=300, env=environment)
-        packages = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "chromium", "fonts-dejavu-core"]
-        subprocess.run(packages, check=True, timeout=900, env=environment)
+        install_packages("Chromium", ["chromium", "fonts-dejavu-core"])

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 
 from tests.support import chromium, kafka, postgres
-from tests.support.provider import MissingServerError, docker_answers
+from tests.support.provider import MissingServerError, ProgramFailedError, docker_answers
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
         print(f"{name} ...", end=" ", flush=True)  # noqa: T201 -- a command's own progress
         try:
             install()
-        except MissingServerError as error:
+        except (MissingServerError, ProgramFailedError) as error:
             missing += not (containers and name != "Chromium")
             print(f"missing: {error}")  # noqa: T201 -- as above
         else:

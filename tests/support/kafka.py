@@ -17,7 +17,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.support.provider import MissingServerError, Probe, cache, choose, docker_answers, free_port
+from tests.support.provider import (
+    MissingServerError,
+    Probe,
+    cache,
+    choose,
+    docker_answers,
+    free_port,
+    install_packages,
+    run_program,
+)
 
 VERSION = "4.1.1"
 ADDRESS = "KAFKA_BOOTSTRAP_SERVERS"
@@ -93,37 +102,26 @@ def install() -> None:
     """Fetch the jars with Maven and format a log directory once, whose feature record every later start copies."""
     if is_installed():
         return
-    for program, package in (("java", "a JDK 17 or newer"), ("mvn", "Maven")):
-        if shutil.which(program) is None:
-            raise MissingServerError(f"`{program}` is missing: install {package} (Debian: default-jdk-headless maven)")
+    if shutil.which("java") is None or shutil.which("mvn") is None:
+        install_packages("A JDK 17 or newer, or Maven,", ["default-jdk-headless", "maven"])
     home().mkdir(parents=True, exist_ok=True)
     (home() / "pom.xml").write_text(_POM)
     (home() / "log4j2.properties").write_text(_LOG)
     copy = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs", "-DincludeScope=runtime"]
-    subprocess.run(copy, cwd=home(), check=True, timeout=600)
+    run_program(copy, cwd=home(), seconds=600)
     scratch = home() / "formatted"
     shutil.rmtree(scratch, ignore_errors=True)
     settings = home() / "format.properties"
     settings.write_text(_SETTINGS.format(port=20001, controller=20002, data=scratch))
-    tool = [
-        "java",
-        *_JVM,
-        "-cp",
-        _class_path(),
-        "kafka.tools.StorageTool",
-        "format",
-        "-t",
-        _uuid(),
-        "-c",
-        str(settings),
-    ]
-    subprocess.run(tool, check=True, timeout=120, capture_output=True)
+    # One id in 64 begins with "-"; only with "=" is it not read as an option.
+    format_ = ["kafka.tools.StorageTool", "format", f"--cluster-id={_uuid()}", "--config", str(settings)]
+    run_program(["java", *_JVM, "-cp", _class_path(), *format_], seconds=120)
     shutil.copy(scratch / "bootstrap.checkpoint", home() / "bootstrap.checkpoint")
     shutil.rmtree(scratch)
 
 
 def _class_path() -> str:
-    return ":".join(sorted(str(jar) for jar in (home() / "libs").glob("*.jar")))
+    return str(home() / "libs" / "*")
 
 
 def _uuid() -> str:

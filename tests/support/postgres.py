@@ -17,7 +17,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
-from tests.support.provider import MissingServerError, Probe, choose, docker_answers, free_port
+from tests.support.provider import (
+    MissingServerError,
+    Probe,
+    choose,
+    docker_answers,
+    free_port,
+    install_packages,
+    run_program,
+)
 
 ADDRESS = "SIGNOFF_TEST_POSTGRES_URL"
 _SETTINGS = {
@@ -43,14 +51,8 @@ def is_installed() -> bool:
 
 def install() -> None:
     """Install PostgreSQL from Debian's packages when it is missing."""
-    if is_installed():
-        return
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
-        raise MissingServerError("PostgreSQL is missing: install it (Debian: `sudo apt-get install postgresql`)")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "-q"], check=True, timeout=300, env=environment)
-    packages = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "postgresql"]
-    subprocess.run(packages, check=True, timeout=900, env=environment)
+    if not is_installed():
+        install_packages("PostgreSQL", ["postgresql"])
 
 
 def _someone_else() -> int | None:
@@ -132,9 +134,7 @@ class LocalPostgres(PostgresServer):
                     parent.chmod(parent.stat().st_mode | 0o011)
         super().__init__(f"postgresql://signoff@127.0.0.1:{self._port}/postgres")
         initdb = [_binary("initdb") or "", "-D", str(self._data), "-U", "signoff", "-A", "trust", "-E", "UTF8"]
-        subprocess.run(
-            [*initdb, "--locale=C", "--no-sync"], check=True, capture_output=True, timeout=120, user=self._user, cwd="/"
-        )
+        run_program([*initdb, "--locale=C", "--no-sync"], seconds=120, user=self._user, cwd=Path("/"))
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

@@ -1,7 +1,7 @@
 """Where a real server for tests comes from: a given address, a container, or a local server, in this order.
 
 The order is a pure function over what a probe found. Nothing is skipped: what is missing is an error that names the
-command which installs it.
+command which installs it, and a program that fails says what it printed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import random
 import shutil
 import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +21,10 @@ Way = Literal["given", "container", "local"]
 
 class MissingServerError(Exception):
     """No server can be had; the message names the command that installs one."""
+
+
+class ProgramFailedError(Exception):
+    """A program that fetches or prepares a server failed; the message ends with what it printed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,51 @@ def docker_answers() -> bool:
         return False
     asked = subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False)
     return asked.returncode == 0
+
+
+def run_program(
+    command: Sequence[str],
+    *,
+    seconds: float,
+    cwd: Path | None = None,
+    user: int | None = None,
+    extra_environment: dict[str, str] | None = None,
+) -> None:
+    """Run a program to its end. Raises ProgramFailedError with the end of its output."""
+    environment = os.environ | (extra_environment or {})
+    called = f"`{' '.join(command)}`"
+    try:
+        done = subprocess.run(
+            command,
+            cwd=cwd,
+            user=user,
+            env=environment,
+            timeout=seconds,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        printed = (error.stdout or b"").decode(errors="replace")
+        raise ProgramFailedError(f"{called} did not end within {seconds:g} s:\n{printed[-2000:]}") from None
+    if done.returncode != 0:
+        raise ProgramFailedError(f"{called} ended with {done.returncode}:\n{done.stdout[-2000:]}")
+
+
+def install_packages(what: str, packages: Sequence[str]) -> None:
+    """Install Debian packages. Raises MissingServerError with the command to run when this user or system cannot."""
+    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+        raise MissingServerError(
+            f"{what} is missing and only root on a Debian system can have it installed here; "
+            f"run `sudo apt-get install {' '.join(packages)}`, or install it your system's way"
+        )
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run_program(["apt-get", "update", "-q"], seconds=300, extra_environment=quiet)
+    install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
+    run_program(install, seconds=900, extra_environment=quiet)
 
 
 def cache() -> Path:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import sys
+
 import pytest
 
-from tests.support.provider import MissingServerError, Probe, choose
+from tests.support.provider import MissingServerError, Probe, ProgramFailedError, choose, run_program
 
 
 def probe(*, address: str | None = None, docker: bool = False, local: bool = False) -> Probe:
@@ -31,3 +33,15 @@ def test_a_container_is_not_asked_for_when_an_address_is_given() -> None:
         raise AssertionError
 
     assert choose("Kafka", Probe("a:1", never, never)) == "given"
+
+
+def test_a_program_that_fails_says_what_it_printed() -> None:
+    program = [sys.executable, "-c", "import sys; sys.exit('the disk is full')"]
+    with pytest.raises(ProgramFailedError, match=r"ended with 1:\nthe disk is full"):
+        run_program(program, seconds=30)
+
+
+def test_a_program_that_does_not_end_says_what_it_printed() -> None:
+    program = [sys.executable, "-uc", "import time; print('waiting for the lock'); time.sleep(60)"]
+    with pytest.raises(ProgramFailedError, match=r"did not end within 3 s:\nwaiting for the lock"):
+        run_program(program, seconds=3)
