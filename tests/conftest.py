@@ -37,16 +37,16 @@ def private_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalKaf
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]:
+def postgres() -> Iterator[PostgresServer]:
     """A running server that all tests share."""
-    with open_postgres(tmp_path_factory.mktemp("postgres")) as server:
+    with open_postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def private_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalPostgres]:
+def private_postgres() -> Iterator[LocalPostgres]:
     """A server that a fault test may kill; it must run again when the test ends."""
-    with open_private_postgres(tmp_path_factory.mktemp("private-postgres")) as server:
+    with open_private_postgres() as server:
         yield server
 
 

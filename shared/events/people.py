@@ -98,4 +98,3 @@ class FeedbackGiven(_Request):
     incident_id: str
     verdict: Literal["right", "wrong"]
     cause: str | None = None
-

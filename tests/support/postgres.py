@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import subprocess
+import tempfile
 import threading
 import time
 import uuid
@@ -121,17 +122,15 @@ class PostgresServer:
 class LocalPostgres(PostgresServer):
     """A cluster of the test's own; it may be killed and started again on the same data."""
 
-    def __init__(self, folder: Path) -> None:
-        self._data = folder / "data"
-        self._log = folder / "postgres.log"
+    def __init__(self) -> None:
+        # Not in pytest's folder: each pytest that starts closes that one to every other user, such as this server's.
+        self._folder = Path(tempfile.mkdtemp(prefix="signoff-postgres-"))
+        self._data = self._folder / "data"
+        self._log = self._folder / "postgres.log"
         self._user = _someone_else()
         self._port = free_port()
-        folder.mkdir(parents=True, exist_ok=True)
         if self._user is not None:
-            os.chown(folder, self._user, -1)
-            for parent in folder.parents:
-                if parent.stat().st_uid == os.geteuid() and not parent.stat().st_mode & 0o001:
-                    parent.chmod(parent.stat().st_mode | 0o011)
+            os.chown(self._folder, self._user, -1)
         super().__init__(f"postgresql://signoff@127.0.0.1:{self._port}/postgres")
         initdb = [_binary("initdb") or "", "-D", str(self._data), "-U", "signoff", "-A", "trust", "-E", "UTF8"]
         run_program([*initdb, "--locale=C", "--no-sync"], seconds=120, user=self._user, cwd=Path("/"))
@@ -177,7 +176,7 @@ class LocalPostgres(PostgresServer):
         self._process.wait()
 
     def close(self) -> None:
-        """End the server in order."""
+        """End the server in order and remove its data."""
         if self._process is not None and self._process.poll() is None:
             self._process.terminate()
             try:
@@ -185,6 +184,7 @@ class LocalPostgres(PostgresServer):
             except subprocess.TimeoutExpired:
                 self._process.send_signal(3)
                 self._process.wait()
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class _ContainerPostgres(PostgresServer):
@@ -199,7 +199,7 @@ class _ContainerPostgres(PostgresServer):
         self._container.stop()
 
 
-def open_postgres(folder: Path) -> PostgresServer:
+def open_postgres() -> PostgresServer:
     """Return a running server by the first way that works. Raises MissingServerError."""
     address = os.environ.get(ADDRESS)
     way = choose("PostgreSQL", Probe(address, docker_answers, is_installed))
@@ -207,15 +207,15 @@ def open_postgres(folder: Path) -> PostgresServer:
         return PostgresServer(address or "")
     if way == "container":
         return _ContainerPostgres()
-    local = LocalPostgres(folder)
+    local = LocalPostgres()
     local.start()
     return local
 
 
-def open_private_postgres(folder: Path) -> LocalPostgres:
+def open_private_postgres() -> LocalPostgres:
     """Return a server that a fault test may kill. Raises MissingServerError."""
     if not is_installed():
         raise MissingServerError("fault tests need a local PostgreSQL of their own; run `make test-servers`")
-    local = LocalPostgres(folder)
+    local = LocalPostgres()
     local.start()
     return local

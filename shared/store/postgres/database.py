@@ -29,8 +29,7 @@ OPEN_LIMIT, OPEN_RETRY = 30.0, 0.5
 IDLE_IN_TRANSACTION = "10000"
 """Milliseconds after which the server ends a transaction that its client forgot: an open snapshot slows all claims."""
 
-# SQLAlchemy declares the class without types.
-DIALECT = sqlalchemy_asyncpg.dialect()  # type: ignore[no-untyped-call]
+DIALECT = sqlalchemy_asyncpg.dialect()  # type: ignore[no-untyped-call]  # SQLAlchemy declares the class without types
 
 _REFUSED = (asyncpg.IntegrityConstraintViolationError, asyncpg.DataError, asyncpg.ProgramLimitExceededError)
 _AWAY = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)

@@ -27,7 +27,7 @@ POINTS = [
     "activity.after_finish:1",
     "relay.before_send:7",
     "relay.after_send:1",
-    "relay.before_delete:2",
+    "relay.before_delete:1",
     "relay.after_delete:1",
 ]
 
