@@ -1,4 +1,4 @@
-"""Texts that are generated from code and committed: event schemas and the lifecycle diagram.
+"""Texts that are generated from code and committed: event schemas, the schema of runbooks, the lifecycle diagram.
 
 `python -m tests.support.golden` writes them anew; a test compares, so that every change to the wire contract is seen.
 """
@@ -10,10 +10,12 @@ from pathlib import Path
 
 from shared.events.registry import EVENTS
 from shared.lifecycle.stage import diagram
+from shared.runbooks.model import Runbook
 
 PROJECT = Path(__file__).parents[2]
 SCHEMAS = PROJECT / "tests/unit/events/schemas"
 LIFECYCLE = PROJECT / "docs/lifecycle.md"
+RUNBOOK = PROJECT / "runbooks/runbook.schema.json"
 
 
 def schema(event_type: str) -> str:
@@ -21,6 +23,14 @@ def schema(event_type: str) -> str:
     payload = EVENTS[event_type]
     head = {"x-type": f"{payload.type}.v1", "x-owner": payload.owner, "x-topic": payload.topic}
     return json.dumps(head | payload.model_json_schema(), indent=1, sort_keys=True) + "\n"
+
+
+def runbook() -> str:
+    """Return the JSON Schema that editors check runbooks by; the digest is the loader's, so no author writes it."""
+    found = Runbook.model_json_schema()
+    del found["properties"]["sha256"]
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(head | found, indent=2, sort_keys=True) + "\n"
 
 
 def lifecycle() -> str:
@@ -39,6 +49,7 @@ def main() -> None:
     for event_type in EVENTS:
         (SCHEMAS / f"{event_type}.json").write_text(schema(event_type))
     LIFECYCLE.write_text(lifecycle())
+    RUNBOOK.write_text(runbook())
 
 
 if __name__ == "__main__":
