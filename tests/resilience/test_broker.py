@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from shared.bus import kafka_intake
 from shared.bus.kafka import KafkaBus
 from shared.bus.port import Bus
 from shared.errors import UnavailableError
@@ -208,6 +209,27 @@ async def test_a_subscriber_that_died_unseen_is_built_anew(tmp_path: Path, kafka
             task.cancel()
         await bus.append([echo.Ping("k", 0).record()])
         await eventually(lambda: store.state("counter/k"), limit=60)
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(120)
+async def test_a_subscriber_that_stands_still_with_work_before_it_is_built_anew(
+    tmp_path: Path, kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_intake, "STUCK_AFTER", 1.0)
+    monkeypatch.setattr(kafka_intake, "WATCH_EVERY", 1.0)
+    place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
+    async with listening(place) as (store, bus):
+        await bus.start()
+        await ready(bus)
+        await bus.append([echo.Ping("k", 0).record()])
+        await eventually(lambda: store.state("counter/k"), limit=30)
+        assert isinstance(bus, KafkaBus)
+        subscriber = bus._intakes[0]._subscriber
+        subscriber.consumer.pause(*subscriber.consumer.assignment())
+        await bus.append([echo.Ping("later", 0).record()])
+        await eventually(lambda: store.state("counter/later"), limit=60)
+        assert bus._intakes[0]._subscriber is not subscriber
 
 
 @asynccontextmanager

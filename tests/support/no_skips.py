@@ -16,9 +16,14 @@ class NoSkips:
         if report.skipped:
             self.skipped.append(report.nodeid)
 
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a module that is skipped as a whole."""
+        if report.skipped:
+            self.skipped.append(report.nodeid)
+
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Fail the session."""
-        if self.skipped and session.exitstatus == pytest.ExitCode.OK:
+        if self.skipped and session.exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:

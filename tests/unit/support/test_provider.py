@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
 
-from tests.support.provider import MissingServerError, Probe, ProgramFailedError, choose, run_program
+from tests.support.provider import MissingServerError, Probe, ProgramFailedError, choose, install_packages, run_program
 
 
 def probe(*, address: str | None = None, docker: bool = False, local: bool = False) -> Probe:
@@ -45,3 +46,9 @@ def test_a_program_that_does_not_end_says_what_it_printed() -> None:
     program = [sys.executable, "-uc", "import time; print('waiting for the lock'); time.sleep(60)"]
     with pytest.raises(ProgramFailedError, match=r"did not end within 3 s:\nwaiting for the lock"):
         run_program(program, seconds=3)
+
+
+def test_who_may_not_install_is_told_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(MissingServerError, match="`sudo apt-get install postgresql`"):
+        install_packages("PostgreSQL", ["postgresql"])
