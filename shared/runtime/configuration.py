@@ -55,14 +55,31 @@ class Configuration:
             raise ConfigurationError(self._explain(name, error, model)) from error
 
     def give(self, path: Path_, value: object, place: str) -> None:
-        """Set a value that nothing stronger has set yet is replaced by a later call."""
+        """Set a value, in place of what was given before."""
         self.values[path] = Given(value, place)
 
     def default(self, path: Path_, value: object, place: str) -> None:
-        """Set a value unless one was given; `key_file` counts as given."""
+        """Set a value unless one was given."""
+        if not self.has(path):
+            self.give(path, value, place)
+
+    def has(self, path: Path_) -> bool:
+        """Say whether a value was given; `key_file` counts, and so does a table around it or something in it."""
         twin = (*path[:-1], path[-1] + TWIN)
-        if path not in self.values and twin not in self.values:
-            self.values[path] = Given(value, place)
+        return any(known in (path, twin) or known[: len(path)] == path for known in self.values)
+
+    def place(self, path: Path_) -> str:
+        """Return where a value comes from: its own place, that of its `_file` twin, or of the table it is part of."""
+        twin = (*path[:-1], path[-1] + TWIN)
+        tables = (path[:length] for length in range(len(path) - 1, 0, -1))
+        found = next((self.values[known] for known in (path, twin, *tables) if known in self.values), None)
+        inside = next((given for known, given in self.values.items() if known[: len(path)] == path), None)
+        return (found or inside or Given(None, "default")).place
+
+    def text(self, path: Path_) -> str:
+        """Return a given value as text, nothing when there is none."""
+        given = self.values.get(path)
+        return "" if given is None else str(given.value)
 
     def check_sections(self, known: frozenset[str]) -> None:
         """Raise ConfigurationError for a section that nobody reads."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import secrets
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,29 +17,43 @@ from shared.errors import ConfigurationError
 
 
 def private_folder(path: Path) -> Path:
-    """Make a folder that only its owner can enter, and return it."""
-    path.mkdir(parents=True, exist_ok=True)
-    path.chmod(0o700)
+    """Make a folder that only its owner can enter, and return it. Raises ConfigurationError when it cannot be used."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {path}: {error.strerror}; choose another --data") from error
     return path
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, all of it or nothing."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    """Write a file that only its owner can read, all of it or nothing; the last writer wins."""
+    _draft(path, text).replace(path)
+
+
+def remembered(path: Path, make: Callable[[], str]) -> str:
+    """Return the secret of a file, made and written at the first call.
+
+    Of processes that start together the first writer wins, and all return what it wrote.
+    """
+    if not path.exists():
+        private_folder(path.parent)
+        draft = _draft(path, make() + "\n")
+        with contextlib.suppress(FileExistsError):
+            # A link, unlike a rename, never replaces; and what it names is whole from the start.
+            path.hardlink_to(draft)
+        draft.unlink()
+    return path.read_text(encoding="utf-8").strip()
+
+
+def _draft(path: Path, text: str) -> Path:
+    """Write a file of another name beside `path`, on disk when this returns."""
+    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)  # 0600 from its first moment.
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(path)
-
-
-def remembered(path: Path, make: Callable[[], str]) -> str:
-    """Return the secret of a file, made and written at the first call."""
-    if not path.exists():
-        private_folder(path.parent)
-        write_private(path, make() + "\n")
-    return path.read_text(encoding="utf-8").strip()
+    return Path(name)
 
 
 def random_secret() -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from shared.errors import ConfigurationError
+from shared.runtime.ports import user_of
 
 STOP_SECONDS = 3
 """How long open requests may go on when the process stops."""
@@ -19,8 +21,15 @@ KEEP_ALIVE_SECONDS = 15
 CONNECTIONS_MAX = 2000
 
 
+class PortInUseError(ConfigurationError):
+    """Another process listens on the port."""
+
+
 def bind(host: str, port: int, *, name: str) -> socket.socket:
-    """Return a listening socket. Raises ConfigurationError when the port is taken; port 0 takes a free one."""
+    """Return a listening socket; port 0 takes a free one.
+
+    Raises PortInUseError when the port is taken, ConfigurationError when it cannot be had for another reason.
+    """
     found = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -28,6 +37,8 @@ def bind(host: str, port: int, *, name: str) -> socket.socket:
         found.listen(1024)
     except OSError as error:
         found.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUseError(f"port {port} is in use{user_of(port)}") from error
         raise ConfigurationError(f"{name}: port {port} on {host} cannot be used: {error.strerror}") from error
     found.setblocking(False)
     return found

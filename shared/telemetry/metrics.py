@@ -1,4 +1,8 @@
-"""Metrics of every process, for `/metrics`. Labels are closed sets: no id, no host, no text from outside."""
+"""Metrics of a process, for `/metrics`. Labels are closed sets: no id, no host, no text from outside.
+
+Each metric is made once, when this module is imported, and has a label `service`; so four services in one process
+share them and none is there twice.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,24 @@ from typing import Any
 
 from prometheus_client import Counter, Gauge
 
-ALARMS = Counter("signoff_store_alarms", "What a person should see.", ["service", "reason"])
+ALARMS = Counter("signoff_store_alarms", "What a person should see, by reason.", ["service", "reason"])
 WAITING = Gauge("signoff_store_waiting", "Messages that wait in inboxes.", ["service"])
+READY = Gauge("signoff_ready", "1 while the service is ready, else 0.", ["service"])
+
+Alarm = Callable[[str, Mapping[str, Any]], None]
 
 
-def watch_store(service: str, on_alarm: Callable[[Callable[[str, Mapping[str, Any]], None]], None]) -> None:
-    """Count the alarms of a store."""
+def count_alarms(service: str) -> Alarm:
+    """Return a listener for the alarms of a store."""
 
     def count(reason: str, facts: Mapping[str, Any]) -> None:
         del facts
-        ALARMS.labels(service, reason.split(":", maxsplit=1)[0][:40]).inc()
+        ALARMS.labels(service, reason.partition(":")[0][:40]).inc()
 
-    on_alarm(count)
+    return count
+
+
+def watch(service: str, *, waiting: Callable[[], int], problems: Callable[[], Mapping[str, str]]) -> None:
+    """Tell, whenever `/metrics` is read, how many messages wait and whether the service is ready."""
+    WAITING.labels(service).set_function(waiting)
+    READY.labels(service).set_function(lambda: 0 if problems() else 1)
