@@ -26,6 +26,8 @@ class Running:
     pid: int
     world_url: str = ""
     world_token: str = ""
+    base_url: str = ""
+    """Where people reach the console; what links begin with."""
 
 
 def find(data: Path) -> Running:
@@ -101,3 +103,18 @@ def as_person(data: Path, person: str) -> Client:
     running = find(data)
     session = Client(running.url, running.token, data).post("/api/sessions", {"person": person})
     return Client(running.url, session["token"], data)
+
+
+def webhook_url(data: Path) -> str:
+    """Return where webhooks are taken, or would be by default when nothing runs."""
+    try:
+        return find(data).webhook_url
+    except HintedError:
+        return "http://127.0.0.1:8701"
+
+
+def login_link(data: Path, person: str, path: str) -> str:
+    """Return a page's address that signs a person in, once."""
+    running = find(data)
+    asked = server(data).post("/api/login-links", {"person": person})
+    return f"{running.base_url or running.url}{path}?login={asked['token']}"

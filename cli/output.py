@@ -33,6 +33,11 @@ def write_line(value: object) -> None:
     sys.stdout.flush()
 
 
+def write_one(value: object, output: Format) -> None:
+    """Print one JSON value: indented, or on one line."""
+    (write_json if output == "json" else write_line)(value)
+
+
 def say(text: str) -> None:
     """Tell a person something that is not data."""
     sys.stderr.write(text + "\n")

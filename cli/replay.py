@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cli.client import Client, as_person, find, server, world
+from cli.client import Client, as_person, login_link, server, world
 from cli.commands.incidents import line
 from cli.errors import Exit
 from cli.output import Format, say, write, write_line
+from shared.errors import RefusedError
 from shared.incident.enums import Stage
 
 Approve = Literal["ask", "auto", "never"]
@@ -33,6 +34,8 @@ class Replay:
     wait: bool = False
     via: Literal["webhook", "topic"] = "webhook"
     output: Format = "table"
+    links: bool = True
+    """Print the link of a question. `up` leaves that to the console's own channel."""
     patience: float = 1800.0
     """Seconds after which it is given up as waiting."""
 
@@ -79,25 +82,18 @@ class Follower:
         for approval in pending:
             if self.replay.approve == "auto":
                 self._approve(detail["incident"]["id"], approval)
-            else:
-                say(f"\n  APPROVAL LINK  {self.link(approval['approval_id'])}\n")
+            elif self.replay.links:
+                link = login_link(self.replay.data, APPROVERS[0], f"/a/{approval['approval_id']}")
+                say(f"\n  APPROVAL LINK  {link}\n")
 
     def _approve(self, incident: str, approval: dict[str, Any]) -> None:
         for person in APPROVERS[: approval["needed"]]:
-            as_person(self.replay.data, person).post(
-                f"/api/incidents/{incident}/decisions",
-                {
-                    "verb": "approve",
-                    "subject": approval["approval_id"],
-                    "plan_sha256": approval["plan_sha256"],
-                    "reason": "approved by the replay",
-                },
-            )
-
-    def link(self, approval_id: str) -> str:
-        """Return the page of an approval with a one-time login."""
-        token = self.client.post("/api/login-links", {"person": APPROVERS[0]})["token"]
-        return f"{find(self.replay.data).url}/a/{approval_id}?login={token}"
+            about = {"subject": approval["approval_id"], "plan_sha256": approval["plan_sha256"]}
+            body = {"verb": "approve", "reason": "approved by the replay", **about}
+            try:
+                as_person(self.replay.data, person).post(f"/api/incidents/{incident}/decisions", body)
+            except RefusedError as error:
+                say(f"not approved as {person}: {error}")
 
     def verdict(self, details: list[dict[str, Any]]) -> Exit | None:
         """Return how the replay ended, None while it goes on."""

@@ -11,7 +11,7 @@ from shared.runtime.secrets import new_key, private_key, public_text, random_sec
 SOURCES = ("datadog", "pagerduty", "generic")
 
 
-def give_secrets(configuration: Configuration, data: Path, *, replay: bool = True) -> None:
+def give_secrets(configuration: Configuration, data: Path, *, replay: bool) -> None:
     """Fill in every secret that nobody gave. `replay`: also the secrets of simulated runs (never in production)."""
     folder = data / "secrets"
     place = f"generated in {folder}"
@@ -28,9 +28,14 @@ def give_secrets(configuration: Configuration, data: Path, *, replay: bool = Tru
     configuration.default(("services", "token"), secret("service_token"), place)
     configuration.default(("mock", "token"), secret("world_token"), place)
     configuration.default(("notifier", "run_token"), secret("run_token"), place)
-    pem = remembered(folder / "notifier_key.pem", new_key)
-    configuration.default(("notifier", "signing_key"), pem, place)
+    if not configuration.has(("notifier", "signing_key")):
+        _give_key(configuration, remembered(folder / "notifier_key.pem", new_key), place)
+
+
+def _give_key(configuration: Configuration, pem: str, place: str) -> None:
+    """Give the notifier a key that the executor trusts; who brings another one also says who trusts it, and as what."""
     public = public_text(private_key(pem))
+    configuration.default(("notifier", "signing_key"), pem, place)
     configuration.default(("notifier", "kid"), key_id(public), place)
     configuration.default(("executor", "trusted_keys"), {key_id(public): public}, place)
 

@@ -6,15 +6,12 @@ from pydantic import SecretStr
 
 from shared.runtime.settings import Section, WorldSettings
 
-SECTIONS = frozenset(
-    {"ingest", "diagnoser", "executor", "notifier", "kafka", "store", "mock", "integrations", "services", "people"}
-)
-
 
 class StoreSettings(Section):
-    """Empty: SQLite files in the data directory. `postgresql://...`: one database, a schema for each service."""
+    """Where state lives."""
 
     url: SecretStr = SecretStr("")
+    """Empty: SQLite files in the data directory. `postgresql://...`: one database, a schema for each service."""
 
 
 class ServicesSettings(Section):
@@ -24,7 +21,8 @@ class ServicesSettings(Section):
     diagnoser_url: str = "http://127.0.0.1:8703"
     executor_url: str = "http://127.0.0.1:8704"
     token: SecretStr = SecretStr("")
+    """Opens reads and control routes of a service to the others."""
 
 
 class MockSettings(WorldSettings):
-    """Where the simulated world listens."""
+    """Where the simulated world listens. An empty `url` means that there is none, as in production."""

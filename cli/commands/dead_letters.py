@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 from cli.client import DATA, server
 from cli.commands.incidents import Output
@@ -17,10 +18,30 @@ def list_(*, data: Path = DATA, output: Output = "table") -> None:
 
 
 def show(service: str, message_id: str, *, data: Path = DATA) -> None:
-    """Show one of them with its body."""
-    write_json(server(data).get(f"/api/dead-letters/{service}/{message_id}"))
+    """Show one of them with its body.
+
+    Parameters
+    ----------
+    service
+        Which service could not handle it.
+    message_id
+        As `signoff dead-letters list` shows it.
+    """
+    write_json(server(data).get(_path(service, message_id)))
 
 
 def requeue(service: str, message_id: str, *, data: Path = DATA) -> None:
-    """Handle it again."""
-    write_json(server(data).post(f"/api/dead-letters/{service}/{message_id}/requeue"))
+    """Handle it again. Works while Kafka is away.
+
+    Parameters
+    ----------
+    service
+        Which service could not handle it.
+    message_id
+        As `signoff dead-letters list` shows it.
+    """
+    write_json(server(data).post(f"{_path(service, message_id)}/requeue"))
+
+
+def _path(service: str, message_id: str) -> str:
+    return f"/api/dead-letters/{quote(service)}/{quote(message_id)}"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import quote
 
 from cli.client import DATA, server
 from cli.commands.incidents import Output
 from cli.output import show as show_rows
-from cli.output import write_json, write_line
+from cli.output import write_json, write_one
 
 
 def show(receipt: str, *, data: Path = DATA, output: Output = "table") -> None:
@@ -18,12 +19,12 @@ def show(receipt: str, *, data: Path = DATA, output: Output = "table") -> None:
     receipt
         As in the answer to the webhook, header `Signoff-Receipt`.
     """
-    found = server(data).get(f"/api/deliveries/{receipt}")
+    found = server(data).get(f"/api/deliveries/{quote(receipt)}")
     if output == "table":
         rows = found if isinstance(found, list) else [found]
         show_rows(rows, ("receipt", "source", "received_at", "disposition", "reason", "incident_id"), "table")
     else:
-        (write_json if output == "json" else write_line)(found)
+        write_one(found, output)
 
 
 def account(*, data: Path = DATA) -> None:

@@ -8,9 +8,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from cli.answers import answer
 from cli.client import DATA, server
 from cli.errors import Exit
-from cli.output import Format, write, write_json, write_line
+from cli.output import Format, write, write_line, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
 
@@ -34,7 +35,7 @@ def show(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
     """
     detail = server(data).get(f"/api/incidents/{incident}")
     if output != "table":
-        (write_json if output == "json" else write_line)(detail)
+        write_one(detail, output)
         return
     head = detail["incident"]
     write(f"{head['id']}  {head['stage']}  {head['severity']}  {head['title']}")
@@ -87,5 +88,7 @@ def reopen(incident: str, *, data: Path = DATA) -> None:
 
 
 def _request(data: Path, incident: str, verb: str, **arguments: str) -> None:
-    body = {"verb": verb, "arguments": arguments}
-    write_json(server(data).post(f"/api/incidents/{incident}/requests", body))
+    """Ask, and wait for the diagnoser's answer: what was submitted is not yet done."""
+    client = server(data)
+    submitted = client.post(f"/api/incidents/{incident}/requests", {"verb": verb, "arguments": arguments})
+    write(answer(client, incident, "request_id", submitted["request_id"], who="diagnoser"))

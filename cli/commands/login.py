@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cli.client import DATA, find, server
+from cli.client import DATA, login_link
 from cli.output import write
 
 
 def login(person: str = "sample-approver", *, data: Path = DATA) -> None:
-    """Print a one-time link that signs a person in on this machine."""
-    token = server(data).post("/api/login-links", {"person": person})["token"]
-    write(f"{find(data).url}/login?login={token}")
+    """Print a one-time link that signs a person in on this machine.
+
+    Parameters
+    ----------
+    person
+        An id of `people.yaml`, or of the SAMPLE people: sample-responder, sample-approver, sample-second-approver.
+    """
+    write(login_link(data, person, "/login"))

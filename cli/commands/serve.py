@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +20,8 @@ def serve(
     Reads SIGNOFF_KAFKA__BOOTSTRAP_SERVERS and SIGNOFF_STORE__URL. Without them it uses the embedded bus and SQLite,
     which one process alone can own.
     """
+    from cli.composition import run
     from cli.serve import PORTS, serve_one
 
-    return asyncio.run(serve_one(name, data=data, host=host, port=PORTS[name] if port is None else port))
+    taken = PORTS[name] if port is None else port
+    return run(lambda stop: serve_one(name, data=data, host=host, port=taken, stop=stop))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cli.client import DATA, server
 from cli.commands.incidents import Output
+from cli.errors import Exit, HintedError
 from cli.output import show as show_rows
 from cli.output import write_json
 
@@ -18,7 +19,10 @@ def add(matchers: list[str], *, minutes: int = 60, reason: str, data: Path = DAT
     matchers
         Such as `service=storefront host=web-3`; a key is service, host, source, title or a label.
     """
-    pairs = dict(matcher.split("=", 1) for matcher in matchers if "=" in matcher)
+    wrong = [matcher for matcher in matchers if "=" not in matcher]
+    if wrong:
+        raise HintedError(f"{wrong[0]!r} is no matcher", Exit.USAGE, ("write", "key=value, such as service=web"))
+    pairs = dict(matcher.split("=", 1) for matcher in matchers)
     body = {"matchers": pairs, "minutes": minutes, "reason": reason}
     write_json(server(data).post("/api/silences", body))
 

@@ -1,44 +1,47 @@
-"""`signoff topics ...`."""
+"""`signoff topics ...`: local programs; they read settings and bus, not the server."""
 
 from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
 
 from cli.client import DATA
 from cli.commands.incidents import Output
 from cli.errors import Exit, HintedError
 from cli.output import show as show_rows
 from cli.output import write, write_line
+from cli.starting import read
 from shared.bus.settings import KafkaSettings
 from shared.bus.topics import TOPICS
-from shared.runtime.configuration import read_configuration
-from shared.runtime.environment import environment_variables
+
+Flag = Annotated[bool, Parameter(negative=())]
+Topic = Literal["alerts.v1", "incidents.v1", "decisions.v1", "requests.v1", "dead-letters.v1"]
 
 
 def _kafka() -> KafkaSettings:
-    configuration = read_configuration(environment_variables(), folder=Path.cwd())
-    settings = configuration.section("kafka", KafkaSettings)
-    if not settings.bootstrap_servers:
-        raise HintedError(
-            "no Kafka is configured: the embedded bus needs no topics",
-            Exit.USAGE,
-            ("name a cluster", "SIGNOFF_KAFKA__BOOTSTRAP_SERVERS=host:9092"),
-        )
-    return settings
+    return read().section("kafka", KafkaSettings)
 
 
-def apply(*, access: bool = False) -> None:
-    """Create missing topics; refuse to change the partitions of one that exists.
+def apply(*, access: Flag = False) -> None:
+    """Create missing topics on Kafka; refuse to change the partitions of one that exists.
 
     Parameters
     ----------
     access
         Print the access rules that give each service what it needs and nothing more.
     """
+    settings = _kafka()
+    if not settings.bootstrap_servers:
+        raise HintedError(
+            "no Kafka is configured, and the embedded bus needs no topics",
+            Exit.USAGE,
+            ("name a cluster", "SIGNOFF_KAFKA__BOOTSTRAP_SERVERS=host:9092"),
+        )
     from shared.bus.kafka_topics import access_rules, apply_topics
 
-    settings = _kafka()
     for line in access_rules(settings) if access else asyncio.run(apply_topics(settings)):
         write(line)
 
@@ -58,16 +61,17 @@ def list_(*, output: Output = "table") -> None:
     show_rows(rows, ("topic", "partitions", "retention_days", "writers", "readers"), output)
 
 
-def tail(topic: str, *, from_start: bool = False, data: Path = DATA) -> None:
-    """Print the events of a topic of the configured Kafka, one JSON object a line."""
-    del data
+def tail(topic: Topic, *, from_start: Flag = False, data: Path = DATA) -> None:
+    """Print the events of a topic as they come, one JSON object a line, until Ctrl-C.
+
+    Reads the configured Kafka, else the embedded bus in the data directory, whether a server runs or not.
+    """
 
     async def run() -> None:
-        from shared.bus.kafka import KafkaBus
+        async for record in open_tail(_kafka(), data)(topic, from_start=from_start):
+            body = record.body.decode("utf-8", "replace")
+            write_line({"key": record.key, "headers": dict(record.headers), "body": body})
 
-        async for record in KafkaBus(_kafka()).tail(topic, from_start=from_start):
-            write_line(
-                {"key": record.key, "headers": dict(record.headers), "body": record.body.decode("utf-8", "replace")}
-            )
+    from shared.bus.factory import open_tail
 
     asyncio.run(run())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -31,6 +30,7 @@ def up(
     replay
         A scenario to replay once everything is up.
     """
+    from cli.composition import run
     from cli.up import Ports, run_up
 
     if replay is not None:
@@ -38,7 +38,4 @@ def up(
         from simulation.scenario import load_scenario
 
         load_scenario(FIXTURES, replay)
-    import uvloop
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(run_up(data, Ports(port, webhook_port, any_port), replay=replay))
+    return run(lambda stop: run_up(data, Ports(port, webhook_port, any_port), stop, replay=replay))

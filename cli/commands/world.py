@@ -2,47 +2,80 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Any
 
-from cli.client import DATA, Client, world
+from cli.client import DATA, world
 from cli.commands.incidents import Output
 from cli.output import show as show_rows
-from cli.output import write_json
+from cli.output import write, write_one
 from shared.errors import NotFoundError
 
 
-def _run(client: Client, run: str) -> str:
-    if run:
-        return run
-    runs = client.get("/runs")
-    if not runs:
-        raise NotFoundError("the world has no run yet; start one with `signoff replay high_cpu`")
-    return str(runs[0]["run"])
-
-
 def ledger(run: str = "", *, data: Path = DATA, output: Output = "table") -> None:
-    """List the calls that reached the world in a run (default: the newest run)."""
-    client = world(data)
-    rows: list[dict[str, Any]] = client.get(f"/runs/{_run(client, run)}/ledger")
-    show_rows(rows, ("at", "call", "target", "applied", "detail"), output)
+    """List the calls that reached the world in a run.
+
+    Parameters
+    ----------
+    run
+        Default: the newest run.
+    """
+    show_rows(_of_run(data, run, "ledger"), ("at", "call", "target", "applied", "detail"), output)
 
 
-def state(run: str = "", *, data: Path = DATA) -> None:
-    """Show the pressures and monitors of a run."""
-    client = world(data)
-    write_json(client.get(f"/runs/{_run(client, run)}/state"))
+def state(run: str = "", *, data: Path = DATA, output: Output = "table") -> None:
+    """Show the pressures and monitors of a run.
+
+    Parameters
+    ----------
+    run
+        Default: the newest run.
+    """
+    found: dict[str, Any] = _of_run(data, run, "state")
+    if output != "table":
+        write_one(found, output)
+        return
+    write(f"{found['run']}  minute {found['minute']:g}, {found['speed']:g} times as fast as life")
+    pressures = [{"pressure": name, "value": value} for name, value in found["pressures"].items()]
+    show_rows(pressures, ("pressure", "value"), "table")
+    show_rows(found["monitors"], ("id", "entity", "metric", "mean", "firing", "title"), "table")
 
 
-def slack(run: str = "", *, data: Path = DATA) -> None:
-    """Show the messages of the simulated channel."""
-    client = world(data)
-    write_json(client.get(f"/runs/{_run(client, run)}/slack"))
+def slack(run: str = "", *, data: Path = DATA, output: Output = "table") -> None:
+    """Show the messages of the simulated channel.
+
+    Parameters
+    ----------
+    run
+        Default: the newest run.
+    """
+    posts: list[dict[str, Any]] = _of_run(data, run, "slack")
+    if output == "table":
+        for post in posts:
+            write("\n".join(f"{name}: {value}" for name, value in post.items()) + "\n")
+    else:
+        show_rows(posts, (), output)
 
 
-def serve(*, port: int = 8705, data: Path = DATA) -> None:
-    """Run the world alone, for services that run as processes of their own."""
+def serve(*, port: int | None = None, data: Path = DATA) -> int:
+    """Run the world alone, for services that run as processes of their own.
+
+    Parameters
+    ----------
+    port
+        Default: the port of SIGNOFF_MOCK__URL, else 8705.
+    """
+    from cli.composition import run
     from cli.serve import serve_world
 
-    asyncio.run(serve_world(data, port))
+    return run(lambda stop: serve_world(data, port, stop))
+
+
+def _of_run(data: Path, run: str, what: str) -> Any:  # noqa: ANN401 -- any JSON value
+    client = world(data)
+    if not run:
+        runs = client.get("/runs")
+        if not runs:
+            raise NotFoundError("the world has no run yet; start one with `signoff replay high_cpu`")
+        run = str(runs[0]["run"])
+    return client.get(f"/runs/{run.removeprefix('sim:')}/{what}")

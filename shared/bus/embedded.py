@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 
 import orjson
@@ -81,16 +81,9 @@ class EmbeddedBus(Bus):
         return "a subscription has ended" if dead else self._file.problem
 
     async def tail(self, topic: str, *, from_start: bool = False) -> AsyncIterator[Received]:
-        position = 0 if from_start else await asyncio.to_thread(self._file.newest)
         with self._bell(topic) as bell:
-            while True:
-                bell.clear()
-                rows = await asyncio.to_thread(self._file.read, topic, position, READ_MAX)
-                for row in rows:
-                    position = row.offset
-                    yield _received(row)
-                if not rows:
-                    await _ring(bell)
+            async for received in _follow(self._file, topic, bell, from_start=from_start):
+                yield received
 
     @contextlib.contextmanager
     def _bell(self, topic: str) -> Iterator[asyncio.Event]:
@@ -137,6 +130,33 @@ class EmbeddedBus(Bus):
             gone = RETAIN_STEP
             while gone == RETAIN_STEP:
                 gone = await asyncio.wrap_future(self._file.retain(topic, slowest, self._retention))
+
+
+def tail_file(path: Path) -> Callable[..., AsyncIterator[Received]]:
+    """Return `tail` for the log of another process, which rings no bell here: it is looked at every second."""
+
+    async def tail(topic: str, *, from_start: bool = False) -> AsyncIterator[Received]:
+        file = LogFile(path)
+        file.open_beside()
+        try:
+            async for received in _follow(file, topic, asyncio.Event(), from_start=from_start):
+                yield received
+        finally:
+            file.close()
+
+    return tail
+
+
+async def _follow(file: LogFile, topic: str, bell: asyncio.Event, *, from_start: bool) -> AsyncIterator[Received]:
+    position = 0 if from_start else await asyncio.to_thread(file.newest)
+    while True:
+        bell.clear()
+        rows = await asyncio.to_thread(file.read, topic, position, READ_MAX)
+        for row in rows:
+            position = row.offset
+            yield _received(row)
+        if not rows:
+            await _ring(bell)
 
 
 def _row(record: WireRecord) -> Row:

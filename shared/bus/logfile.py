@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from shared.errors import ConfigurationError, UnavailableError
+from shared.errors import ConfigurationError, NotFoundError, UnavailableError
 from shared.runtime.clock import wall
 from shared.store.failpoints import reach
 
@@ -76,9 +77,21 @@ class LogFile:
         self._thread = threading.Thread(target=self._write, args=(writer,), name="bus-writer", daemon=True)
         self._thread.start()
 
+    def open_beside(self) -> None:
+        """Only read, beside the process that owns the file or without one. Raises NotFoundError for no file."""
+        if not self._path.exists():
+            raise NotFoundError(f"there is no bus in {self._path.parent}; nothing was started there yet")
+        address = (
+            f"file:{quote(str(self._path))}?mode=rw"  # Not `ro`: then SQLite could not read a log nobody has open.
+        )
+        self._reader = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=10.0)
+        self._reader.execute("pragma query_only = on")
+
     def close(self) -> None:
         """Finish what is queued and release the file. Idempotent."""
         if self._thread is None:
+            if self._lock is None and self._reader is not None:
+                self._reader.close()
             return
         self._jobs.put(None)
         self._thread.join(10.0)

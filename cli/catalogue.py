@@ -1,0 +1,87 @@
+"""All commands: name, where the function is, and one line about it. Nothing here imports a command."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Commands = Mapping[str, tuple[str, str]]
+"""Name -> (`module:function` below `cli.commands`, what it does)."""
+
+COMMANDS: Commands = {
+    "up": ("up:up", "Start Signoff in one process; nothing else is needed."),
+    "replay": ("replay:replay", "Replay a scenario of the simulated world; without one, list them."),
+    "diagnose": ("diagnose:diagnose", "Diagnose a scenario or a recorded case; needs no server, writes nothing."),
+    "approve": ("decide:approve", "Approve the pending plan of an incident, after showing it."),
+    "reject": ("decide:reject", "Reject the pending plan of an incident."),
+    "withdraw": ("decide:withdraw", "Take the question back; nothing will run."),
+    "cancel": ("decide:cancel", "Stop a running execution before its next step."),
+    "freeze": ("decide:freeze", "Let nothing more change, everywhere, until --off."),
+    "serve": ("serve:serve", "Run one service as a process of its own."),
+    "login": ("login:login", "Print a one-time link that signs a person in."),
+}
+
+GROUPS: Mapping[str, tuple[str, Commands]] = {
+    "incidents": (
+        "List, show, watch and work on incidents.",
+        {
+            "list": ("incidents:list_", "List incidents, newest first."),
+            "show": ("incidents:show", "Show what is known of one, what was proposed and done."),
+            "watch": ("incidents:watch", "Print what happens to one, until it is closed."),
+            "ack": ("incidents:ack", "Take responsibility for one; approves nothing."),
+            "note": ("incidents:note", "Write something down in one."),
+            "close": ("incidents:close", "Close one."),
+            "reopen": ("incidents:reopen", "Open a closed one again."),
+        },
+    ),
+    "deliveries": (
+        "What became of webhook deliveries.",
+        {
+            "show": ("deliveries:show", "Show what became of a delivery."),
+            "account": ("deliveries:account", "Show whether every accepted delivery is accounted for."),
+        },
+    ),
+    "silence": (
+        "Suppress alerts for a time.",
+        {
+            "add": ("silence:add", "Suppress alerts; they are kept, counted and shown."),
+            "list": ("silence:list_", "List silences that are in force."),
+            "end": ("silence:end", "End a silence now."),
+        },
+    ),
+    "dead-letters": (
+        "Messages that could not be handled.",
+        {
+            "list": ("dead_letters:list_", "List them."),
+            "show": ("dead_letters:show", "Show one with its body."),
+            "requeue": ("dead_letters:requeue", "Handle one again."),
+        },
+    ),
+    "topics": (
+        "Topics on Kafka, or on the embedded bus.",
+        {
+            "apply": ("topics:apply", "Create missing topics on Kafka."),
+            "list": ("topics:list_", "List topics with their writers and readers."),
+            "tail": ("topics:tail", "Print the events of a topic as they come."),
+        },
+    ),
+    "webhooks": (
+        "What ingest would make of a webhook's body.",
+        {"parse": ("webhooks:parse", "Show what ingest would make of a body.")},
+    ),
+    "world": (
+        "The simulated world.",
+        {
+            "ledger": ("world:ledger", "List the calls that reached the world in a run."),
+            "state": ("world:state", "Show the pressures and monitors of a run."),
+            "slack": ("world:slack", "Show the messages of the simulated channel."),
+            "serve": ("world:serve", "Run the world alone."),
+        },
+    ),
+    "config": (
+        "Settings and where they come from.",
+        {
+            "show": ("config:show", "Show every setting with its source, and what to paste into the senders."),
+            "validate": ("config:validate", "Check settings, runbooks and people."),
+        },
+    ),
+}
