@@ -12,15 +12,18 @@ from typing import Any
 
 import orjson
 
-from services.ingest.domain.parsed import AlertFound, NotAnAlert, Parsed, Parser, Unreadable
+from services.ingest.domain.parsed import AlertFound, Found, NotAnAlert, Parsed, Parser, Unreadable
 from services.ingest.domain.receipt import make_receipt
 from shared.bus.port import WireRecord
 from shared.events.deliveries import Delivery, DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
-from shared.events.envelope import headers_of
+from shared.events.envelope import EVENT_MAX, headers_of
 from shared.runtime.clock import at
+from shared.telemetry.trace import traceparent
 
 RAW_MAX = 24 * 1024
-"""Compressed bytes of a body that an event carries, so that it stays under its limit with everything else."""
+"""Compressed bytes of a body that an event carries at most; fewer when the alert itself is large."""
+_ENVELOPE = 64
+"""Bytes of JSON around the raw body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,6 @@ class Accepted:
     body: bytes
     now: float
     whole_size: int
-    traceparent: str = ""
 
     @property
     def cut(self) -> bool:
@@ -59,15 +61,16 @@ def accept(accepted: Accepted, parse: Parser, key: bytes, chance: bytes) -> Deli
     else:
         found = parse(accepted.body, accepted.headers, at(accepted.now))
     ids = [receipt] if len(found) == 1 else [f"{receipt}/{n}" for n in range(1, len(found) + 1)]
-    raw = _raw(accepted)
+    trace = traceparent(accepted.headers.get("traceparent", ""), receipt)
     records = []
-    for message_id, message in zip(ids, found, strict=True):
-        carried = raw if message_id in (receipt, f"{receipt}/1") else {"raw": "", "raw_truncated": True}
-        payload = _payload(message, _common(accepted, receipt, message_id, key) | carried)
+    for number, (message_id, message) in enumerate(zip(ids, found, strict=True)):
+        payload = _payload(message, _common(accepted, receipt, message_id, key))
         subject = payload.alert.fingerprint if isinstance(payload, DeliveryReceived) else message_id
-        event = payload.outgoing(subject, environment=accepted.environment, traceparent=accepted.traceparent)
+        event = payload.outgoing(subject, environment=accepted.environment, traceparent=trace)
+        room = EVENT_MAX - len(orjson.dumps(event.body)) - _ENVELOPE
+        raw = _raw(accepted, room) if number == 0 else {"raw": "", "raw_truncated": True}
         headers = headers_of(event, event_id=f"ingest/{message_id}", source="signoff/ingest", now=accepted.now)
-        records.append(WireRecord(event.topic, event.key, headers, orjson.dumps(event.body)))
+        records.append(WireRecord(event.topic, event.key, headers, orjson.dumps(event.body | raw)))
     return Delivered(receipt, records)
 
 
@@ -89,7 +92,7 @@ def _common(accepted: Accepted, receipt: str, message_id: str, key: bytes) -> di
     }
 
 
-def _payload(message: AlertFound | NotAnAlert | Unreadable, common: dict[str, Any]) -> Delivery:
+def _payload(message: Found, common: dict[str, Any]) -> Delivery:
     match message:
         case AlertFound(alert, delivery_key):
             return DeliveryReceived(alert=alert, delivery_key=delivery_key, **common)
@@ -99,12 +102,13 @@ def _payload(message: AlertFound | NotAnAlert | Unreadable, common: dict[str, An
             return DeliveryUnreadable(why=why, detail=detail, **common)
 
 
-def _raw(accepted: Accepted) -> dict[str, Any]:
-    """Return the body's longest tried prefix whose compressed form fits."""
+def _raw(accepted: Accepted, room: int) -> dict[str, Any]:
+    """Return the body's longest tried prefix whose compressed form takes at most `room` bytes as base64."""
+    most = min(RAW_MAX, room // 4 * 3)
     prefix = accepted.body
     packed = zlib.compress(prefix, 6)
-    while len(packed) > RAW_MAX:
-        prefix = prefix[: max(len(prefix) * RAW_MAX // len(packed) - 512, 1024)]
+    while prefix and len(packed) > most:
+        prefix = prefix[: len(prefix) * max(most, 0) * 15 // (len(packed) * 16)]
         packed = zlib.compress(prefix, 6)
     return {
         "raw": base64.b64encode(packed).decode(),
