@@ -45,6 +45,7 @@ def _about(world: World, life: Life) -> dict[str, Any]:
         "speed": clock.speed,
         "started_at": iso(clock.wall0),
         "now": iso(world.now(life)),
+        "problems": world.problems(life),
     }
 
 

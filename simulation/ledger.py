@@ -25,6 +25,9 @@ class Ledger:
         except OSError as error:
             self._file.close()
             raise ConfigurationError(f"{path} is in use by another world; stop it or choose another --data") from error
+        # A crash may have cut off the last line; what comes next must not be glued to it.
+        whole = path.read_bytes().rfind(b"\n") + 1
+        self._file.truncate(whole)
 
     def append(self, entry: dict[str, Any]) -> None:
         """Add an entry."""
@@ -33,12 +36,12 @@ class Ledger:
         os.fsync(self._file.fileno())
 
     def entries(self) -> Iterator[dict[str, Any]]:
-        """Yield all entries; a last line that a crash cut off is dropped."""
-        for line in self._path.read_bytes().split(b"\n"):
+        """Yield all entries. Raises ConfigurationError for a line that is none."""
+        for number, line in enumerate(self._path.read_bytes().splitlines(), 1):
             try:
                 yield orjson.loads(line)
-            except orjson.JSONDecodeError:
-                continue
+            except orjson.JSONDecodeError as error:
+                raise ConfigurationError(f"{self._path}:{number}: not an entry of the world's ledger") from error
 
     def close(self) -> None:
         """Release the file."""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from shared.errors import ConfigurationError, NotFoundError
 from simulation.case import case_of
 from simulation.run import RESTART, Clock, Run
 from simulation.scenario import Scenario, load_scenario
+from simulation.signals import noise
 
 FIXTURES = Path(__file__).parents[3] / "fixtures"
 START = datetime(2026, 11, 24, 3, tzinfo=UTC).timestamp()
@@ -34,6 +36,19 @@ def newest(run: Run, entity: str, metric: str, at: float) -> float:
 
 def firing(run: Run, at: float) -> set[str]:
     return {monitor.vendor for monitor in run.scenario.monitors if run.judge(monitor, at, firing=False) == "fires"}
+
+
+@pytest.mark.parametrize("speed", [10.0, 30.0])
+@pytest.mark.parametrize("hour", range(0, 24, 4))
+def test_nobody_waits_for_the_first_alert_of_a_replay(scenario: Scenario, hour: int, speed: float) -> None:
+    run = Run("r1", scenario, Clock(START + hour * 3600.0, speed))
+    assert firing(run, run.clock.data(run.clock.wall0 + 5.0))
+
+
+@pytest.mark.parametrize("hour", range(0, 24, 4))
+def test_before_the_release_no_monitor_would_fire(scenario: Scenario, hour: int) -> None:
+    run = Run("r1", scenario, Clock(START + hour * 3600.0))
+    assert not firing(run, run.clock.wall0 - (scenario.begins_minute + 1) * MINUTE)
 
 
 @pytest.mark.parametrize("hour", range(0, 24, 4))
@@ -104,6 +119,13 @@ def test_the_same_seed_gives_the_same_world_and_another_seed_other_noise(scenari
         Run("r", s, Clock(START)).series(["prod-web-01"], START, START + 600) for s in (scenario, scenario, other)
     ]
     assert worlds[0] == worlds[1] != worlds[2]
+
+
+def test_noise_is_centred_spread_by_one_and_unlike_its_neighbour() -> None:
+    drawn = [noise(7, "a/b", index) for index in range(4000)]
+    assert abs(sum(drawn)) / 4000 < 0.05
+    assert 0.95 < sum(value * value for value in drawn) / 4000 < 1.05
+    assert abs(sum(a * b for a, b in itertools.pairwise(drawn))) / 4000 < 0.05
 
 
 def test_data_time_runs_as_fast_as_asked() -> None:
