@@ -162,13 +162,13 @@ def make_plan(
         title=_text(runbook.actions[0].name if len(runbook.actions) == 1 else runbook.title, context),
         inputs={name: _scalar(value, name) for name, value in inputs.items()},
         gather=tuple(PlannedRead(id=g.id, uses=g.uses, arguments=_arguments(g.with_, context)) for g in runbook.gather),
-        preconditions=tuple(PlannedClause(when=c.when, text=c.text) for c in runbook.preconditions),
+        preconditions=tuple(PlannedClause(when=_ascii(c.when), text=_ascii(c.text)) for c in runbook.preconditions),
         steps=tuple(_step(step, context) for step in runbook.actions),
         verify=PlannedVerify(
             name=_text(verify.name, context),
             metric=_text(verify.metric, context),
             entity=_text(verify.entity, context),
-            condition=verify.condition,
+            condition=_ascii(verify.condition),
             for_seconds=verify.for_seconds,
             within_seconds=verify.within_seconds,
             interval_seconds=verify.interval_seconds,
@@ -210,6 +210,11 @@ def _arguments(given: Mapping[str, Any], context: Mapping[str, Any]) -> dict[str
 
 def _text(template: str, context: Mapping[str, Any]) -> str:
     return str(_scalar(substitute(template, context), template))
+
+
+def _ascii(text: str) -> str:
+    """Return a text that is part of the plan as it was written."""
+    return str(_scalar(text, text))
 
 
 def _scalar(value: object, name: str) -> Scalar:

@@ -13,9 +13,15 @@ Context = Mapping[str, Any]
 
 
 def substitute(template: object, context: Context) -> Any:  # noqa: ANN401 -- the type of the field
-    """Return a value with its fields filled in; a lone field keeps its type. Raises AuthoredError for an unknown."""
+    """Return a value with its fields filled in; a lone field keeps its type.
+
+    Raises AuthoredError for an unknown field and for anything but a field in `${{ }}`. What a field holds is not looked
+    at again: text from outside stays text.
+    """
     if not isinstance(template, str):
         return template
+    if "${{" in _FIELD.sub("", template):
+        raise AuthoredError(f"{template!r}: only a field such as inputs.host may stand in ${{{{ }}}}")
     whole = _FIELD.fullmatch(template.strip())
     if whole:
         return lookup(whole[1], context)

@@ -1,0 +1,1 @@
+"""Runbooks: what authors write, what becomes of it, and the bytes people approve."""
