@@ -10,6 +10,7 @@ from services.executor.handlers.resolving import must_exist, read_clauses
 from services.executor.ports import Outside
 from shared.errors import AuthoredError, NotFoundError, RefusedError
 from shared.integrations.reading import InfrastructureReader
+from shared.runbooks.conditions import shown
 from shared.runbooks.plan import Plan, PlannedStep, digest, read_plan
 
 
@@ -85,8 +86,4 @@ def _failing(plan: Plan, gathered: dict[str, Fields]) -> str:
 
 
 def _flat(gathered: dict[str, Fields]) -> dict[str, str]:
-    return {
-        f"{name}.{field}": f"{value:.1f}" if isinstance(value, float) else str(value)
-        for name, fields in gathered.items()
-        for field, value in fields.items()
-    }
+    return {f"{name}.{field}": shown(value) for name, fields in gathered.items() for field, value in fields.items()}
