@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 from collections.abc import Mapping
 
-from pydantic import SecretStr
 from sqlalchemy import Table
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -13,7 +15,9 @@ from services.ingest.domain.authentic import Secrets
 from services.ingest.domain.parsed import Parser
 from services.ingest.entrypoints.control import control_routes
 from services.ingest.entrypoints.webhooks import PREFIX, Webhooks
+from services.ingest.handlers import canary
 from services.ingest.handlers.keep import Keeper
+from services.ingest.handlers.metrics import CIRCUIT_OPEN, IN_SPOOL, UNACCOUNTED
 from services.ingest.handlers.spool import Spool
 from services.ingest.settings import Settings, SourceSettings
 from services.ingest.sources import datadog, generic, pagerduty
@@ -25,6 +29,8 @@ from shared.runtime.web import service_asgi
 from shared.store.control import care_routes
 from shared.store.model import Kind
 from shared.store.port import Store
+
+log = logging.getLogger("signoff.ingest")
 
 PARSERS: Mapping[str, Parser] = {
     datadog.SOURCE: datadog.parse,
@@ -49,24 +55,44 @@ class Ingest(Service):
 
     name = "ingest"
 
-    def __init__(self, log: CircuitLog, relay: Relay, asgi: ASGIApp) -> None:
-        self.asgi = asgi
-        self._log = log
+    def __init__(
+        self, settings: Settings, delivery_log: CircuitLog, relay: Relay, keeper: Keeper, secrets: Mapping[str, Secrets]
+    ) -> None:
+        self._settings = settings
+        self._log = delivery_log
         self._relay = relay
+        self._keeper = keeper
+        self._secrets = secrets
+        self._canaries: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Begin to pass on what the spool holds."""
+        """Begin to pass on what the spool holds; say which sources are off."""
+        for source in (name for name, secrets in self._secrets.items() if secrets.off):
+            log.warning(
+                "source %s is off and answers 503: set SIGNOFF_INGEST__%s__SECRETS to use it", source, source.upper()
+            )
         self._relay.start()
         await self._log.start()
+        self._canaries = asyncio.create_task(canary.send_canaries(self._keeper, self._settings.canary_seconds))
+        CIRCUIT_OPEN.set_function(lambda: self._log.is_open)
+        IN_SPOOL.set_function(lambda: self._keeper.account().in_spool)
+        UNACCOUNTED.set_function(lambda: self._keeper.account().unaccounted)
 
     async def stop(self) -> None:
         """Stop; what is spooled stays."""
+        if self._canaries is not None:
+            self._canaries.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._canaries
         await self._log.stop()
         await self._relay.stop()
 
     def problems(self) -> Mapping[str, str]:
-        """Return nothing: with the bus away ingest still accepts, so it stays ready."""
-        return {}
+        """Return why senders are told 503. With the bus away deliveries are spooled, and ingest stays ready."""
+        problem = self._log.problem()
+        found = {"spool": problem} if problem else {}
+        unaccounted = self._keeper.account().unaccounted
+        return found | ({"account": f"{unaccounted} messages are unaccounted for"} if unaccounted else {})
 
 
 def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surroundings) -> Service:
@@ -74,20 +100,22 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     receipt_key = settings.receipt_key.get_secret_value().encode()
     if not receipt_key:
         raise ConfigurationError("ingest.receipt_key is missing; give ingest and diagnoser the same one")
-    log = CircuitLog(bus, store, append_seconds=settings.append_seconds, spool_max=settings.spool_max)
+    delivery_log = CircuitLog(bus, store, limit=settings.append_seconds, spool_max=settings.spool_max)
     secrets = {source: _secrets(getattr(settings, source)) for source in PARSERS}
-    keeper = Keeper(log, PARSERS, receipt_key)
+    keeper = Keeper(delivery_log, {**PARSERS, canary.SOURCE: canary.parse}, receipt_key)
+    ingest = Ingest(settings, delivery_log, Relay(store, bus), keeper, secrets)
     webhooks = Webhooks(secrets, keeper, body_seconds=settings.body_seconds)
     routes = [*control_routes(keeper), *care_routes(store)]
-    inner = service_asgi(routes, token=surroundings.service_token, problems=dict)
-    return Ingest(log, Relay(store, bus), _split(webhooks, inner))
+    inner = service_asgi(routes, token=surroundings.service_token, problems=ingest.problems)
+    ingest.asgi = _split(webhooks, inner)
+    return ingest
 
 
 def _secrets(source: SourceSettings) -> Secrets:
-    def raw(secret: SecretStr) -> bytes:
-        return secret.get_secret_value().encode()
-
-    return Secrets(tuple(map(raw, source.secrets)), None if source.replay_secret is None else raw(source.replay_secret))
+    replay = source.replay_secret
+    return Secrets.of(
+        [secret.get_secret_value() for secret in source.secrets], replay.get_secret_value() if replay else None
+    )
 
 
 def _split(webhooks: ASGIApp, inner: ASGIApp) -> ASGIApp:

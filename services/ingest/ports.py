@@ -10,12 +10,12 @@ from shared.bus.port import WireRecord
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
-    """Messages since the start: `accepted` = `acked` by the bus + `spooled` to disk."""
+class Kept:
+    """Messages since the start: `acked` by the bus, `spooled` to disk. `in_spool` wait there now."""
 
-    accepted: int
-    acked: int
-    spooled: int
+    acked: int = 0
+    spooled: int = 0
+    in_spool: int = 0
 
 
 class DeliveryLog(ABC):
@@ -26,5 +26,5 @@ class DeliveryLog(ABC):
         """Keep the records of one delivery. Durable when it returns; raises UnavailableError when it is not."""
 
     @abstractmethod
-    def account(self) -> Account:
+    def kept(self) -> Kept:
         """Return the counts."""

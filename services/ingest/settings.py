@@ -26,11 +26,12 @@ class Settings(Section):
     generic: SourceSettings = SourceSettings()
     receipt_key: SecretStr = SecretStr("")
     spool_dir: Path | None = None
-    """A durable volume of this process alone. None: `spool/` in the data directory."""
+    """A durable volume of this process alone. None: the data directory."""
     spool_max: int = Field(default=200_000, gt=0)
-    """Deliveries the spool holds before senders are told 503."""
+    """Messages the spool holds before senders are told 503."""
     append_seconds: float = Field(default=2.0, gt=0)
-    """How long the bus may take to acknowledge before the circuit opens."""
-    header_seconds: float = Field(default=5.0, gt=0)
+    """How long the bus may take to acknowledge before the circuit opens, and then the spool. PagerDuty waits 5 s."""
     body_seconds: float = Field(default=10.0, gt=0)
     """How long a body may take to arrive."""
+    canary_seconds: float = Field(default=60.0, gt=0)
+    """How often a test delivery is sent down our own path."""

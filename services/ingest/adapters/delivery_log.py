@@ -10,8 +10,11 @@ import contextlib
 import logging
 from collections.abc import Sequence
 
+from sqlalchemy import func, select, table
+
+from services.ingest.handlers.metrics import ACKED, SPOOLED
 from services.ingest.handlers.spool import spooled
-from services.ingest.ports import Account, DeliveryLog
+from services.ingest.ports import DeliveryLog, Kept
 from shared.bus.port import Bus, WireRecord
 from shared.errors import UnavailableError
 from shared.runtime.clock import monotonic
@@ -20,27 +23,34 @@ from shared.store.port import Store
 log = logging.getLogger("signoff.ingest")
 
 PROBE_SECONDS = 1.0
+DRAIN_POLL = 0.1
+"""Seconds between two looks whether the spool has run empty."""
+_UNSENT = select(func.count()).select_from(table("outbox"))
 
 
 class CircuitLog(DeliveryLog):
-    """`open`: the bus did not answer in time; everything spools until a probe a second later succeeds."""
+    """`open`: the bus did not answer in time; everything spools until a probe a second later succeeds.
 
-    def __init__(self, bus: Bus, store: Store, *, append_seconds: float, spool_max: int) -> None:
+    `limit` is how many seconds the bus has to acknowledge, and then the spool.
+    """
+
+    def __init__(self, bus: Bus, store: Store, *, limit: float, spool_max: int) -> None:
         self._bus = bus
         self._store = store
-        self._append_seconds = append_seconds
+        self._limit = limit
         self._spool_max = spool_max
         self._opened: float | None = None
         self._keys: set[str] | None = None
-        """Keys with rows in the spool; None: unknown, as after a start with a full spool."""
+        """Keys with rows in the spool; None: unknown, as after a start with rows in it."""
         self._in_spool = 0
         self._being_spooled = 0
-        self._accepted = self._acked = self._spooled = 0
+        self._acked = self._spooled = 0
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Look what an earlier process left in the spool, and begin to watch it."""
-        self._keys = None if await self._left() else set()
+        self._in_spool = await self._count()
+        self._keys = None if self._in_spool else set()
         self._watch = asyncio.create_task(self._watching())
 
     async def stop(self) -> None:
@@ -51,9 +61,14 @@ class CircuitLog(DeliveryLog):
                 await self._watch
 
     @property
+    def is_open(self) -> bool:
+        """Whether the bus did not answer."""
+        return self._opened is not None
+
     def problem(self) -> str | None:
-        """Why deliveries are being spooled, None when they are not."""
-        return "the bus does not answer; deliveries are spooled" if self._opened is not None else None
+        """Return why senders are told 503; None while deliveries are kept, be it in the spool."""
+        full = self._in_spool >= self._spool_max
+        return f"the spool is full ({self._in_spool} messages) and the bus does not take them" if full else None
 
     async def append(self, records: Sequence[WireRecord]) -> None:
         """Keep the records, on the bus or in the spool. Raises UnavailableError when neither takes them."""
@@ -61,11 +76,10 @@ class CircuitLog(DeliveryLog):
             await self._spool(records)
         else:
             await self._append(records)
-        self._accepted += len(records)
 
-    def account(self) -> Account:
+    def kept(self) -> Kept:
         """Return the counts since the start."""
-        return Account(self._accepted, self._acked, self._spooled)
+        return Kept(self._acked, self._spooled, self._in_spool)
 
     def _must_spool(self, records: Sequence[WireRecord]) -> bool:
         if self._keys is None or any(record.key in self._keys for record in records):
@@ -74,48 +88,58 @@ class CircuitLog(DeliveryLog):
 
     async def _append(self, records: Sequence[WireRecord]) -> None:
         if self._opened is not None:
-            self._opened = monotonic()  # one probe a second; the others spool meanwhile
+            self._opened = monotonic()  # One probe a second; the others spool meanwhile.
         try:
-            rejected = await self._bus.append(records, limit=self._append_seconds)
+            rejected = await self._bus.append(records, limit=self._limit)
         except UnavailableError as error:
             if self._opened is None:
-                log.warning("bus does not answer, deliveries are spooled: %s", error)
+                log.warning("the bus does not answer, deliveries are spooled: %s", error)
             self._opened = monotonic()
             await self._spool(records)
             return
         if rejected:
             raise UnavailableError(f"the bus refuses the delivery: {rejected[0].reason}")
         if self._opened is not None:
-            log.warning("bus answers again")
+            log.warning("the bus answers again")
         self._opened = None
         self._acked += len(records)
+        ACKED.inc(len(records))
 
     async def _spool(self, records: Sequence[WireRecord]) -> None:
         if self._in_spool + len(records) > self._spool_max:
-            raise UnavailableError(f"the spool is full ({self._in_spool} deliveries)")
+            raise UnavailableError(f"the spool is full ({self._in_spool} messages)")
         if self._keys is not None:
             self._keys.update(record.key for record in records)
         self._in_spool += len(records)
-        self._being_spooled += 1
+        self._being_spooled += len(records)
         try:
-            await self._store.take([spooled(record) for record in records])
+            async with asyncio.timeout(self._limit):
+                await self._store.take([spooled(record) for record in records])
+        except TimeoutError as error:
+            raise UnavailableError(f"the spool took nothing for {self._limit:g} s") from error
         finally:
-            self._being_spooled -= 1
+            self._being_spooled -= len(records)
         self._spooled += len(records)
+        SPOOLED.inc(len(records))
 
-    async def _left(self) -> bool:
-        return bool(self._store.waiting()) or bool(await self._store.outbox(limit=1))
+    async def _count(self) -> int:
+        """Return how many messages the spool holds: undecided ones and those that are not sent yet."""
+        undecided = self._store.waiting()  # First: what is decided meanwhile is then counted twice, never missed.
+        [unsent] = await self._store.select(_UNSENT)
+        return undecided + int(next(iter(unsent.values())))
 
     async def _watching(self) -> None:
-        """Forget the keys once the spool has run empty."""
+        """Follow how full the spool is, and forget its keys once it has run empty."""
         while True:
-            await asyncio.sleep(PROBE_SECONDS)
+            await asyncio.sleep(DRAIN_POLL)
             if self._keys == set():
                 continue
             before = self._spooled
             try:
-                if await self._left() or self._being_spooled or self._spooled != before:
-                    continue
+                left = await self._count()
             except UnavailableError:
                 continue
-            self._keys, self._in_spool = set(), 0
+            # What came meanwhile may be in `left` or not.
+            self._in_spool = left + self._being_spooled + self._spooled - before
+            if not self._in_spool:
+                self._keys = set()

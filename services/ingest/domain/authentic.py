@@ -7,8 +7,9 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from shared.incident.model import LIVE, Environment
 
@@ -27,36 +28,61 @@ class Secrets:
     live: tuple[bytes, ...] = ()
     replay: bytes | None = None
 
+    @classmethod
+    def of(cls, live: Iterable[str], replay: str | None = None) -> Self:
+        """Return the secrets that are some: a blank one would let in whoever sends nothing."""
+        return cls(
+            tuple(secret.encode() for secret in live if _is_some(secret)),
+            replay.encode() if replay is not None and _is_some(replay) else None,
+        )
+
     @property
     def off(self) -> bool:
         """Whether nobody can send."""
         return not self.live and self.replay is None
 
 
-def environment_of(check: Check, secrets: Secrets, headers: Mapping[str, str], body: bytes) -> Environment | None:
-    """Return where an authentic delivery belongs, None for one that is not authentic.
+@dataclass(frozen=True, slots=True)
+class Voucher:
+    """Where an authentic delivery belongs, and which secret says so: its place in the list, or `replay`."""
+
+    environment: Environment
+    secret: str
+
+
+def vouch(check: Check, secrets: Secrets, headers: Mapping[str, str], body: bytes) -> Voucher | None:
+    """Return who vouches for a delivery, None when nobody does.
 
     With a live secret the header `Signoff-Run` is ignored; the replay secret needs it.
     """
     vouched = [check(secret, headers, body) for secret in secrets.live]
     if any(vouched):
-        return LIVE
+        return Voucher(LIVE, str(vouched.index(True) + 1))
     run = headers.get("signoff-run", "")
     if secrets.replay is not None and check(secrets.replay, headers, body) and _RUN.fullmatch(run):
-        return f"sim:{run}"
+        return Voucher(f"sim:{run}", "replay")
     return None
+
+
+def _is_some(secret: str) -> bool:
+    return bool(secret.strip()) and bool(_key(secret.encode()))
+
+
+def _sent(headers: Mapping[str, str], name: str) -> bytes:
+    """Return a header as the bytes that came: ASGI gives latin-1."""
+    return headers.get(name, "").encode("latin-1", "replace")
 
 
 def check_token(secret: bytes, headers: Mapping[str, str], _: bytes) -> bool:
     """Datadog: a shared token in `X-Signoff-Token`. The body is not signed."""
-    return hmac.compare_digest(headers.get("x-signoff-token", "").encode(), secret)
+    return hmac.compare_digest(_sent(headers, "x-signoff-token"), secret)
 
 
 def check_pagerduty(secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
     """PagerDuty: any of several `v1=` signatures over the raw body; the secret is used as it is written."""
     wanted = hmac.new(secret, body, hashlib.sha256).hexdigest().encode()
-    given = [part.strip() for part in headers.get("x-pagerduty-signature", "").split(",")]
-    matches = [hmac.compare_digest(part[3:].encode(), wanted) for part in given if part.startswith("v1=")]
+    given = [part.strip() for part in _sent(headers, "x-pagerduty-signature").split(b",")]
+    matches = [hmac.compare_digest(part[3:], wanted) for part in given if part.startswith(b"v1=")]
     return any(matches)
 
 
@@ -65,12 +91,12 @@ def check_standard(now: float) -> Check:
 
     def check(secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
         stamp = headers.get("webhook-timestamp", "")
-        if not stamp.isdecimal() or abs(float(stamp) - now) > CLOCK_SKEW:
+        if not (stamp.isascii() and stamp.isdecimal()) or abs(float(stamp) - now) > CLOCK_SKEW:
             return False
-        signed = f"{headers.get('webhook-id', '')}.{stamp}.".encode() + body
+        signed = _sent(headers, "webhook-id") + f".{stamp}.".encode() + body
         wanted = base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest())
-        given: Sequence[str] = headers.get("webhook-signature", "").split()
-        matches = [hmac.compare_digest(part[3:].encode(), wanted) for part in given if part.startswith("v1,")]
+        given = _sent(headers, "webhook-signature").split()
+        matches = [hmac.compare_digest(part[3:], wanted) for part in given if part.startswith(b"v1,")]
         return any(matches)
 
     return check

@@ -3,19 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
-from typing import Any
+from typing import Any, ParamSpec
+from urllib.parse import parse_qsl
 
 from shared.incident.alert import Alert
 from shared.incident.enums import Severity
 
+P = ParamSpec("P")
+
 TITLE_MAX = 500
 DESCRIPTION_MAX = 4000
-LABELS_MAX = 64
+LINK_MAX = 1000
 LABEL_MAX = 200
+LABELS_MAX = 64
+LABELS_TEXT_MAX = 3000
+"""Characters of all labels together. With four bytes a character the largest alert still fits into an event."""
+SERVICES_MAX = 20
+
+_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_MISSING = re.compile(r"|null|none|undefined|\$[a-z_]+(\[[^\]]*\])?|\{\{[^{}]*\}\}", re.IGNORECASE)
+"""What senders write when they have nothing: an empty word, a null as text, a variable that was not filled in."""
+_FORM = re.compile(rb"\s*[A-Za-z_][\w.\[\]-]*=")
+_EMPTY_VALUES_MAX = 32
+_FORM_FIELDS_MAX = 1000
 
 _OLDEST, _NEWEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 _MILLISECONDS = 1e11
@@ -48,7 +63,8 @@ class Unreadable:
     detail: str = ""
 
 
-Parsed = tuple[AlertFound | NotAnAlert | Unreadable, ...]
+Found = AlertFound | NotAnAlert | Unreadable
+Parsed = tuple[Found, ...]
 Parser = Callable[[bytes, Mapping[str, str], datetime], Parsed]
 """(body, headers with lower-case names, receipt time) -> what it is. Total: it never raises."""
 
@@ -62,7 +78,7 @@ class NotUnderstood(Exception):  # noqa: N818 -- leaves a parser as a value, nev
 
 
 def total(parser: Parser) -> Parser:
-    """Make a parser that raises NotUnderstood one that never raises."""
+    """Make a parser one that never raises: a body that it fails on is kept for people to read, never sent back."""
 
     @wraps(parser)
     def parse(body: bytes, headers: Mapping[str, str], received_at: datetime) -> Parsed:
@@ -70,34 +86,88 @@ def total(parser: Parser) -> Parser:
             return parser(body, headers, received_at)
         except NotUnderstood as reason:
             return (reason.unreadable,)
+        except Exception as error:  # noqa: BLE001 -- a 500 would be sent again for two days and hold up what follows
+            return (Unreadable("parser_failed", f"{type(error).__name__} in the parser; please report this body"),)
 
     return parse
 
 
+def understood(find: Callable[P, Found], *args: P.args, **kwargs: P.kwargs) -> Found:
+    """Return what `find` finds, so that of several messages one that is not understood takes no other with it."""
+    try:
+        return find(*args, **kwargs)
+    except NotUnderstood as reason:
+        return reason.unreadable
+
+
 def read_json(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
-    """Return the JSON value of a body; a byte order mark and raw newlines in strings are forgiven."""
+    """Return the JSON value of a body, or the fields of a form, of which one named `payload` may hold the JSON.
+
+    Forgiven are a byte order mark, raw newlines in strings, and values left empty (`"a": ,`: a variable without quotes
+    that had no value). Names that stand twice and numbers that are none are not: what they mean is a guess.
+    """
     if not body.strip():
         raise NotUnderstood("empty", "the body is empty; check the payload of the webhook")
     try:
-        return json.loads(body.decode("utf-8-sig"), strict=False)
+        text = body.decode("utf-8-sig")
+        if not _FORM.match(body):
+            return _load(text)
+        fields = dict(parse_qsl(text.strip(), keep_blank_values=True, max_num_fields=_FORM_FIELDS_MAX))
+        return _load(fields["payload"]) if set(fields) == {"payload"} else fields
     except UnicodeDecodeError as error:
         raise NotUnderstood("not_utf8", f"byte {error.start} is not UTF-8") from error
     except json.JSONDecodeError as error:
         detail = f"{error.msg} at line {error.lineno} column {error.colno}; quote every variable of the payload"
         raise NotUnderstood("broken_json", detail) from error
     except (RecursionError, ValueError) as error:
-        raise NotUnderstood("broken_json", "nested too deeply, or a number is too long") from error
+        raise NotUnderstood("broken_json", "nested too deeply, too many fields, or a number is too long") from error
+
+
+def _load(text: str) -> Any:  # noqa: ANN401 -- any JSON value
+    for _ in range(_EMPTY_VALUES_MAX):
+        try:
+            return json.loads(text, strict=False, object_pairs_hook=_object, parse_constant=_no_number)
+        except json.JSONDecodeError as error:
+            before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip()
+            if not before.endswith(":") or not after.startswith((",", "}")):
+                raise
+            text = f"{before} null{after}"
+    raise NotUnderstood("broken_json", "too many values are empty; quote every variable of the payload")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise NotUnderstood("duplicate_name", "a name stands twice in one object; each may stand once")
+    return fields
+
+
+def _no_number(name: str) -> None:
+    raise NotUnderstood("broken_json", f"{name} is no JSON")
 
 
 def word(value: object, limit: int = LABEL_MAX) -> str:
     """Return a field as text; what stands for "missing" (null, an unresolved variable) becomes empty.
 
-    Half a surrogate pair, which JSON can escape and UTF-8 cannot hold, becomes `?`.
+    Control characters go. Half a surrogate pair, which JSON can escape and UTF-8 cannot hold, becomes `?`.
     """
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         return ""
-    text = str(value).encode("utf-8", "replace").decode().replace("\x00", "").strip()
-    return "" if text.lower() in ("null", "none", "undefined") or text.startswith("$") else text[:limit]
+    text = _CONTROL.sub("", str(value).encode("utf-8", "replace").decode()).strip()
+    return "" if _MISSING.fullmatch(text) else text[:limit].strip()
+
+
+def labels(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return name and value pairs as labels, without those that lack a half and those that there is no room for."""
+    found: dict[str, str] = {}
+    room = LABELS_TEXT_MAX
+    for name, value in pairs:
+        room -= len(name) + len(value)
+        if room < 0 or len(found) == LABELS_MAX:
+            break
+        if name and value:
+            found[name] = value
+    return found
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -10,7 +10,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.ingest.domain.receipt import is_ours
-from services.ingest.entrypoints.webhooks import BODY_MAX, answer
+from services.ingest.entrypoints.body import BODY_MAX
+from services.ingest.entrypoints.webhooks import answer
 from services.ingest.handlers.accept import Accepted
 from services.ingest.handlers.keep import Keeper
 from shared.runtime.clock import wall
@@ -22,11 +23,13 @@ def control_routes(keeper: Keeper) -> list[Route]:
     """Return the routes; the caller wraps them in the service token."""
 
     async def account(_: Request) -> Response:
-        return JSONResponse(asdict(keeper.log.account()))
+        found = keeper.account()
+        return JSONResponse(asdict(found) | {"unaccounted": found.unaccounted})
 
     async def receipt(request: Request) -> Response:
         given = request.path_params["receipt"]
-        return JSONResponse({"receipt": given}, 200 if is_ours(keeper.receipt_key, given) else 404)
+        # A message of a delivery (`receipt/n`) is as much in flight as the delivery.
+        return JSONResponse({"receipt": given}, 200 if is_ours(keeper.receipt_key, given.partition("/")[0]) else 404)
 
     async def deliver(request: Request) -> Response:
         source, run = request.path_params["source"], request.headers.get("signoff-run", "")
@@ -40,6 +43,6 @@ def control_routes(keeper: Keeper) -> list[Route]:
 
     return [
         Route("/control/account", account),
-        Route("/control/receipts/{receipt}", receipt),
+        Route("/control/receipts/{receipt:path}", receipt),
         Route("/control/deliveries/{source}", deliver, methods=["POST"]),
     ]

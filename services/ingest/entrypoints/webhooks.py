@@ -6,30 +6,23 @@ own trouble is 503, and what we cannot understand is kept and answered 202.
 
 from __future__ import annotations
 
-import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from services.ingest.domain.authentic import (
-    Check,
-    Secrets,
-    check_pagerduty,
-    check_standard,
-    check_token,
-    environment_of,
-)
+from services.ingest.domain.authentic import Check, Secrets, check_pagerduty, check_standard, check_token, vouch
+from services.ingest.entrypoints.body import BODY_MAX, Body, LateError, SenderGoneError, read_body
 from services.ingest.handlers.accept import Accepted
 from services.ingest.handlers.keep import Keeper
+from services.ingest.handlers.metrics import ANSWERS, AUTHENTICATED
 from shared.errors import UnavailableError
 from shared.runtime.clock import wall
 
-BODY_MAX = 1024 * 1024
-"""Bytes of a body that are kept."""
-DRAIN_MAX = 32 * 1024 * 1024
-"""Bytes read from an authentic sender; what follows is not waited for."""
+log = logging.getLogger("signoff.ingest")
+
 PREFIX = "/webhooks/"
 
 
@@ -42,15 +35,6 @@ class Answer:
     receipt: str = ""
 
 
-class SenderGoneError(Exception):
-    """The sender closed the connection before the body was complete."""
-
-
-def is_replayed(headers: Mapping[str, str]) -> bool:
-    """Say whether a request claims to belong to a simulated run."""
-    return "signoff-run" in headers
-
-
 class Webhooks:
     """The ASGI application."""
 
@@ -61,21 +45,22 @@ class Webhooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
+        source = scope["path"].removeprefix(PREFIX).removesuffix("/")
         try:
-            answer = await self._answer(scope, receive)
+            answer = await self._answer(source, scope, receive)
         except SenderGoneError:
             return
+        ANSWERS.labels(source if source in self._secrets else "", answer.status).inc()
         body = orjson.dumps(answer.body)
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         if answer.receipt:
             headers.append((b"signoff-receipt", answer.receipt.encode()))
-        if answer.status in (408, 413, 503):
+        if answer.status in (413, 503):
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
-        source = scope["path"].removeprefix(PREFIX)
+    async def _answer(self, source: str, scope: Scope, receive: Receive) -> Answer:
         secrets = self._secrets.get(source)
         if secrets is None:
             return Answer(404, {"error": f"no source {source[:40]!r}; there are: {', '.join(self._secrets)}"})
@@ -85,33 +70,33 @@ class Webhooks:
             return Answer(503, {"error": f"source {source} is off: it has no secret"})
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            async with asyncio.timeout(self._body_seconds):
-                return await self._authenticated(source, secrets, headers, receive)
-        except TimeoutError:
-            return Answer(408, {"error": "the body did not arrive in time"})
+            return await self._authenticated(source, secrets, headers, receive)
+        except LateError:
+            return Answer(503, {"error": f"the body did not arrive within {self._body_seconds:g} s, send it again"})
 
     async def _authenticated(
         self, source: str, secrets: Secrets, headers: Mapping[str, str], receive: Receive
     ) -> Answer:
-        if source == "datadog":
-            environment = environment_of(check_token, secrets, headers, b"")
-            if environment is None:
-                return _refused(headers)
-            body, size = await read_body(receive, keep=BODY_MAX, limit=DRAIN_MAX)
-            return await self._keep(source, environment, headers, body, size)
-        body, size = await read_body(receive, keep=BODY_MAX, limit=BODY_MAX)
-        if size > BODY_MAX:
-            return Answer(413, {"error": f"more than {BODY_MAX} bytes: too large to verify its signature"})
-        check: Check = check_pagerduty if source == "pagerduty" else check_standard(wall())
-        environment = environment_of(check, secrets, headers, body)
-        return _refused(headers) if environment is None else await self._keep(source, environment, headers, body, size)
+        if source == "datadog":  # The header alone vouches, so nobody else's body is read.
+            voucher = vouch(check_token, secrets, headers, b"")
+            body = await read_body(receive, seconds=self._body_seconds) if voucher else Body(b"", 0)
+        else:
+            body = await read_body(receive, seconds=self._body_seconds)
+            if body.is_cut:
+                return Answer(413, {"error": f"more than {BODY_MAX} bytes: too large to verify its signature"})
+            check: Check = check_pagerduty if source == "pagerduty" else check_standard(wall())
+            voucher = vouch(check, secrets, headers, body.kept)
+        if voucher is None:
+            return _refused(source, headers)
+        AUTHENTICATED.labels(source, voucher.secret).inc()
+        return await answer(
+            self._keeper, Accepted(source, voucher.environment, headers, body.kept, wall(), body.whole_size)
+        )
 
-    async def _keep(self, source: str, environment: str, headers: Mapping[str, str], body: bytes, size: int) -> Answer:
-        return await answer(self._keeper, Accepted(source, environment, headers, body, wall(), size))
 
-
-def _refused(headers: Mapping[str, str]) -> Answer:
-    hint = "; a simulated run needs the replay secret and its run id" if is_replayed(headers) else ""
+def _refused(source: str, headers: Mapping[str, str]) -> Answer:
+    log.warning("a delivery to %s is not authentic", source)
+    hint = "; a simulated run needs the replay secret and its run id" if "signoff-run" in headers else ""
     return Answer(401, {"error": f"not authentic{hint}"})
 
 
@@ -120,24 +105,6 @@ async def answer(keeper: Keeper, accepted: Accepted) -> Answer:
     try:
         receipt = await keeper.keep(accepted)
     except UnavailableError as error:
+        log.warning("a delivery from %s was not kept, the sender is told 503: %s", accepted.source, error)
         return Answer(503, {"error": f"not kept, send it again: {error}"})
     return Answer(202, {"receipt": receipt}, receipt)
-
-
-async def read_body(receive: Receive, *, keep: int, limit: int) -> tuple[bytes, int]:
-    """Return the first `keep` bytes and the size read, which is the whole size unless it passed `limit`.
-
-    Raises SenderGoneError.
-    """
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise SenderGoneError
-        part = message.get("body", b"")
-        if size < keep:
-            parts.append(part[: keep - size])
-        size += len(part)
-        if size > limit or not message.get("more_body", False):
-            return b"".join(parts), size

@@ -17,12 +17,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from services.ingest.domain.parsed import (
     DESCRIPTION_MAX,
-    LABELS_MAX,
+    LINK_MAX,
     TITLE_MAX,
     AlertFound,
     NotUnderstood,
     Parsed,
     epoch,
+    labels,
     mapping,
     read_json,
     severity,
@@ -39,8 +40,15 @@ _ID_LENGTH_MIN = 3
 _BRACKET = re.compile(r"\s*\[([^\]]{1,200})\]\s*")
 _PRIORITY = re.compile(r"P[1-5]")
 _GROUP = re.compile(r"\s+on \{(.*)\}$")
-_MONITOR_LINK = re.compile(r"https?://[^\s)\"']*/monitors[/#](\d+)[^\s)\"']*")
-_TRANSITIONS = ("triggered", "warn", "no data", "recovered", "renotify", "muted", "re-", "ok", "alert")
+_MONITOR_LINK = re.compile(r"https?://[^\s)\"']{0,200}/monitors[/#](\d{1,30})[^\s)\"']{0,800}")
+_TRANSITION = re.compile(
+    r"(re-?)?(triggered|warn|no data|recovered|notify|resolved|muted|unmuted|ok|alert)( recovered)?", re.IGNORECASE
+)
+_RECOVERED = ("recovered", "resolved", "ok")
+_TAGS_MAX = 20_000
+_SCOPE_MAX = 1000
+_NAME_MAX = 100
+_VALUES_MAX = 500
 
 
 @total
@@ -58,15 +66,16 @@ def parse(body: bytes, headers: Mapping[str, str], received_at: datetime) -> Par
 def _alert(fields: Mapping[str, Any], received_at: datetime) -> AlertFound:
     head = _read_title(html.unescape(word(fields.get("title"), 2 * TITLE_MAX)))
     text = html.unescape(word(fields.get("text"), DESCRIPTION_MAX) or word(fields.get("body"), DESCRIPTION_MAX))
-    link = word(fields.get("link"), 2000) or _link(word(fields.get("body"), 100_000))
+    text = text.replace("%%%", "").strip()
+    link = word(fields.get("link"), LINK_MAX) or _link(word(fields.get("body"), 100_000))
     transition = word(fields.get("alert_transition")) or head.transition
-    scope = _scope(word(fields.get("alert_scope"), 1000) or _group(link) or head.group)
+    scope = _scope(word(fields.get("alert_scope"), _SCOPE_MAX) or _group(link) or head.group)
     org = word(mapping(fields.get("org")).get("id")) or word(fields.get("org_id"))
     monitor = word(fields.get("alert_id")) or _monitor(link)
     key = _key(org, monitor, scope, word(fields.get("aggreg_key")), head.name)
     if not key:
         raise NotUnderstood("no_identity", "neither monitor id, aggregation key nor title; use the recommended payload")
-    labels = _labels(word(fields.get("tags"), 20_000), scope)
+    tags = _labels(_tags(fields.get("tags")), scope)
     own_time = epoch(word(fields.get("date"))) or epoch(word(fields.get("last_updated")))
     event_id = word(fields.get("id"))
     priority = word(fields.get("alert_priority")) or head.priority
@@ -79,13 +88,13 @@ def _alert(fields: Mapping[str, Any], received_at: datetime) -> AlertFound:
             status=_status(transition, word(fields.get("alert_type"))),
             transition=transition,
             is_test=head.is_test,
-            title=(head.name or text.splitlines()[0] if head.name or text else f"monitor {monitor}")[:TITLE_MAX],
-            description=text.replace("%%%", "").strip(),
+            title=(head.name or text.partition("\n")[0] or f"monitor {monitor}")[:TITLE_MAX],
+            description=text,
             severity=severity(priority, "warning" if "warn" in transition.lower() else ""),
-            services=tuple(sorted(set(labels.get("service", "").split("|")) - {""})),
-            host=word(fields.get("hostname")) or labels.get("host", "").partition("|")[0] or None,
+            services=tuple(sorted(set(tags.get("service", "").split("|")) - {""})),
+            host=word(fields.get("hostname")) or tags.get("host", "").partition("|")[0] or None,
             metric=word(fields.get("alert_metric")) or None,
-            labels=labels,
+            labels=tags,
             link=link or None,
             occurred_at=own_time or received_at,
             has_own_time=own_time is not None,
@@ -112,7 +121,7 @@ def _read_title(title: str) -> _Head:
             head.priority = inside
         elif inside.upper() == "TEST":
             head.is_test = True
-        elif bare.lower().startswith(_TRANSITIONS):
+        elif group or _TRANSITION.fullmatch(bare):
             head.transition, head.group = bare, group[1] if group else ""
         else:
             break
@@ -123,13 +132,13 @@ def _read_title(title: str) -> _Head:
 
 def _status(transition: str, alert_type: str) -> AlertStatus:
     if transition:
-        return AlertStatus.RECOVERED if transition.lower().endswith("recovered") else AlertStatus.FIRING
+        return AlertStatus.RECOVERED if transition.lower().endswith(_RECOVERED) else AlertStatus.FIRING
     return AlertStatus.RECOVERED if alert_type == "success" else AlertStatus.FIRING
 
 
 def _link(text: str) -> str:
     match = _MONITOR_LINK.search(text)
-    return match[0] if match else ""
+    return match[0][:LINK_MAX] if match else ""
 
 
 def _monitor(link: str) -> str:
@@ -147,7 +156,7 @@ def _group(link: str) -> str:
 
 def _scope(scope: str) -> str:
     """Return a scope in one spelling: parts sorted, lower case, without the "everything" star."""
-    parts = {part.strip().lower() for part in scope.split(",")}
+    parts = {part.strip().lower() for part in scope[:_SCOPE_MAX].split(",")}
     return ",".join(sorted(parts - {"", "*"}))
 
 
@@ -159,16 +168,23 @@ def _key(org: str, monitor: str, scope: str, aggregate: str, name: str) -> str:
     return f"name:{org}:{name}:{scope}" if name else ""
 
 
+def _tags(tags: object) -> str:
+    """Return the tags as one text; a template may also send them as a list."""
+    if isinstance(tags, list):
+        return ",".join(word(tag) for tag in tags)[:_TAGS_MAX]
+    return word(tags, _TAGS_MAX)
+
+
 def _labels(tags: str, scope: str) -> dict[str, str]:
     """Return tags as labels; several values of one key are joined by `|`, a tag without value becomes `tag=true`."""
     found: dict[str, list[str]] = {}
     for tag in [*tags.split(","), *scope.split(",")]:
-        name, colon, value = tag.strip().partition(":")
-        values = found.setdefault(name[:100], []) if name else []
-        value = (value if colon else "true")[:200]
+        name, colon, text = tag.strip().partition(":")
+        value = word(text) if colon else "true"
+        values = found.setdefault(word(name, _NAME_MAX), [])
         if value and value not in values:
             values.append(value)
-    return {name: "|".join(values)[:500] for name, values in list(found.items())[:LABELS_MAX]}
+    return labels((name, "|".join(values)[:_VALUES_MAX]) for name, values in found.items())
 
 
 TEMPLATE = """{

@@ -1,7 +1,8 @@
 """Any sender that follows Standard Webhooks (standardwebhooks.com) and sends our simple alert.
 
 Body: `{"title", "status": "firing" | "recovered", "key", "severity", "service" | "services", "host", "labels",
-"description", "link", "at"}`, alone, under `data`, or several under `alerts`. Only `title` or `key` is needed.
+"description", "link", "at", "metric", "cycle", "test"}`, alone, under `data`, or several in a list, bare or under
+`alerts`. Only `title` or `key` is needed.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from typing import Any
 
 from services.ingest.domain.parsed import (
     DESCRIPTION_MAX,
-    LABELS_MAX,
+    LINK_MAX,
+    SERVICES_MAX,
     TITLE_MAX,
     AlertFound,
     NotUnderstood,
     Parsed,
     epoch,
     iso_time,
+    labels,
     mapping,
     read_json,
     severity,
     total,
+    understood,
     word,
 )
 from shared.incident.alert import Alert, fingerprint
@@ -32,21 +36,25 @@ SOURCE = "generic"
 ALERTS_MAX = 100
 """Alerts that one body may hold."""
 
+_NAME_MAX = 100
 _RECOVERED = ("recovered", "resolved", "ok", "closed")
 
 
 @total
 def parse(body: bytes, headers: Mapping[str, str], received_at: datetime) -> Parsed:
     """Return the alerts of a body."""
-    fields = mapping(read_json(body))
-    fields = mapping(fields.get("data")) or fields
-    listed = fields.get("alerts")
-    items = listed if isinstance(listed, list) and listed else [fields]
+    value = read_json(body)
+    inner = mapping(value).get("data") or value
+    items = mapping(inner).get("alerts") or inner
+    items = items if isinstance(items, list) else [items]
     if len(items) > ALERTS_MAX:
         raise NotUnderstood("too_many", f"{len(items)} alerts in one body; {ALERTS_MAX} are allowed")
     own = word(headers.get("webhook-id")) or None
-    keys = [f"{own}/{n}" if own and len(items) > 1 else own for n in range(1, len(items) + 1)]
-    return tuple(AlertFound(_alert(mapping(item), received_at), key) for item, key in zip(items, keys, strict=True))
+    return tuple(understood(_found, mapping(item), own, received_at) for item in items)
+
+
+def _found(fields: Mapping[str, Any], delivery_key: str | None, received_at: datetime) -> AlertFound:
+    return AlertFound(_alert(fields, received_at), delivery_key)
 
 
 def _alert(fields: Mapping[str, Any], received_at: datetime) -> Alert:
@@ -57,8 +65,7 @@ def _alert(fields: Mapping[str, Any], received_at: datetime) -> Alert:
     at = word(fields.get("at"))
     own_time = iso_time(at) or epoch(at)
     named = fields.get("services")
-    services = [word(name) for name in named] if isinstance(named, list) else [word(fields.get("service"))]
-    labels = {word(name, 100): word(value) for name, value in list(mapping(fields.get("labels")).items())[:LABELS_MAX]}
+    services = named if isinstance(named, list) else [fields.get("service")]
     return Alert(
         fingerprint=fingerprint(SOURCE, key),
         source=SOURCE,
@@ -70,11 +77,11 @@ def _alert(fields: Mapping[str, Any], received_at: datetime) -> Alert:
         title=title or key[:TITLE_MAX],
         description=word(fields.get("description"), DESCRIPTION_MAX),
         severity=severity(word(fields.get("severity"))),
-        services=tuple(sorted({name for name in services if name})),
+        services=tuple(sorted({word(name, _NAME_MAX) for name in services[:SERVICES_MAX]} - {""})),
         host=word(fields.get("host")) or None,
         metric=word(fields.get("metric")) or None,
-        labels={name: value for name, value in labels.items() if name},
-        link=word(fields.get("link"), 2000) or None,
+        labels=labels((word(name, _NAME_MAX), word(value)) for name, value in mapping(fields.get("labels")).items()),
+        link=word(fields.get("link"), LINK_MAX) or None,
         occurred_at=own_time or received_at,
         has_own_time=own_time is not None,
     )

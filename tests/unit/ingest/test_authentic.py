@@ -9,10 +9,11 @@ import pytest
 from services.ingest.domain.authentic import (
     Check,
     Secrets,
+    Voucher,
     check_pagerduty,
     check_standard,
     check_token,
-    environment_of,
+    vouch,
 )
 from services.ingest.domain.receipt import is_ours, make_receipt
 
@@ -59,13 +60,14 @@ def standard(secret: bytes, stamp: float = NOW) -> dict[str, str]:
 def test_a_delivery_belongs_where_its_secret_says(
     check: Check, headers: dict[str, str], environment: str | None
 ) -> None:
-    assert environment_of(check, SECRETS, headers, BODY) == environment
+    voucher = vouch(check, SECRETS, headers, BODY)
+    assert (voucher.environment if voucher else None) == environment
 
 
 def test_a_secret_in_standard_form_is_decoded() -> None:
     raw = b"0123456789abcdef01234567"
     secrets = Secrets(live=(b"whsec_" + base64.b64encode(raw),))
-    assert environment_of(check_standard(NOW), secrets, standard(raw), BODY) == "live"
+    assert vouch(check_standard(NOW), secrets, standard(raw), BODY) == Voucher("live", "1")
 
 
 def test_a_source_without_any_secret_is_off() -> None:

@@ -105,17 +105,93 @@ def test_a_merge_is_not_a_recovery() -> None:
     assert message.why == "merged"
 
 
+V1_INCIDENT = {
+    "id": "Q1",
+    "status": "acknowledged",
+    "service": {"id": "P1", "name": "shop"},
+    "trigger_summary_data": {"subject": "p95 is high"},
+}
+V2_INCIDENT = {"id": "Q1", "type": "incident", "status": "resolved", "title": "p95 is high", "urgency": "low"}
+
+
+def messages(*found: dict[str, Any]) -> bytes:
+    return json.dumps({"messages": found}).encode()
+
+
+def v1(event_type: str, **incident: object) -> dict[str, Any]:
+    return {
+        "id": f"{event_type}!",
+        "type": event_type,
+        "created_on": "2026-11-24T02:59:30Z",
+        "data": {"incident": V1_INCIDENT | incident},
+    }
+
+
+def v2(event_type: str, **incident: object) -> dict[str, Any]:
+    return {
+        "id": f"{event_type}!",
+        "event": event_type,
+        "created_on": "2026-11-24T02:59:30Z",
+        "incident": V2_INCIDENT | incident,
+    }
+
+
+@pytest.mark.parametrize(
+    "raw, expected",
+    [
+        pytest.param(messages(v1("incident.trigger", status="triggered")), "firing", id="v1, a trigger fires"),
+        pytest.param(
+            messages(v1("incident.assign"), v1("incident.acknowledge")),
+            "firing",
+            id="v1, of one incident the last counts",
+        ),
+        pytest.param(messages(v1("incident.resolve", status="resolved")), "recovered", id="v1, a resolve recovers"),
+        pytest.param(messages(v2("incident.trigger", status="triggered")), "firing", id="v2, a trigger fires"),
+        pytest.param(messages(v2("incident.resolve")), "recovered", id="v2, a resolve recovers"),
+        pytest.param(
+            messages(v2("incident.resolve", status=None)), "recovered", id="v2, without status the event tells"
+        ),
+        pytest.param(
+            messages(v2("incident.custom", status="triggered")), "firing", id="v2, an unknown event, by status"
+        ),
+    ],
+)
+def test_an_older_body_tells_of_the_same_incident(raw: bytes, expected: str) -> None:
+    [message] = parse(raw, {}, RECEIVED)
+    assert isinstance(message, AlertFound)
+    newer = judge(body())
+    assert isinstance(newer, AlertFound)
+    assert (message.alert.status, message.alert.title) == (expected, "p95 is high")
+    assert message.alert.fingerprint == newer.alert.fingerprint
+    assert message.alert.has_own_time
+    assert message.delivery_key == f"{message.alert.transition}!"
+
+
+def test_an_older_body_about_two_incidents_is_two_messages() -> None:
+    found = parse(messages(v2("incident.trigger"), v2("incident.trigger", id="Q2")), {}, RECEIVED)
+    assert [message.alert.source_key for message in found if isinstance(message, AlertFound)] == ["Q1", "Q2"]
+
+
 @pytest.mark.parametrize(
     "fields, why",
     [
-        ({"messages": [{"type": "incident.trigger", "data": {}}]}, "legacy_v1"),
-        ({"messages": [{"event": "incident.trigger", "incident": {}}]}, "legacy_v2"),
-        ({"__pd_metadata": {"incident": {"id": "Q1"}}}, "event_orchestration"),
-        ({"event": "incident.trigger"}, "not_v3"),
-        ([], "not_v3"),
+        pytest.param({"messages": [{"type": "incident.trigger", "data": {}}]}, "no_identity", id="v1 without incident"),
+        pytest.param({"messages": [{"event": "x", "incident": {}}]}, "no_identity", id="v2 without incident"),
+        pytest.param({"messages": [None]}, "no_identity", id="a message that is none"),
+        pytest.param({"messages": []}, "not_v3", id="no messages"),
+        pytest.param({"messages": [{}] * 101}, "too_many", id="more messages than allowed"),
+        pytest.param(body(id=None), "no_identity", id="an incident without id"),
+        pytest.param(
+            {"event": {"event_type": "incident.triggered"}}, "no_identity", id="an incident event without data"
+        ),
+        pytest.param(
+            {"__pd_metadata": {"incident": {"id": "Q1"}}}, "event_orchestration", id="an orchestration webhook"
+        ),
+        pytest.param({"event": "incident.trigger"}, "not_v3", id="an event that is a word"),
+        pytest.param([], "not_v3", id="a list"),
     ],
 )
-def test_an_older_kind_of_body_is_recognised(fields: object, why: str) -> None:
+def test_what_cannot_be_understood_says_why(fields: object, why: str) -> None:
     message = judge(fields)
     assert isinstance(message, Unreadable)
     assert message.why == why
