@@ -42,7 +42,6 @@ def _delivery_key(body: JSON) -> str:
 def take_delivery(turn: ScopeTurn) -> None:
     """Decide one message of a delivery and keep its disposition. Raises what makes a message dead."""
     body = turn.message.body
-    turn.state.decided += 1
     try:
         delivery = _EVENTS[turn.message.type].read(body)
     except ValidationError as error:
@@ -55,13 +54,15 @@ def take_delivery(turn: ScopeTurn) -> None:
 
 
 def bury_delivery(turn: ScopeTurn, reason: str) -> None:
-    """Keep a disposition for a message that can never be decided, if it has an id."""
+    """Keep a disposition for a message that can never be decided, or count it as lost when it has no id."""
     if isinstance(turn.message.body, dict) and isinstance(turn.message.body.get("message_id"), str):
-        turn.state.decided += 1
         _keep(turn, Ruling(Disposition.QUARANTINED, f"never decided: {reason}"), turn.now)
+    else:
+        turn.state.lost += 1
 
 
 def _keep(turn: ScopeTurn, ruling: Ruling, received_at: float) -> None:
+    turn.state.decided += 1
     turn.decision.records.append(record_of(ruling, turn.message.body, turn.state.environment, received_at))
     if ruling.disposition is Disposition.QUARANTINED:
         turn.decision.audit.append({"quarantined": turn.message.body["message_id"], "reason": ruling.reason})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from services.diagnoser.domain.config import Config
 from services.diagnoser.handlers import closing, following, investigating, joining, requests
 from services.diagnoser.handlers.incident_turn import KIND, IncidentState, IncidentTurn
+from shared.errors import NotFoundError
 from shared.events.investigations import DiagnosisInconclusive
 from shared.events.people import IncidentRequested
 from shared.events.registry import EVENTS
@@ -50,7 +51,11 @@ class Incident:
     def decide(
         self, config: Config, state: JSON, rows: Mapping[str, JSON], messages: Sequence[Message], now: float
     ) -> Decision:
-        """Take the messages in order. What comes for an incident that was never opened changes nothing."""
+        """Take the messages in order.
+
+        What is said of an incident that was never opened here changes nothing. What a person asks of one raises: as a
+        dead letter it can be seen, and asked again.
+        """
         decision = Decision(state=state)
         turn: IncidentTurn | None = None
         if state is not None:
@@ -61,6 +66,8 @@ class Incident:
                 turn = IncidentTurn(config, opened, dict(rows), now, decision, message)
             elif message.type == "open":
                 continue
+            elif turn is None and message.type == IncidentRequested.type:
+                raise NotFoundError("no such incident: it was never opened here, or it is kept no longer")
             if turn is not None:
                 turn.message = message
                 _take(turn)

@@ -26,7 +26,10 @@ def ask(turn: IncidentTurn) -> None:
     """Do what a person asks, or refuse it."""
     request = IncidentRequested.read(turn.message.body)
     answer = _ANSWERS.get(request.verb)
-    why = answer(turn, request) if answer else "this verb is not for an incident that exists"
+    if turn.message.meta.get("environment") != turn.state.environment:
+        why = f"the incident belongs to {turn.state.environment}"
+    else:
+        why = answer(turn, request) if answer else "this verb is not for an incident that exists"
     if why:
         refused = IncidentRequestRefused(request_id=request.request_id, verb=request.verb, why=why, actor=request.actor)
         turn.emit(refused)

@@ -42,6 +42,7 @@ class Scope:
         turn = _turn(config, state, rows, messages[0], now)
         for message in messages:
             turn.message = message
+            turn.count(is_delivery=message.type in deliveries.TYPES)
             _take(turn)
         _forget(turn.state.incidents, now, config.reopen_within)
         turn.decision.state = state_json(turn.state)
@@ -50,6 +51,7 @@ class Scope:
     def on_dead(self, state: JSON, message: Message, reason: str) -> Decision:
         """Quarantine a delivery that can never be decided; anything else is only counted."""
         turn = _turn(Config(), state, {}, message, 0.0)
+        turn.count(is_delivery=message.type in deliveries.TYPES)
         if message.type in deliveries.TYPES:
             deliveries.bury_delivery(turn, reason)
         turn.decision.state = state_json(turn.state)
@@ -101,13 +103,14 @@ def _open(turn: ScopeTurn, request: IncidentRequested) -> None:
     if request.verb != "open":
         return
     given = request.arguments
+    wanted = given.get("severity", "")
     alert = Alert(
         fingerprint=fingerprint(PERSON, request.request_id),
         source=PERSON,
         source_key=request.request_id,
         title=(given.get("title") or "Opened by a person")[:500],
         description=given.get("description", "")[:4000],
-        severity=Severity(given.get("severity", Severity.SEV3)),
+        severity=Severity(wanted) if wanted in list(Severity) else Severity.SEV3,
         services=tuple(name for name in given.get("services", "").split(",") if name),
         host=given.get("host") or None,
         occurred_at=at(turn.now),

@@ -33,8 +33,14 @@ class ScopeState:
     silences: dict[str, dict[str, Any]] = field(default_factory=dict)
     held: dict[str, float] = field(default_factory=dict)
     """Fingerprint -> when (wall time) a flapping alert is looked at again."""
+    numbered: int = 0
+    """The newest number that the store gave a message of this scope: every message up to it has been taken."""
+    others: int = 0
+    """Messages taken that were no deliveries. So `numbered - others` is what `decided` and `lost` must add up to."""
     decided: int = 0
-    """Deliveries decided, to be compared with the number of dispositions."""
+    """Dispositions written."""
+    lost: int = 0
+    """Deliveries without an id to write a disposition under; they are dead letters."""
 
     @classmethod
     def read(cls, state: JSON) -> ScopeState:
@@ -58,6 +64,12 @@ class ScopeTurn:
     def silences(self) -> list[Silence]:
         """Return the silences there are, ended ones too."""
         return [Silence.model_validate(silence) for silence in self.state.silences.values()]
+
+    def count(self, *, is_delivery: bool) -> None:
+        """Count the message in hand; timers are born here and have no number."""
+        if self.message.seq:
+            self.state.numbered = max(self.state.numbered, self.message.seq)
+            self.state.others += not is_delivery
 
     def put(self, key: str, value: JSON, *, keep: float) -> None:
         """Write a row that expires after `keep` seconds."""

@@ -9,6 +9,7 @@ import pytest
 
 from services.diagnoser.domain.config import Config
 from services.diagnoser.handlers.incident import Incident
+from shared.errors import NotFoundError
 from shared.events.investigations import EvidenceGathered, SummaryWritten
 from shared.events.people import IncidentRequested
 from shared.incident.actor import Actor
@@ -166,10 +167,25 @@ def test_nothing_happens_for_an_incident_that_was_never_opened() -> None:
     story = Story()
 
     story.executor("approval.requested", approval_id="a", recommendation_id="r")
-    story.ask("close")
 
     assert story.state is None
     assert story.types == []
+
+
+def test_a_request_about_an_incident_that_was_never_opened_becomes_a_dead_letter() -> None:
+    story = Story()
+
+    with pytest.raises(NotFoundError, match="no such incident"):
+        story.ask("close")
+
+
+def test_a_request_from_another_environment_is_refused(story: Story) -> None:
+    story.open()
+    story.environment = "live"
+
+    story.ask("close")
+
+    assert story.body("incident.request_refused")["why"] == "the incident belongs to sim:t"
 
 
 def test_a_diagnosis_leads_to_a_ranked_recommendation_by_id_and_digest(story: Story) -> None:
