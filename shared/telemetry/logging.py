@@ -19,6 +19,17 @@ _PATTERNS = (
     (re.compile(r"(\w+://)[^/\s:@]+:[^/\s@]+@"), r"\1[redacted]@"),
     (re.compile(r"(?i)([?&](?:login|token|key|secret|signature)=)[^&\s]+"), r"\1[redacted]"),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|$)", re.DOTALL), "[redacted]"),
+    (
+        re.compile(
+            r"(?i)((?:token|secret|passw(?:or)?d|api[-_]?key|private[-_]?key)\b[\"']?\s*[=:]\s*)"
+            r"(?:\"[^\"]*\"|'[^']*'|[^\s\"',;&]+)"
+        ),
+        r"\1[redacted]",
+    ),
+    (
+        re.compile(r"\b(?:AKIA[A-Z0-9]{16}|gh[opsu]_\w{30,}|xox[abeprs]-[\w-]{10,}|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"),
+        "[redacted]",
+    ),
 )
 _SHORTEST = 6
 """Shorter secrets are not searched for in text: they would blank out ordinary words."""
