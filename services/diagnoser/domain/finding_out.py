@@ -49,7 +49,7 @@ def snapshot(
     collectors: Sequence[CollectorOutcome],
 ) -> EvidenceGathered:
     """Return what `evidence.gathered` carries: what the evidence rests on first, cut until it fits."""
-    evidence = conclusion.evidence[:EVIDENCE_MAX]
+    evidence = _most_needed(conclusion)[:EVIDENCE_MAX]
     shown = [thinned(one) for one in _by_relevance(series, evidence)[:SERIES_MAX]]
     logs = list(conclusion.logs[:TEMPLATES_MAX])
     while True:
@@ -68,6 +68,14 @@ def snapshot(
             logs = logs[: len(logs) // 2]
         else:
             evidence = evidence[: len(evidence) // 2]
+
+
+def _most_needed(conclusion: Conclusion) -> tuple[Evidence, ...]:
+    """Return the evidence, what the result cites first, then what was missing."""
+    result = conclusion.result
+    citing = [*(cause.cites for cause in result.causes), *(f.cites for f in (*result.findings, *result.ruled_out))]
+    cited = {name for cites in citing for name in cites}
+    return tuple(sorted(conclusion.evidence, key=lambda item: (item.id not in cited, item.kind != "gap")))
 
 
 def _by_relevance(series: Sequence[MetricTimeSeries], evidence: Iterable[Evidence]) -> list[MetricTimeSeries]:

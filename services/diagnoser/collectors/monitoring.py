@@ -1,0 +1,112 @@
+"""Data time, metrics, logs and monitors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from services.diagnoser.domain.gathering import CaseJSON
+from services.diagnoser.ports import Scene
+from shared.incident.evidence import MetricTimeSeries
+from shared.integrations.reading import LogLine, MonitoringProvider, Window
+from shared.integrations.registry import Integrations
+
+LINES_MAX = 3000
+
+
+class DataTime:
+    """Up to when the monitoring system has data."""
+
+    name = "data time"
+
+    def __init__(self, integrations: Integrations) -> None:
+        self._integrations = integrations
+
+    async def now(self, environment: str) -> datetime:
+        """Return its data time."""
+        return await self._integrations.get(MonitoringProvider, environment).now()
+
+
+class Metrics:
+    """All series of the entities, each with a long span before."""
+
+    name = "metrics"
+
+    def __init__(self, integrations: Integrations) -> None:
+        self._integrations = integrations
+
+    async def collect(self, scene: Scene) -> CaseJSON:
+        """Return `metrics`."""
+        monitoring = self._integrations.get(MonitoringProvider, scene.environment)
+        window, baseline = await asyncio.gather(
+            monitoring.series(scene.entities, scene.window), monitoring.series(scene.entities, scene.baseline)
+        )
+        before = {series.id: series.values for series in baseline}
+        return {"metrics": [_metric(series, before.get(series.id, ())) for series in window]}
+
+
+class Logs:
+    """The lines of the window, and of a span as long before it."""
+
+    name = "logs"
+
+    def __init__(self, integrations: Integrations) -> None:
+        self._integrations = integrations
+
+    async def collect(self, scene: Scene) -> CaseJSON:
+        """Return `logs` and `logs_baseline`."""
+        monitoring = self._integrations.get(MonitoringProvider, scene.environment)
+        start, end = scene.window.start, scene.window.end
+        window, before = await asyncio.gather(
+            monitoring.logs(scene.entities, scene.window, limit=LINES_MAX),
+            monitoring.logs(scene.entities, Window(start - (end - start), start), limit=LINES_MAX),
+        )
+        return {"logs": [_line(line) for line in window], "logs_baseline": [_line(line) for line in before]}
+
+
+class Monitors:
+    """What the monitoring system itself sees firing now."""
+
+    name = "monitors"
+
+    def __init__(self, integrations: Integrations) -> None:
+        self._integrations = integrations
+
+    async def collect(self, scene: Scene) -> CaseJSON:
+        """Return `events` of kind `alert`, of the entities looked at and of none."""
+        found = await self._integrations.get(MonitoringProvider, scene.environment).monitors()
+        return {
+            "events": [
+                {
+                    "id": monitor.source_key,
+                    "at": monitor.since.timestamp(),
+                    "kind": "alert",
+                    "entity": monitor.entity,
+                    "title": monitor.title,
+                    "severity": monitor.status.value,
+                }
+                for monitor in found
+                if not monitor.entity or monitor.entity in scene.entities
+            ]
+        }
+
+
+def _metric(series: MetricTimeSeries, before: Sequence[float | None]) -> dict[str, Any]:
+    return {
+        "id": series.id,
+        "entity": series.entity,
+        "name": series.name,
+        "unit": series.unit,
+        "harmful": series.harmful,
+        "step_s": series.step_seconds,
+        "baseline": list(before),
+        "window": list(series.values),
+        "window_t0": series.start.timestamp(),
+        "limit": series.limit,
+    }
+
+
+def _line(line: LogLine) -> dict[str, Any]:
+    return {"entity": line.entity, "at": line.at.timestamp(), "level": line.level, "msg": line.message}

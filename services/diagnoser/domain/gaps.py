@@ -1,0 +1,68 @@
+"""Missing data is evidence too: it has an id, and a conclusion names it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.diagnoser.domain.finding_out import Conclusion
+from shared.events.investigations import CollectorOutcome
+from shared.incident.diagnosis import DiagnosticResult
+from shared.incident.evidence import Evidence, Finding
+
+OK, EMPTY, GAP, TIMEOUT, FAILED = "ok", "empty", "gap", "timeout", "failed"
+_LOOKED = frozenset({OK, EMPTY})
+_SUMMARY_MAX = 160
+
+
+def gaps_of(outcomes: Sequence[CollectorOutcome]) -> tuple[Evidence, ...]:
+    """Return one piece of evidence for each collector that could not look."""
+    return tuple(
+        Evidence(
+            id=f"gap-{outcome.collector}",
+            kind="gap",
+            channel=outcome.collector,
+            trust="system",
+            active_now=False,
+            summary=f"No {outcome.collector}: {outcome.detail or outcome.outcome}"[:_SUMMARY_MAX],
+        )
+        for outcome in outcomes
+        if outcome.outcome not in _LOOKED
+    )
+
+
+def with_gaps(conclusion: Conclusion, gaps: Sequence[Evidence]) -> Conclusion:
+    """Return a conclusion whose evidence holds the gaps, and whose result says what was missing."""
+    known = {item.id for item in conclusion.evidence}
+    evidence = (*conclusion.evidence, *(gap for gap in gaps if gap.id not in known))
+    result = conclusion.result
+    missing = tuple(dict.fromkeys([*result.missing, *(gap.channel for gap in gaps)]))
+    return conclusion.model_copy(
+        update={"evidence": evidence, "result": result.model_copy(update={"missing": missing})}
+    )
+
+
+def blind(gaps: Sequence[Evidence]) -> Conclusion:
+    """Return the conclusion when nothing could be looked at: no engine is asked."""
+    cites = tuple(gap.id for gap in gaps)
+    statement = "Nothing could be looked at; the alerts alone do not tell a cause."
+    return Conclusion(
+        result=DiagnosticResult(
+            status="inconclusive",
+            statement=statement,
+            findings=(Finding(statement=statement, cites=cites),) if cites else (),
+            next_checks=("connect a monitoring system for this environment, or look at its dashboards by hand",),
+        )
+    )
+
+
+def without_engine(why: str) -> Conclusion:
+    """Return the conclusion when evidence was gathered and no engine judged it."""
+    return Conclusion(
+        result=DiagnosticResult(
+            status="inconclusive",
+            statement="Evidence was gathered, but it could not be judged.",
+            missing=("the judgement of an engine",),
+            next_checks=("look at the gathered series and logs by hand",),
+            degraded=why[:300],
+        )
+    )

@@ -1,0 +1,161 @@
+"""The activity `investigate`: gather evidence from everywhere at once, let an engine judge it, keep and cut it.
+
+It never fails for what is outside: a collector that breaks, is late or has nobody to ask leaves a gap, an engine that
+does not answer leaves an inconclusive result that says so. Only an unreachable archive has it done again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from services.diagnoser.domain.finding_out import Conclusion, Findings, snapshot
+from services.diagnoser.domain.gaps import EMPTY, FAILED, GAP, OK, TIMEOUT, blind, gaps_of, with_gaps, without_engine
+from services.diagnoser.domain.gathering import (
+    JSON,
+    Asked,
+    CaseJSON,
+    assemble,
+    entities_near,
+    places_of,
+    series_of,
+    spans,
+)
+from services.diagnoser.ports import Archive, Collector, DataClock, Engine, Investigated, Redact, Scene
+from shared.errors import NotFoundError, SignoffError, UnavailableError
+from shared.events.investigations import CollectorOutcome
+from shared.integrations.reading import Window
+from shared.runtime.clock import monotonic
+from shared.store.port import Claimed
+from shared.store.worker import Renew
+
+log = logging.getLogger("signoff.diagnoser")
+
+LOOK_AROUND = 5.0
+"""Seconds for what every collector needs first: data time and topology."""
+ENGINE_LIMIT = 60.0
+"""Seconds for the engine, waiting for its turn included. With the collectors it stays 30 s below the lease."""
+_DETAIL_MAX = 200
+_NUMBERS = frozenset({"baseline", "window"})
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """By what an investigation gathers and judges."""
+
+    clock: DataClock
+    topology: Collector
+    collectors: Sequence[Collector]
+    engine: Engine
+    archive: Archive
+    redact: Redact
+    collect_seconds: float = 20.0
+
+
+class Investigator:
+    """Runs investigations."""
+
+    def __init__(self, means: Means) -> None:
+        self._means = means
+
+    async def investigate(self, claimed: Claimed, renew: Renew) -> JSON:
+        """Return `Findings` as JSON. Raises UnavailableError when the archive is away: then it is done again."""
+        del renew
+        asked = Asked.model_validate(claimed.args)
+        parts, outcomes = await self._gather(asked)
+        case = await asyncio.to_thread(redacted, assemble(asked, parts), self._means.redact)
+        gaps = gaps_of(outcomes)
+        conclusion = with_gaps(await self._judge(case, outcomes), gaps)
+        kept = Investigated(
+            id=asked.investigation_id,
+            incident_id=asked.incident_id,
+            environment=asked.environment,
+            case=case,
+            conclusion=conclusion.model_dump(mode="json"),
+            collectors=[outcome.model_dump(mode="json") for outcome in outcomes],
+        )
+        await self._means.archive.keep(kept, fence=claimed.fence)
+        findings = Findings(
+            result=conclusion.result,
+            gathered=snapshot(asked.investigation_id, conclusion, series_of(case), outcomes),
+            places=places_of(conclusion.result, asked, case),
+        )
+        return findings.model_dump(mode="json")
+
+    async def _gather(self, asked: Asked) -> tuple[list[CaseJSON], list[CollectorOutcome]]:
+        """Return parts of the case, and how each collector fared."""
+        means = self._means
+        around = _scene(asked, asked.latest, ())
+        (now, clock), (topology, mapped) = await asyncio.gather(
+            self._try(means.clock.name, lambda: means.clock.now(asked.environment), LOOK_AROUND, asked.latest),
+            self._collect(means.topology, around, LOOK_AROUND),
+        )
+        scene = _scene(asked, now, entities_near(asked, topology.get("topology", {})))
+        found = await asyncio.gather(*(self._collect(one, scene, means.collect_seconds) for one in means.collectors))
+        return [topology, *(part for part, _ in found)], [clock, mapped, *(outcome for _, outcome in found)]
+
+    async def _collect(self, collector: Collector, scene: Scene, limit: float) -> tuple[CaseJSON, CollectorOutcome]:
+        nothing: CaseJSON = {}
+        part, outcome = await self._try(collector.name, lambda: collector.collect(scene), limit, nothing)
+        is_empty = outcome.outcome == OK and not _holds(part)
+        return part, outcome.model_copy(update={"outcome": EMPTY}) if is_empty else outcome
+
+    async def _try(
+        self, name: str, work: Callable[[], Awaitable[Found]], limit: float, otherwise: Found
+    ) -> tuple[Found, CollectorOutcome]:
+        """Return what `work` finds, or `otherwise`, and how it went."""
+        begun = monotonic()
+        found, outcome, detail = otherwise, OK, ""
+        try:
+            async with asyncio.timeout(limit):
+                found = await work()
+        except TimeoutError:
+            outcome, detail = TIMEOUT, f"no answer within {limit:g} s"
+        except NotFoundError as error:
+            outcome, detail = GAP, str(error)
+        except SignoffError as error:
+            outcome, detail = FAILED, str(error)
+        except Exception as error:
+            # The collector boundary: a vendor's surprise must not end the others.
+            log.exception("collector_failed", extra={"collector": name})
+            outcome, detail = FAILED, type(error).__name__
+        told = self._means.redact.text(detail)[:_DETAIL_MAX]
+        seconds = round(monotonic() - begun, 3)
+        return found, CollectorOutcome(collector=name, outcome=outcome, detail=told, seconds=seconds)
+
+    async def _judge(self, case: CaseJSON, outcomes: Sequence[CollectorOutcome]) -> Conclusion:
+        if not any(outcome.outcome == OK for outcome in outcomes):
+            return blind(gaps_of(outcomes))
+        try:
+            return await self._means.engine.diagnose(case, limit=ENGINE_LIMIT)
+        except SignoffError as error:
+            log.warning("engine_gave_no_conclusion", extra={"case": case["case_id"], "reason": str(error)})
+            reason = "no_answer" if isinstance(error, UnavailableError) else error.reason
+            return without_engine(self._means.redact.text(f"{reason}: {error}"))
+
+
+def redacted(case: CaseJSON, redact: Redact) -> dict[str, JSON]:
+    """Return a case without secrets. Every text came from outside; numbers are left alone, there are too many."""
+    clean: dict[str, JSON] = {name: redact.value(value, name) for name, value in case.items() if name != "metrics"}
+    if "metrics" in case:
+        clean["metrics"] = [
+            {name: value if name in _NUMBERS else redact.value(value, name) for name, value in metric.items()}
+            for metric in case["metrics"]
+        ]
+    return clean
+
+
+def _scene(asked: Asked, now: datetime, entities: tuple[str, ...]) -> Scene:
+    before, start, end = spans(now, asked.started_at)
+    return Scene(asked.environment, asked.services, entities, Window(start, end), Window(before, start))
+
+
+def _holds(part: CaseJSON) -> bool:
+    """Say whether a part holds anything, whatever it is nested in."""
+    return any(_holds(value) if isinstance(value, Mapping) else bool(value) for value in part.values())

@@ -1,0 +1,118 @@
+"""What the diagnoser needs from outside: collectors, an engine, an archive of what was seen, and its own records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from services.diagnoser.domain.finding_out import Conclusion
+from services.diagnoser.domain.gathering import JSON, CaseJSON
+from shared.integrations.reading import Window
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What an investigation looks at. `window` is under suspicion, `baseline` the longer span before it. Data times."""
+
+    environment: str
+    services: tuple[str, ...]
+    entities: tuple[str, ...]
+    """Services and hosts of the incident and what is near them in the topology."""
+    window: Window
+    baseline: Window
+
+
+class DataClock(Protocol):
+    """Up to when there are data."""
+
+    name: str
+
+    async def now(self, environment: str) -> datetime:
+        """Return the data time. Raises as a collector does."""
+        ...
+
+
+class Collector(Protocol):
+    """Reads one kind of evidence. Knows vendors only by capability."""
+
+    name: str
+
+    async def collect(self, scene: Scene) -> CaseJSON:
+        """Return parts of a case; empty parts mean that somebody looked and found nothing.
+
+        Raises NotFoundError when nothing is connected that could look, UnavailableError when it does not answer.
+        """
+        ...
+
+
+class Redact(Protocol):
+    """Takes secrets out of what came in from outside."""
+
+    def text(self, text: str) -> str:
+        """Return a text without secrets."""
+        ...
+
+    def value(self, value: JSON, name: str = "") -> JSON:
+        """Return JSON without secrets; `name` is the key that it stands under."""
+        ...
+
+
+class Engine(Protocol):
+    """Concludes from evidence. Takes one case at a time; others wait their turn."""
+
+    async def diagnose(self, case: CaseJSON, *, limit: float) -> Conclusion:
+        """Return a conclusion within `limit` seconds, waiting included.
+
+        Raises UnavailableError when there is none in time, RefusedError when the engine cannot take this case.
+        """
+        ...
+
+    async def stop(self) -> None:
+        """End it. Idempotent, bounded in time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Investigated:
+    """Everything one investigation saw and concluded, without secrets."""
+
+    id: str
+    incident_id: str
+    environment: str
+    case: CaseJSON
+    conclusion: JSON
+    collectors: Sequence[JSON]
+
+
+class Archive(Protocol):
+    """The full data of investigations, for 30 days."""
+
+    async def keep(self, investigated: Investigated, *, fence: int) -> None:
+        """Keep it. A later run of the same investigation (a higher fence) replaces what is shown."""
+        ...
+
+    async def find(self, investigation_id: str) -> Investigated:
+        """Return an investigation. Raises NotFoundError for one that never was or is kept no longer."""
+        ...
+
+    async def of_incident(self, incident_id: str) -> list[str]:
+        """Return the investigations of an incident that are still kept, oldest first."""
+        ...
+
+
+class Records(Protocol):
+    """What became of deliveries, and which silences there are."""
+
+    async def deliveries(self, receipt: str) -> list[Mapping[str, JSON]]:
+        """Return the dispositions under a receipt, or the one of `receipt/n`, in order of the messages."""
+        ...
+
+    async def account(self) -> Mapping[str, JSON]:
+        """Return what came in and what became of it, in numbers."""
+        ...
+
+    async def silences(self) -> list[Mapping[str, JSON]]:
+        """Return the silences in force, in all environments."""
+        ...
