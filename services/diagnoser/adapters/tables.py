@@ -1,0 +1,40 @@
+"""The diagnoser's relational tables."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
+
+_METADATA = MetaData()
+
+DISPOSITION = Table(
+    "disposition",
+    _METADATA,
+    Column("message_id", Text, primary_key=True),
+    Column("receipt", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("received_at", Double, nullable=False),
+    Column("disposition", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("incident_id", Text),
+    Column("alert", Text),
+    Column("environment", Text, nullable=False),
+)
+"""What became of each message of a delivery. `alert` is its parsed alert as JSON."""
+Index("disposition_receipt", DISPOSITION.c.receipt)
+Index("disposition_received", DISPOSITION.c.received_at)
+
+INVESTIGATION = Table(
+    "investigation",
+    _METADATA,
+    Column("id", Text, primary_key=True),
+    Column("fence", Integer, primary_key=True, autoincrement=False),
+    Column("incident_id", Text, nullable=False),
+    Column("environment", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""Everything an investigation saw and concluded: `data` is JSON, compressed. A run that was repeated has a row more."""
+Index("investigation_incident", INVESTIGATION.c.incident_id)
+Index("investigation_at", INVESTIGATION.c.at)
+
+TABLES = (DISPOSITION, INVESTIGATION)

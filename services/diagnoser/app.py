@@ -1,0 +1,149 @@
+"""The composition root of the diagnoser."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from sqlalchemy import Table
+from starlette.types import ASGIApp
+
+from services.diagnoser.adapters.archive import StoredArchive
+from services.diagnoser.adapters.engine_process import EngineProcess
+from services.diagnoser.adapters.records import StoredRecords
+from services.diagnoser.adapters.retention import Retention
+from services.diagnoser.adapters.tables import TABLES
+from services.diagnoser.collectors import clock, collectors, topology
+from services.diagnoser.domain.config import Config
+from services.diagnoser.domain.rules import Rules
+from services.diagnoser.entrypoints.consumer import route_alert, route_incident, route_request
+from services.diagnoser.entrypoints.reads import read_routes
+from services.diagnoser.handlers.incident import Incident
+from services.diagnoser.handlers.investigate import Investigator, Means
+from services.diagnoser.handlers.investigating import ACTIVITY
+from services.diagnoser.handlers.scope import Scope
+from services.diagnoser.ports import Engine
+from services.diagnoser.settings import Settings
+from shared.bus.port import Bus, Subscription
+from shared.bus.relay import Relay
+from shared.bus.topics import group
+from shared.errors import ConfigurationError
+from shared.events.payload import ALERTS, INCIDENTS, REQUESTS
+from shared.integrations.registry import Integrations
+from shared.runbooks.authored import read
+from shared.runbooks.load import load_runbooks
+from shared.runtime.service import Service, Surroundings
+from shared.runtime.web import service_asgi
+from shared.store.control import care_routes
+from shared.store.model import Kind
+from shared.store.port import Store
+from shared.store.worker import ActivityWorker
+from shared.telemetry.logging import Redactor
+
+NAME = "diagnoser"
+ROUTES = {ALERTS: route_alert, REQUESTS: route_request, INCIDENTS: route_incident}
+
+
+def kinds(settings: Settings) -> list[Kind]:
+    """Return the kinds of aggregates."""
+    del settings
+    return [Scope(), Incident()]
+
+
+def tables() -> list[Table]:
+    """Return the relational tables: dispositions, and what investigations saw."""
+    return list(TABLES)
+
+
+class Diagnoser(Service):
+    """Alerts and requests in; incidents, evidence, diagnoses and recommendations out."""
+
+    name = NAME
+
+    def __init__(
+        self,
+        bus: Bus,
+        relay: Relay,
+        worker: ActivityWorker,
+        retention: Retention,
+        closing: tuple[Engine, Integrations],
+    ) -> None:
+        self.asgi: ASGIApp
+        self._bus = bus
+        self._relay = relay
+        self._worker = worker
+        self._retention = retention
+        self._engine, self._integrations = closing
+
+    async def start(self) -> None:
+        """Begin to send, to investigate and to forget what is old. The engine starts with the first case."""
+        self._relay.start()
+        self._worker.start()
+        self._retention.start()
+
+    async def stop(self) -> None:
+        """Stop; an investigation that is cut off is done again after the next start."""
+        await self._retention.stop()
+        await self._worker.stop()
+        await self._engine.stop()
+        await self._relay.stop()
+        await self._integrations.close()
+
+    def problems(self) -> Mapping[str, str]:
+        """Return what keeps it from being ready."""
+        problem = self._bus.problem()
+        return {"bus": problem} if problem else {}
+
+
+def build_app(
+    settings: Settings, bus: Bus, store: Store, surroundings: Surroundings, *, engine: Engine | None = None
+) -> Service:
+    """Wire the diagnoser. `engine`: another than the child process.
+
+    Raises ConfigurationError without a receipt key, AuthoredError for a wrong rule file or runbook.
+    """
+    receipt_key = settings.receipt_key.get_secret_value().encode()
+    if not receipt_key:
+        raise ConfigurationError("diagnoser.receipt_key is missing; give ingest and diagnoser the same one")
+    config = _config(settings, surroundings, receipt_key)
+    store.configure(config, config.sha256)
+    for topic, route in ROUTES.items():
+        bus.subscribe(Subscription(group(NAME, topic), topic, route, store))
+    integrations = Integrations(_world(settings))
+    engine = engine or EngineProcess(case_seconds=settings.engine_seconds)
+    archive = StoredArchive(store)
+    means = Means(
+        clock=clock(integrations),
+        topology=topology(integrations),
+        collectors=collectors(integrations),
+        engine=engine,
+        archive=archive,
+        redact=Redactor(_secrets(settings, surroundings)),
+        collect_seconds=settings.collect_seconds,
+    )
+    worker = ActivityWorker(store, {ACTIVITY: Investigator(means).investigate})
+    service = Diagnoser(bus, Relay(store, bus), worker, Retention(store), (engine, integrations))
+    routes = [*read_routes(StoredRecords(store), archive, receipt_key), *care_routes(store)]
+    service.asgi = service_asgi(routes, token=surroundings.service_token, problems=service.problems)
+    return service
+
+
+def _config(settings: Settings, surroundings: Surroundings, receipt_key: bytes) -> Config:
+    return Config(
+        rules=read(settings.rules_file, Rules),
+        runbooks=load_runbooks(settings.runbooks or surroundings.project / "runbooks"),
+        receipt_key=receipt_key,
+        reopen_within=settings.reopen_within,
+        close_after=settings.close_after,
+        investigate_every=settings.investigate_every,
+        answer_within=settings.answer_within,
+    )
+
+
+def _world(settings: Settings) -> Mapping[str, str]:
+    return {"world_url": settings.world.url, "world_token": settings.world.token.get_secret_value()}
+
+
+def _secrets(settings: Settings, surroundings: Surroundings) -> list[str]:
+    """Return the secrets this process knows, so that no evidence repeats one."""
+    given = (settings.receipt_key, settings.world.token)
+    return [*(secret.get_secret_value() for secret in given), surroundings.service_token]

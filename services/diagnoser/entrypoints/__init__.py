@@ -1,0 +1,1 @@
+"""How work comes in: records from the bus, and reads by the other services."""

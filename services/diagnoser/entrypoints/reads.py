@@ -1,0 +1,41 @@
+"""Reads for the other services: deliveries, accounts, silences, and everything an investigation saw."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import orjson
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from services.diagnoser.handlers.showing import show_delivery
+from services.diagnoser.ports import Archive, Records
+
+
+def read_routes(records: Records, archive: Archive, receipt_key: bytes) -> list[Route]:
+    """Return the routes; the caller wraps them in the service token."""
+
+    async def account(_: Request) -> Response:
+        return JSONResponse(await records.account())
+
+    async def delivery(request: Request) -> Response:
+        return JSONResponse(await show_delivery(records, receipt_key, request.path_params["receipt"]))
+
+    async def silences(_: Request) -> Response:
+        return JSONResponse(await records.silences())
+
+    async def investigations(request: Request) -> Response:
+        return JSONResponse(await archive.of_incident(request.path_params["incident"]))
+
+    async def evidence(request: Request) -> Response:
+        found = await archive.find(request.path_params["investigation"])
+        return Response(orjson.dumps(asdict(found)), media_type="application/json")
+
+    return [
+        Route("/deliveries/account", account),
+        Route("/deliveries/{receipt:path}", delivery),
+        Route("/silences", silences),
+        Route("/incidents/{incident}/investigations", investigations),
+        Route("/evidence/{investigation}", evidence),
+    ]
