@@ -9,11 +9,15 @@ from collections.abc import Awaitable
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import KafkaError
 
 from shared.bus.settings import KafkaSettings
 from shared.errors import ConfigurationError
 
 log = logging.getLogger("signoff.bus")
+
+ASK_LIMIT = 3.0
 
 
 def client_arguments(settings: KafkaSettings) -> dict[str, Any]:
@@ -42,6 +46,19 @@ def tls_context(settings: KafkaSettings) -> ssl.SSLContext:
     except OSError as error:
         raise ConfigurationError(f"kafka: TLS files cannot be used: {error}") from error
     return context
+
+
+async def refusal(settings: KafkaSettings) -> str:
+    """Return why the first broker refuses a connection, empty when it does not: the library tells only its log."""
+    arguments = client_arguments(settings)
+    [(host, port, _), *_] = collect_hosts(arguments.pop("bootstrap_servers"), randomize=False)
+    try:
+        async with asyncio.timeout(ASK_LIMIT):
+            connection = await create_conn(host, port, **arguments)
+    except (TimeoutError, KafkaError, OSError) as error:
+        return f"{type(error).__name__} {error}"
+    connection.close()
+    return ""
 
 
 async def bounded(call: Awaitable[Any], limit: float) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from shared.bus.kafka_client import bounded, client_arguments
+from shared.bus.kafka_client import bounded, client_arguments, refusal
 from shared.bus.settings import KafkaSettings
 from shared.bus.topics import TOPICS, Topic, group
 from shared.errors import ConfigurationError, UnavailableError
@@ -102,7 +102,7 @@ async def _admin(settings: KafkaSettings, method: str, argument: object) -> Any:
             await client.start()
             return await getattr(client, method)(argument)
     except (TimeoutError, KafkaError, OSError) as error:
-        where = settings.bootstrap_servers
-        raise UnavailableError(f"Kafka at {where} does not answer: {type(error).__name__} {error}") from error
+        why = await refusal(settings) or f"{type(error).__name__} {error}"
+        raise UnavailableError(f"Kafka at {settings.bootstrap_servers} does not answer: {why}") from error
     finally:
         await bounded(client.close(), 3.0)

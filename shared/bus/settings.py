@@ -9,11 +9,14 @@ from pydantic import Field, SecretStr
 
 from shared.runtime.settings import Section
 
+_SERVER = r"(?:[^\s,:\[\]]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?"
+
 
 class KafkaSettings(Section):
     """Empty `bootstrap_servers` means the embedded bus."""
 
-    bootstrap_servers: str = ""
+    bootstrap_servers: str = Field(default="", pattern=f"^({_SERVER}(,{_SERVER})*)?$")
+    """`host[:port]`, separated by commas without spaces."""
     security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
     sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     sasl_username: str = ""

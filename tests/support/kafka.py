@@ -113,11 +113,16 @@ def install() -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     settings = home() / "format.properties"
     settings.write_text(_SETTINGS.format(port=20001, controller=20002, data=scratch))
-    # One id in 64 begins with "-"; only with "=" is it not read as an option.
-    format_ = ["kafka.tools.StorageTool", "format", f"--cluster-id={_uuid()}", "--config", str(settings)]
-    run_program(["java", *_JVM, "-cp", _class_path(), *format_], seconds=120)
+    format_data(settings)
     shutil.copy(scratch / "bootstrap.checkpoint", home() / "bootstrap.checkpoint")
     shutil.rmtree(scratch)
+
+
+def format_data(settings: Path, *options: str) -> None:
+    """Make the log directory that a settings file names. Raises ProgramFailedError."""
+    # One id in 64 begins with "-"; only with "=" is it not read as an option.
+    tool = ["kafka.tools.StorageTool", "format", f"--cluster-id={_uuid()}", f"--config={settings}", *options]
+    run_program(["java", *_JVM, "-cp", _class_path(), *tool], seconds=120)
 
 
 def _class_path() -> str:
@@ -147,10 +152,10 @@ class KafkaServer:
 
 
 class LocalKafka(KafkaServer):
-    """A broker of the test's own; its data lives in `folder`."""
+    """A broker of the test's own; its settings, data and log live in `folder`."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         port, controller = free_port(), free_port()
         super().__init__(f"127.0.0.1:{port}")
         data = folder / "data"
@@ -169,7 +174,7 @@ class LocalKafka(KafkaServer):
 
     def start(self) -> None:
         """Start the broker and wait until it serves."""
-        log = self._folder / "kafka.log"
+        log = self.folder / "kafka.log"
         seen = log.stat().st_size if log.exists() else 0
         command = [
             "java",
@@ -179,21 +184,21 @@ class LocalKafka(KafkaServer):
             "-cp",
             _class_path(),
             "kafka.Kafka",
-            str(self._folder / "server.properties"),
+            str(self.folder / "server.properties"),
         ]
-        with (self._folder / "stdout.log").open("ab") as output:
+        with (self.folder / "stdout.log").open("ab") as output:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                cwd=self._folder,
+                cwd=self.folder,
             )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
-                raise RuntimeError(f"Kafka ended: {(self._folder / 'stdout.log').read_text()[-800:]}")
+                raise RuntimeError(f"Kafka ended: {(self.folder / 'stdout.log').read_text()[-800:]}")
             if log.exists() and b"Kafka Server started" in log.read_bytes()[seen:]:
                 return
             time.sleep(0.03)
