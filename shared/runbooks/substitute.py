@@ -15,13 +15,11 @@ Context = Mapping[str, Any]
 def substitute(template: object, context: Context) -> Any:  # noqa: ANN401 -- the type of the field
     """Return a value with its fields filled in; a lone field keeps its type.
 
-    Raises AuthoredError for an unknown field and for anything but a field in `${{ }}`. What a field holds is not looked
-    at again: text from outside stays text.
+    Raises AuthoredError as `fields_of`, and for an unknown field. What a field holds is not looked at again: text from
+    outside stays text.
     """
-    if not isinstance(template, str):
+    if not isinstance(template, str) or not fields_of(template):
         return template
-    if "${{" in _FIELD.sub("", template):
-        raise AuthoredError(f"{template!r}: only a field such as inputs.host may stand in ${{{{ }}}}")
     whole = _FIELD.fullmatch(template.strip())
     if whole:
         return lookup(whole[1], context)
@@ -38,6 +36,8 @@ def lookup(path: str, context: Context) -> Any:  # noqa: ANN401 -- as above
     return value
 
 
-def fields_of(template: object) -> list[str]:
-    """Return the paths a value names."""
-    return _FIELD.findall(template) if isinstance(template, str) else []
+def fields_of(template: str) -> list[str]:
+    """Return the paths a text names. Raises AuthoredError for anything else in `${{ }}`."""
+    if "${{" in _FIELD.sub("", template):
+        raise AuthoredError(f"{template!r}: only a field such as inputs.host may stand in ${{{{ }}}}")
+    return _FIELD.findall(template)

@@ -27,7 +27,7 @@ def control_routes(store: Store, trusted: Mapping[str, Ed25519PublicKey]) -> lis
         given = _given(await request.body())
         decision = verify(given["decision"], given["signature"], trusted)
         if decision.verb not in VERBS:
-            raise RefusedError(f"a {decision.verb} decision goes over the bus")
+            raise RefusedError(f"{decision.verb!r} goes over the bus, not here")
         body = orjson.dumps({**given, "environment": decision.environment})
         meta = {"environment": decision.environment}
         # The nonce names the message: the same bytes again change nothing and get the same answer.

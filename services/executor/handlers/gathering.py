@@ -11,7 +11,6 @@ from services.executor.domain.work import Scalar
 from services.executor.ports import Outside
 from shared.errors import AuthoredError, NotFoundError
 from shared.integrations.reading import Window
-from shared.runbooks.model import Runbook
 from shared.runbooks.substitute import substitute
 
 RECENT = timedelta(minutes=10)
@@ -72,7 +71,7 @@ READS: Mapping[str, ReadVerb] = {
 
 async def read(outside: Outside, environment: str, uses: str, arguments: Arguments) -> Fields:
     """Read once. Raises AuthoredError for a verb or arguments there are not, NotFoundError when nothing is there."""
-    problem = _problem(uses, arguments)
+    problem = problem_of(uses, arguments)
     if problem:
         raise AuthoredError(problem)
     return await READS[uses].read(outside, environment, arguments)
@@ -93,16 +92,8 @@ async def gather(
     return gathered
 
 
-def check_reads(runbooks: Iterable[Runbook]) -> None:
-    """Raise AuthoredError for the first runbook that reads by a verb there is not, or with wrong arguments."""
-    for runbook in runbooks:
-        for one in runbook.gather:
-            problem = _problem(one.uses, one.with_)
-            if problem:
-                raise AuthoredError(f"{runbook.id}/runbook.yaml: gather {one.id!r}: {problem}")
-
-
-def _problem(uses: str, arguments: Mapping[str, object]) -> str:
+def problem_of(uses: str, arguments: Mapping[str, object]) -> str:
+    """Return what is wrong with a read as it is written, empty when it can be read."""
     verb = READS.get(uses)
     if verb is None:
         return f"no read verb {uses!r}; there are {', '.join(sorted(READS))}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from services.executor.domain.work import Recheck, Rechecked
-from services.executor.handlers.gathering import Fields, gather
+from services.executor.handlers.gathering import Fields, read
 from services.executor.handlers.resolving import must_exist, read_clauses
 from services.executor.ports import Outside
 from shared.errors import AuthoredError, NotFoundError, RefusedError
@@ -30,8 +30,10 @@ class Rechecking:
             detail = await _drift(infrastructure, step, undo=args["rollback"])
             why = "target_drift" if detail else ""
             if not detail and not args["rollback"]:
-                reads = [(one.id, one.uses, one.arguments) for one in plan.gather]
-                gathered = await gather(self._outside, args["environment"], reads, plan.inputs)
+                gathered = {
+                    one.id: await read(self._outside, args["environment"], one.uses, one.arguments)
+                    for one in plan.gather
+                }
                 before = _flat(gathered)
                 detail = await asyncio.to_thread(_failing, plan, gathered)
                 why = "precondition" if detail else ""
