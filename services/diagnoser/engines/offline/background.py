@@ -1,0 +1,159 @@
+"""Where a series stands now, judged against its own past: nothing is large or small by itself.
+
+The baseline is cut into windows as long as the span that counts as "now"; how far their medians lie apart is what is
+normal. All numbers are in the unit of the series, all times in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+NOW = 300.0
+"""Seconds at the end of the window that count as now."""
+SHIFTED = 3.0
+"""Widths of the background from which on a series has shifted."""
+STARTED = 1.5
+"""Widths from which on a shift that is going on has begun."""
+RAMP_SECONDS = 600.0
+RAMP_POINTS = 6
+WINDOWS_MAX = 200
+EVEN = 0.2
+"""The least share of the growth in each half of a ramp; half of it on a straight line."""
+MOST = 0.4
+"""The least share of the whole rise between the outer thirds of a ramp; two thirds on a straight line, 0 of a step."""
+LEAST_SHARE = 0.04
+"""The least share of a steady trend in each eighth of the span; a seventh on a straight line."""
+_NORMAL = 1.4826
+"""Median absolute deviation to standard deviation."""
+_TAIL = 1.2816
+"""The 90 % quantile of a normal distribution, in standard deviations."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Where a series stands. `shift` is signed, in widths of its background; `onset` is seconds before the end."""
+
+    before: float
+    after: float
+    width: float
+    shift: float
+    peak: float
+    """The largest shift within the window."""
+    onset: float | None
+    is_ramp: bool
+    slope: float
+    """Change a second while it rises gradually; 0 otherwise."""
+    suddenness: float
+    """The share of its largest size that the shift had reached soon after the onset."""
+    windows: int
+    """How many background windows there were to judge by."""
+    rarity: float
+    """The share of background windows at least as far out as now, counting now itself."""
+
+    @property
+    def is_shifted(self) -> bool:
+        """Whether it is outside its background now."""
+        return abs(self.shift) >= SHIFTED
+
+    @property
+    def was_shifted(self) -> bool:
+        """Whether it was outside at some time of the window and no longer is."""
+        return not self.is_shifted and abs(self.peak) >= SHIFTED
+
+
+def standing(
+    baseline: Sequence[float | None], window: Sequence[float | None], step: float, floor: Callable[[float], float]
+) -> Standing | None:
+    """Return where a series stands, or None when nothing was measured in the later half of the window."""
+    values = np.array([*baseline, *window], dtype=np.float64)
+    position = np.flatnonzero(~np.isnan(values))
+    values = values[position]
+    first = int(np.searchsorted(position, len(baseline)))
+    if len(values) == first or position[-1] < len(baseline) + (len(window) - 1) // 2:
+        return None
+    now = min(max(round(NOW / step), 3), len(values) - first)
+    past = values[:first] if first >= 2 * now else values[: max((len(values) - first) // 3 + first, 1)]
+    before = float(np.median(past))
+    width, medians = _width(past, now, max(floor(before), 1e-12))
+    smooth = _smooth(values, now)
+    after = float(np.median(values[-now:]))
+    shift = (after - before) / width
+    recent = (smooth[first:] - before) / width
+    side = 1.0 if shift >= 0 else -1.0
+    since = _onset(smooth, before, width, side) if abs(shift) >= SHIFTED else None
+    rise: Array = side * (smooth[since:] - before) if since is not None else np.zeros(1)
+    when: Array = position.astype(np.float64) * step
+    slope = side * _ramp(rise, when[since:])
+    end = len(baseline) + len(window)
+    return Standing(
+        before=before,
+        after=after,
+        width=width,
+        shift=shift,
+        peak=float(recent[np.argmax(np.abs(recent))]),
+        onset=float(end - position[since]) * step if since is not None else None,
+        is_ramp=slope != 0.0,
+        slope=slope,
+        suddenness=float(rise[min(2 * now, len(rise) - 1)] / max(float(np.max(rise)), 1e-12)),
+        windows=len(medians),
+        rarity=(1 + int(np.sum(side * (medians - before) >= abs(after - before)))) / (len(medians) + 1),
+    )
+
+
+def trend(values: Sequence[float | None], step: float) -> float:
+    """Return the change over the whole span if it goes steadily one way, in every quarter; else 0.
+
+    A leak that is older than the data shows no onset and no shift, only this.
+    """
+    known = np.array([value for value in values if value is not None], dtype=np.float64)
+    if len(known) < 4 * RAMP_POINTS or len(values) * step < 4 * RAMP_SECONDS:
+        return 0.0
+    levels = np.array([float(np.median(part)) for part in np.array_split(known, 8)])
+    steps = np.diff(levels)
+    total = float(levels[-1] - levels[0])
+    noise = float(np.median(np.abs(np.diff(known)))) + 1e-12
+    steady = bool(np.all(steps * np.sign(total) > LEAST_SHARE * abs(total)))
+    return total if steady and abs(total) > 4 * noise else 0.0
+
+
+def _width(past: Array, length: int, floor: float) -> tuple[float, Array]:
+    """Return what one step of surprise is, and the medians of the background windows."""
+    count = min(len(past) // length, WINDOWS_MAX)
+    if count < 2:  # noqa: PLR2004 -- one window says nothing of how far windows lie apart
+        spread = _NORMAL * float(np.median(np.abs(past - np.median(past))))
+        return max(spread, 2 * floor / SHIFTED), np.empty(0)
+    medians = np.median(past[-count * length :].reshape(count, length), axis=1)
+    centre = float(np.median(past))
+    spread = _NORMAL * float(np.median(np.abs(medians - centre)))
+    tail = max(abs(float(np.quantile(medians, q)) - centre) for q in (0.1, 0.9)) / _TAIL
+    return max(spread, tail, floor / SHIFTED), medians
+
+
+def _smooth(values: Array, length: int) -> Array:
+    """Return running medians over the `length` values up to each one."""
+    padded = np.concatenate([np.full(length - 1, values[0]), values])
+    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, length), axis=1), dtype=np.float64)
+
+
+def _onset(smooth: Array, before: float, width: float, side: float) -> int:
+    """Return the index since when the series has been off its background without a break."""
+    calm = np.flatnonzero(side * (smooth - before) < STARTED * width)
+    return min(int(calm[-1]) + 1, len(smooth) - 1) if len(calm) else 0
+
+
+def _ramp(rise: Array, when: Array) -> float:
+    """Return the change a second of a shift that came about gradually, else 0. At its ceiling it may rest."""
+    top = int(np.argmax(rise >= 0.95 * float(np.max(rise)))) + 1
+    span = float(when[top - 1] - when[0])
+    if top < RAMP_POINTS or span < RAMP_SECONDS:
+        return 0.0
+    low, middle, high = (float(np.median(third)) for third in np.array_split(rise[:top], 3))
+    growth = high - low
+    is_even = min(middle - low, high - middle) >= EVEN * growth
+    is_most = growth >= MOST * float(np.max(rise))
+    return growth / (span * 2 / 3) if is_even and is_most else 0.0

@@ -1,0 +1,134 @@
+"""What kind of thing a metric measures, told from its name and unit alone, in the dialects of many tools."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from services.diagnoser.domain.case import CaseSeries
+
+Direction = Literal["up", "down", "both"]
+
+_DIRECTIONS: Mapping[str, Direction] = {"up": "up", "down": "down", "both": "both"}
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]*")
+_LABELS = re.compile(r"\{.*\}")
+_SHARE_UNITS = frozenset({"%", "percent", "pct"})
+_SHARE_WORDS = frozenset({"percent", "pct", "percentage", "utilization", "utilisation"})
+_RATIO_UNITS = frozenset({"ratio", "fraction"})
+_TIME_UNITS = frozenset({"s", "ms", "us", "ns", "seconds", "milliseconds", "microseconds", "second", "millisecond"})
+_GOOD = frozenset({"free", "freeable", "available", "availability", "success", "successful", "hit", "idle", "uptime"})
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """A kind of measurement: words that name it, and from where on a change of it matters."""
+
+    name: str
+    words: frozenset[str]
+    relative: float
+    """The smallest change that matters, as a share of the normal level."""
+    share: float = 0.0
+    """As `relative`, in points of a percentage."""
+    without: frozenset[str] = frozenset()
+    harmful: Direction = "up"
+
+
+def _channel(name: str, words: str, relative: float, share: float = 0.0, **more: str) -> Channel:
+    harmful: Direction = "both" if more.get("harmful") == "both" else "up"
+    return Channel(
+        name, frozenset(words.split()), relative, share, frozenset(more.get("without", "").split()), harmful=harmful
+    )
+
+
+CHANNELS = (
+    _channel("gc", "gc garbage", 0.3),
+    _channel("restarts", "restart restarts crash crashes oomkill oomkills", 0.5),
+    _channel("disk_io", "iops diskqueue readlatency writelatency iowait", 0.3),
+    _channel(
+        "disk",
+        "disk filesystem fs storage volume inode inodes",
+        0.03,
+        1.5,
+        without="io iops queue latency throughput read write util time",
+    ),
+    _channel("memory", "memory mem rss heap swap workingset", 0.06, 3.0, without="bandwidth"),
+    _channel("cpu", "cpu processor load load1 load5", 0.15, 4.0, without="memory balancer"),
+    _channel(
+        "errors",
+        "error errors err failed failure failures exception exceptions 5xx availability success timeout timeouts "
+        "rejected aborted fault faults",
+        0.2,
+        0.3,
+    ),
+    _channel("connections", "connection connections pool threads fd fds sockets ports", 0.15, 4.0),
+    _channel("queue", "queue lag backlog pending depth unacked", 0.3),
+    _channel("latency", "latency duration responsetime response delay gap wait rtt elapsed", 0.15),
+    _channel("network", "network net packets packet retransmits retransmit dropped bandwidth", 0.2),
+    _channel(
+        "traffic",
+        "request requests rate rps qps ops workload throughput hits calls invocations sessions",
+        0.1,
+        harmful="both",
+    ),
+)
+OTHER = Channel("other", frozenset(), 0.25, 5.0, harmful="both")
+LATENCY = next(channel for channel in CHANNELS if channel.name == "latency")
+RESOURCES = frozenset({"cpu", "memory", "disk", "disk_io", "gc"})
+"""Channels that belong to a machine or process rather than to the traffic through it."""
+HARMS = frozenset({"errors", "latency", "restarts"})
+"""Channels in which those who depend on an entity feel it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """How to read one series."""
+
+    channel: Channel
+    direction: Direction
+    """Which way harm lies."""
+    is_share: bool
+    """Whether it is a percentage or ratio of a whole."""
+    full: float | None
+    """The value at which nothing is left; None when unknown. Zero for what counts the rest that is free."""
+
+    def floor(self, level: float) -> float:
+        """Return the smallest change of this series that matters."""
+        points = self.channel.share * (self.full / 100.0 if self.full else 1.0) if self.is_share else 0.0
+        return max(self.channel.relative * abs(level), points, 1e-9)
+
+    def used(self, value: float) -> float | None:
+        """Return the share of the capacity in use, or None when the capacity is unknown."""
+        if not self.full:
+            return None
+        share = value / self.full
+        return 1.0 - share if self.direction == "down" else share
+
+
+def words_of(name: str) -> set[str]:
+    """Return the words of a metric's name in lower case, and each two neighbours joined."""
+    words = [word.lower() for word in _WORDS.findall(_LABELS.sub("", name))]
+    return {*words, *(a + b for a, b in pairwise(words))}
+
+
+def meaning(series: CaseSeries) -> Meaning:
+    """Return what a series measures and which way harm lies."""
+    words, unit = words_of(series.name), series.unit.lower()
+    channel = next((c for c in CHANNELS if words & c.words and not words & c.without), None)
+    if channel is None or channel.name == "traffic":
+        is_time = unit in _TIME_UNITS or any(re.fullmatch(r"p\d\d+", word) for word in words)
+        channel = LATENCY if is_time else channel or OTHER
+    is_share = unit in _SHARE_UNITS | _RATIO_UNITS or bool(words & _SHARE_WORDS) or "%" in series.name
+    full = series.limit or ((1.0 if unit in _RATIO_UNITS else 100.0) if is_share else None)
+    return Meaning(channel, _harm(series, channel, words), is_share, full)
+
+
+def _harm(series: CaseSeries, channel: Channel, words: set[str]) -> Direction:
+    if words & _GOOD and channel.harmful == "up":
+        return "down"
+    told = _DIRECTIONS.get(series.harmful)
+    if told is not None and (channel.harmful != "both" or told == "down"):
+        return told
+    return channel.harmful

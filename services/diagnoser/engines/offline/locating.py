@@ -1,0 +1,68 @@
+"""Where the trouble starts, whatever its cause: the deepest part whose harm nothing below it explains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.diagnoser.engines.offline.scene import Observation, Scene
+
+EXPLAINED = 0.5
+"""A part below explains the one above when its own change is at least this share of the other's."""
+HARM_MAX = 30.0
+"""Widths; farther out is not more certain."""
+_FELT = frozenset({"latency", "errors"})
+
+
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """An entity that may be where the trouble starts, and what shows it. A larger `score` is more likely."""
+
+    entity: str
+    score: float
+    observations: tuple[Observation, ...]
+
+
+def suspects(scene: Scene) -> list[Suspect]:
+    """Return the entities with harm of their own, the likeliest origin first."""
+    seen: dict[str, list[Observation]] = {}
+    for one in scene.harmful():
+        if not scene.map.is_view(one.entity):
+            seen.setdefault(one.entity, []).append(one)
+    alerted = scene.alerted()
+    felt = {entity for start in alerted for entity in (start, *scene.map.feeds(start))}
+    found = []
+    for entity, observations in seen.items():
+        score = max(min(abs(o.harm), HARM_MAX) for o in observations) / HARM_MAX
+        score += 1.0 if not _is_explained(scene, entity, observations) else 0.0
+        score += 0.5 if entity in felt or not felt else 0.0
+        found.append(Suspect(entity, score, tuple(observations)))
+    return sorted(found, key=lambda suspect: (-suspect.score, suspect.observations[0].number))
+
+
+def _is_explained(scene: Scene, entity: str, observations: list[Observation]) -> bool:
+    """Whether every harm that travels up to `entity` is there below it too, about as large."""
+    travelling = [o for o in observations if o.channel in _FELT]
+    below = _below(scene, entity)
+    if not travelling:
+        return False
+    return all(any(_explains(other, one) for other in scene.at(below, [one.channel])) for one in travelling[:1])
+
+
+def _explains(other: Observation, one: Observation) -> bool:
+    delta, needed = (abs(o.standing.after - o.standing.before) for o in (other, one))
+    same = other.series.unit == one.series.unit
+    return other.is_harmful and (delta >= EXPLAINED * needed if same else abs(other.harm) >= EXPLAINED * abs(one.harm))
+
+
+def _below(scene: Scene, entity: str) -> list[str]:
+    """Return what `entity` calls; a view stands for what lies behind it."""
+    found: list[str] = []
+    waiting = list(scene.map.callees.get(entity, ()))
+    while waiting:
+        callee = waiting.pop(0)
+        if callee in found or callee == entity:
+            continue
+        found.append(callee)
+        if scene.map.is_view(callee):
+            waiting += scene.map.callees.get(callee, ())
+    return [callee for callee in found if not scene.map.is_view(callee)]

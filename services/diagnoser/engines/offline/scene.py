@@ -1,0 +1,142 @@
+"""Everything that was seen, entity by entity: what the rules of the catalogue are judged against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from services.diagnoser.domain.case import Case, CaseSeries
+from services.diagnoser.engines.offline.background import SHIFTED, Standing, standing, trend
+from services.diagnoser.engines.offline.channels import HARMS, Meaning, meaning
+from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
+from services.diagnoser.engines.offline.topology import Map, map_of
+
+NEARLY_FULL = 0.85
+RISEN = 0.5
+"""Growth over the whole span, as a share of its start, that makes a steady trend remarkable."""
+STEP = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One series and where it stands. `harm` is its shift towards harm, in widths of its background."""
+
+    number: int
+    series: CaseSeries
+    meaning: Meaning
+    standing: Standing
+    harm: float
+    is_ramp: bool
+    onset: float | None
+    """Epoch seconds; None when it is calm, or began before the data."""
+
+    @property
+    def entity(self) -> str:
+        """Whose series it is."""
+        return self.series.entity
+
+    @property
+    def channel(self) -> str:
+        """What kind of thing it measures."""
+        return self.meaning.channel.name
+
+    @property
+    def is_harmful(self) -> bool:
+        """Whether it is outside its background on the harmful side, now."""
+        return self.harm >= SHIFTED
+
+    @property
+    def used(self) -> float | None:
+        """The share of the capacity in use, when the capacity is known."""
+        return self.meaning.used(self.standing.after)
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """The case, read. `now` is the end of the data in epoch seconds, None when the case has no times."""
+
+    case: Case
+    map: Map
+    observations: tuple[Observation, ...]
+    stale: tuple[CaseSeries, ...]
+    """Series without measurements in the later half of the window."""
+    shapes: tuple[Shape, ...]
+    now: float | None
+
+    def at(self, entities: Iterable[str], channels: Iterable[str]) -> list[Observation]:
+        """Return the observations of some channels at some entities, the most harmful first."""
+        places, wanted = set(entities), set(channels)
+        found = [o for o in self.observations if o.entity in places and o.channel in wanted]
+        return sorted(found, key=lambda o: (-o.harm, o.number))
+
+    def harmful(self) -> list[Observation]:
+        """Return what is outside its background towards harm, the farthest first."""
+        return sorted((o for o in self.observations if o.is_harmful), key=lambda o: (-o.harm, o.number))
+
+    def surging(self) -> list[Shape]:
+        """Return warnings and errors that surge and still come, the strongest first."""
+        found = [s for s in self.shapes if s.is_bad and s.surge >= SURGE and self.is_current(s)]
+        return sorted(found, key=lambda s: (-s.surge, s.number))
+
+    def is_current(self, shape: Shape) -> bool:
+        """Whether lines of a shape came in the last third of the window, as far as they have times."""
+        times = [line.at for line in self.case.logs if line.at is not None]
+        if shape.last_at is None or not times:
+            return shape.count > 0
+        start, end = min(times), max(times)
+        return shape.last_at >= end - (end - start) / 3
+
+    def alerted(self) -> list[str]:
+        """Return the entities whose alerts still fire, in the order of the alerts."""
+        return list(dict.fromkeys(a.place for a in self.case.alerts if a.place and not a.is_over))
+
+
+def scene_of(case: Case) -> Scene:
+    """Read a case."""
+    now = _now(case)
+    chart = map_of(case)
+    observations, stale = [], []
+    for number, series in enumerate(case.metrics):
+        seen = _observe(number, series, now)
+        if seen is not None:
+            observations.append(seen)
+        elif any(value is not None for value in series.baseline):
+            stale.append(series)
+    names = [*chart.kinds, *(o.entity for o in observations)]
+    return Scene(case, chart, tuple(observations), tuple(stale), tuple(shapes_of(case, names)), now)
+
+
+def _observe(number: int, series: CaseSeries, now: float | None) -> Observation | None:
+    step = series.step_s if series.step_s and series.step_s > 0 else STEP
+    sense = meaning(series)
+    stands = standing(series.baseline, series.window, step, sense.floor)
+    if stands is None:
+        return None
+    side = {"up": 1.0, "down": -1.0}.get(sense.direction)
+    harm = abs(stands.shift) if side is None else side * stands.shift
+    end = _end(series, step)
+    end = now if end is None else end
+    onset = end - stands.onset if end is not None and stands.onset is not None else None
+    is_ramp = stands.is_ramp and harm >= SHIFTED
+    if harm < SHIFTED and side is not None and sense.channel.name in {"memory", "disk"}:
+        rise = side * trend([*series.baseline, *series.window], step)
+        start = abs(stands.after) - rise
+        if rise > 0 and ((sense.used(stands.after) or 0.0) >= NEARLY_FULL or rise >= RISEN * max(start, 1e-9)):
+            harm, is_ramp = SHIFTED, True
+    return Observation(number, series, sense, stands, harm, is_ramp, onset)
+
+
+def _end(series: CaseSeries, step: float) -> float | None:
+    return None if series.window_t0 is None else series.window_t0 + len(series.window) * step
+
+
+def _now(case: Case) -> float | None:
+    ends = [end for s in case.metrics if (end := _end(s, s.step_s or STEP)) is not None]
+    told = [*(line.at for line in case.logs), *(alert.at for alert in case.alerts)]
+    times = [at for at in told if at is not None]
+    return max(ends or times, default=None)
+
+
+def impact(scene: Scene) -> list[Observation]:
+    """Return what users or callers feel: latency, errors and restarts outside their background."""
+    return [o for o in scene.harmful() if o.channel in HARMS]

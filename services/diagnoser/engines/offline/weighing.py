@@ -1,0 +1,134 @@
+"""Every cause of the catalogue at every place where it could be, in log-odds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause
+from services.diagnoser.engines.offline.changes import Link, link
+from services.diagnoser.engines.offline.channels import RESOURCES
+from services.diagnoser.engines.offline.locating import Suspect, suspects
+from services.diagnoser.engines.offline.scene import Observation, Scene, impact
+from services.diagnoser.engines.offline.signals import Match, match
+
+UNEXPLAINED = 0.4
+UNEXPLAINED_MAX = 4
+UNKNOWN_WEIGHT = -0.5
+UNKNOWN_STEP = 0.8
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """A cause at an entity, what speaks for and against it, and its log-odds."""
+
+    cause: Cause | None
+    """None: something the catalogue does not know."""
+    entity: str
+    log_odds: float
+    support: tuple[Match, ...] = ()
+    against: tuple[Match, ...] = ()
+    missing: tuple[Match, ...] = ()
+    """Required signals that were not measured."""
+    absent: tuple[Match, ...] = ()
+    """Required signals that were measured and are not there: the cause is ruled out."""
+    link: Link | None = None
+    lacks_change: bool = False
+    suspect: Suspect | None = None
+
+    @property
+    def id(self) -> str:
+        """The id in the catalogue, or `unknown`."""
+        return self.cause.id if self.cause else UNKNOWN
+
+    @property
+    def is_ruled_out(self) -> bool:
+        """Whether something it cannot be without is known not to be there."""
+        return bool(self.absent) or self.lacks_change
+
+    @property
+    def potential(self) -> float:
+        """Its log-odds if what was not measured spoke for it."""
+        return self.log_odds + sum(one.signal.weight for one in self.missing)
+
+    @property
+    def observations(self) -> list[Observation]:
+        """Return the series that speak for it, required ones first."""
+        found = self.suspect.observations if self.suspect else [o for m in self.support for o in m.observations]
+        return list(dict.fromkeys(found))
+
+
+def hypotheses(scene: Scene, catalogue: Catalogue) -> list[Hypothesis]:
+    """Return all hypotheses, ruled out ones included, the likeliest first."""
+    origins = suspects(scene)
+    known = [
+        _hypothesis(scene, cause, entity)
+        for cause in catalogue.causes
+        for entity in _places(scene, cause, [suspect.entity for suspect in origins])
+    ]
+    unknown = [
+        Hypothesis(None, suspect.entity, UNKNOWN_WEIGHT - UNKNOWN_STEP * rank, suspect=suspect)
+        for rank, suspect in enumerate(origins)
+    ]
+    found = [*known, *unknown]
+    ranks = {id(one): rank for rank, one in enumerate(found)}
+    return sorted(found, key=lambda one: (one.is_ruled_out, -round(one.log_odds, 9), ranks[id(one)]))
+
+
+def _places(scene: Scene, cause: Cause, origins: list[str]) -> list[str]:
+    """Return where a cause could be: places that show something, each of a kind the cause applies to."""
+    if cause.entity == "changed":
+        found = [change.entity for change in scene.case.changes if change.entity]
+    else:
+        logged = [shape.entity for shape in scene.surging()]
+        around = [near for entity in [*origins, *scene.alerted(), *logged] if entity for near in scene.map.near(entity)]
+        found = [*origins, *scene.alerted(), *logged, *around]
+    return [entity for entity in dict.fromkeys(found) if entity and _applies(scene, cause, entity)]
+
+
+def _applies(scene: Scene, cause: Cause, entity: str) -> bool:
+    kind = "machine" if scene.map.is_machine(entity) else "service"
+    if kind not in cause.applies_to or scene.map.is_view(entity):
+        return False
+    wanted = {channel for signal in cause.required for channel in signal.channel if signal.where == "self"}
+    if kind == "machine" or not wanted & RESOURCES or scene.at([entity], wanted):
+        return True
+    return not scene.at(scene.map.machines.get(entity, ()), RESOURCES)
+
+
+def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
+    required = [match(scene, signal, entity) for signal in cause.required]
+    optional = [match(scene, signal, entity) for signal in cause.optional]
+    contra = [match(scene, signal, entity) for signal in cause.contra]
+    support = tuple(one for one in (*required, *optional) if one.state == "present")
+    against = tuple(one for one in contra if one.state == "present")
+    seen = [o for one in required for o in one.observations if one.state == "present"]
+    found = None
+    if cause.change:
+        found = link(scene, entity, cause.change, _onset(scene, entity, seen), seen)
+    log_odds = cause.weight + sum(one.gain for one in support) - sum(one.gain for one in against)
+    log_odds += (found.gain if found else 0.0) - UNEXPLAINED * _unexplained(scene, entity)
+    return Hypothesis(
+        cause,
+        entity,
+        log_odds,
+        support,
+        against,
+        missing=tuple(one for one in required if one.state == "unmeasured"),
+        absent=tuple(one for one in required if one.state == "absent"),
+        link=found,
+        lacks_change=cause.change is not None and found is None,
+    )
+
+
+def _onset(scene: Scene, entity: str, seen: list[Observation]) -> float | None:
+    """Return when it began: what is required says so, else the first thing that went wrong at this place."""
+    times = [o.onset for o in seen if o.onset is not None]
+    if not seen:
+        times = [o.onset for o in scene.harmful() if o.entity in scene.map.near(entity) and o.onset is not None]
+        times += [s.first_at for s in scene.surging() if s.entity == entity and s.first_at is not None]
+    return min(times, default=None)
+
+
+def _unexplained(scene: Scene, entity: str) -> int:
+    reached = scene.map.sufferers(entity) | set(scene.map.near(entity))
+    return min(len({o.entity for o in impact(scene) if o.entity not in reached}), UNEXPLAINED_MAX)
