@@ -1,0 +1,98 @@
+"""`signoff diagnose`."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from cli.commands.incidents import Output
+from cli.project import FIXTURES
+
+_GZIP = b"\x1f\x8b"
+
+
+def diagnose(case: str, *, output: Output = "table") -> None:
+    """Say what is wrong in a scenario or a case file. Needs no server and writes nothing.
+
+    Parameters
+    ----------
+    case
+        A scenario (its world five minutes after the first alert), or a file with an `rca-case/1`, plain or gzip.
+    """
+    from cli.diagnosis import conclude_case
+    from cli.output import write_json, write_line
+
+    conclusion = conclude_case(_case(case))
+    if output == "table":
+        _tell(conclusion.model_dump(mode="json"))
+        return
+    shown = conclusion.model_dump(mode="json")
+    (write_json if output == "json" else write_line)({**shown["result"], "evidence": shown["evidence"]})
+
+
+def _case(name: str) -> Mapping[str, Any]:
+    from shared.errors import NotFoundError
+    from simulation.scenario import load_scenario, scenario_names
+
+    names = scenario_names(FIXTURES)
+    path = Path(name)
+    if name in names:
+        from simulation.case import case_of
+
+        return case_of(load_scenario(FIXTURES, name))
+    if path.is_file():
+        return _read(path)
+    near = get_close_matches(name, [*names, *(str(p) for p in path.parent.glob("*") if p.is_file())], n=3)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"scenarios are: {', '.join(names) or 'none'}"
+    raise NotFoundError(f"no scenario and no file {name!r}; {hint}")
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    """Return the case of a file. Raises AuthoredError when it holds none."""
+    import orjson
+
+    from shared.errors import AuthoredError, NotFoundError
+
+    try:
+        content = path.read_bytes()
+        content = gzip.decompress(content) if content.startswith(_GZIP) else content
+        case = orjson.loads(content)
+    except orjson.JSONDecodeError as error:
+        place = f"{path}:{error.lineno}:{error.colno}"
+        raise AuthoredError(f"{place}: not readable as JSON: {error.msg}; give an rca-case/1 file") from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise AuthoredError(f"{path}: not readable as gzip: {error}") from error
+    except OSError as error:
+        raise NotFoundError(f"{path}: {error.strerror}") from error
+    if not isinstance(case, dict):
+        raise AuthoredError(f"{path}: an rca-case/1 is a JSON object, this is {type(case).__name__}")
+    return case
+
+
+def _tell(conclusion: Mapping[str, Any]) -> None:
+    from cli.output import show, write
+
+    result = conclusion["result"]
+    write(result["statement"])
+    write(f"{result['status'].replace('_', ' ')}, confidence {result['confidence']:.0%}")
+    if result["causes"]:
+        write("")
+        rows = [{**cause, "confidence": f"{cause['confidence']:.0%}"} for cause in result["causes"]]
+        show(rows, ("cause", "entity", "confidence", "cites"), "table")
+    for heading, name in (("Findings", "findings"), ("Ruled out", "ruled_out")):
+        if result[name]:
+            write(f"\n{heading}")
+        for item in result[name]:
+            write(f"  {item['statement']}  [{', '.join(item['cites'])}]")
+    for heading, name in (("Missing", "missing"), ("Next checks", "next_checks")):
+        if result[name]:
+            write(f"\n{heading}")
+        for text in result[name]:
+            write(f"  {text}")
+    write("\nEvidence")
+    for item in conclusion["evidence"]:
+        write(f"  {item['id']}  {item['summary']}")
