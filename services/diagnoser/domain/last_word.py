@@ -97,6 +97,12 @@ def _undoing(debts: Debts, body: Mapping[str, Any]) -> Debts:
     return debts | {f"execution:{body['execution_id']}": "open"}
 
 
+def _resumed(debts: Debts, body: Mapping[str, Any]) -> Debts:
+    """A person decided about an execution that was handed over: it goes on, and owes its end again."""
+    name = f"execution:{body['execution_id']}"
+    return debts | {name: "open"} if name in debts else debts
+
+
 def _handed_off(debts: Debts, body: Mapping[str, Any]) -> Debts:
     """A handoff ends what it names; one that names nothing ends everything."""
     for kind in ("execution", "approval"):
@@ -120,6 +126,7 @@ _RULES: Mapping[str, Callable[[Debts, Mapping[str, Any]], Debts]] = {
     "verification.passed": _ended,
     "verification.failed": _ended,
     "verification.unknown": _ended,
+    "execution.resumed": _resumed,
     "rollback.started": _undoing,
     "rollback.finished": _ended,
     "handoff.requested": _handed_off,

@@ -78,6 +78,8 @@ HAPPY = (
         ((*HAPPY[:3], "approval.superseded", "approval.requested"), Stage.AWAITING_APPROVAL),
         ((*HAPPY[:4], "execution.finished/failed", "approval.requested"), Stage.AWAITING_APPROVAL),
         ((*HAPPY, "verification.failed", "rollback.started"), Stage.EXECUTING),
+        ((*HAPPY[:4], "handoff.requested"), Stage.NEEDS_HUMAN),
+        ((*HAPPY[:4], "handoff.requested", "execution.resumed", "execution.finished/succeeded"), Stage.VERIFYING),
         ((*HAPPY, "verification.failed", "rollback.started", "rollback.finished/succeeded"), Stage.ROLLED_BACK),
         ((*HAPPY[:4], "execution.cancelled"), Stage.CANCELLED),
         ((*HAPPY[:1], "diagnosis.inconclusive"), Stage.NEEDS_HUMAN),
