@@ -36,6 +36,8 @@ class Governor(BaseModel):
     """Executions of the last hour: at, execution, targets."""
     ended: dict[str, float] = Field(default_factory=dict)
     """Target -> when the last execution on it ended."""
+    rulings: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Nonce of a freeze or unfreeze -> digest of its bytes, when it came, the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Refusal:
 
 
 def tidy(governor: Governor, now: float) -> None:
-    """Forget what is over: permits that ended, executions of more than an hour ago."""
+    """Forget what is over: permits that ended, executions and rulings of more than an hour ago."""
+    governor.rulings = {nonce: ruling for nonce, ruling in governor.rulings.items() if ruling["at"] > now - HOUR}
     governor.permits = {name: permit for name, permit in governor.permits.items() if permit["ends"] > now}
     governor.begun = [entry for entry in governor.begun if entry["at"] > now - HOUR]
     governor.ended = {target: at for target, at in governor.ended.items() if at > now - HOUR}
@@ -69,10 +72,10 @@ def grant(governor: Governor, asked: Asked, permit: str, caps: Caps, now: float)
     refusal = judge(governor, asked, caps, now)
     if refusal is not None:
         return refusal
+    if not _has_begun(governor, asked.execution):
+        governor.begun.append({"at": now, "execution": asked.execution, "targets": list(asked.targets)})
     for target in asked.targets:
         governor.locks[target] = Lock(execution=asked.execution, incident=asked.incident)
-    if not any(entry["execution"] == asked.execution for entry in governor.begun):
-        governor.begun.append({"at": now, "execution": asked.execution, "targets": list(asked.targets)})
     governor.permits[permit] = {"execution": asked.execution, "step": asked.step, "ends": now + PERMIT_SECONDS}
     return None
 
@@ -85,8 +88,8 @@ def judge(governor: Governor, asked: Asked, caps: Caps, now: float) -> Refusal |
         lock = governor.locks.get(target)
         if lock is not None and lock.execution != asked.execution:
             return Refusal(f"locked: {target} is held by {lock.incident}", now + LOCKED_RETRY)
-    if any(entry["execution"] == asked.execution for entry in governor.begun):
-        return None  # It has begun; caps and cooldowns are for beginnings.
+    if _has_begun(governor, asked.execution):
+        return None  # Caps and cooldowns are for beginnings.
     for target in asked.targets:
         ended = governor.ended.get(target)
         if ended is not None and now < ended + caps.cooldown_seconds:
@@ -98,11 +101,19 @@ def judge(governor: Governor, asked: Asked, caps: Caps, now: float) -> Refusal |
     return None
 
 
-def release(governor: Governor, execution: str, now: float) -> None:
-    """Free what an execution held."""
+def _has_begun(governor: Governor, execution: str) -> bool:
+    """Say whether an execution holds its locks, however long ago it took them."""
+    return any(lock.execution == execution for lock in governor.locks.values())
+
+
+def release(governor: Governor, execution: str, *, changed: bool, now: float) -> None:
+    """Free what an execution held. One that changed nothing leaves no cooldown and counts for no cap."""
     for target in [target for target, lock in governor.locks.items() if lock.execution == execution]:
         del governor.locks[target]
-        governor.ended[target] = now
+        if changed:
+            governor.ended[target] = now
+    if not changed:
+        governor.begun = [entry for entry in governor.begun if entry["execution"] != execution]
     governor.permits = {n: p for n, p in governor.permits.items() if p["execution"] != execution}
 
 

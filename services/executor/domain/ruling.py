@@ -16,6 +16,12 @@ AGE_MAX = 15 * 60.0
 """Seconds after which a decision is too old to count."""
 AHEAD_MAX = 60.0
 """Seconds a decision may lie ahead of our clock."""
+FRESH_LOGIN = 15 * 60.0
+"""Seconds since a login within which the command may decide about high risk."""
+GOES_ON = ("approve", "resume", "skip", "retry", "confirm")
+"""Verbs that let something run; the others stop it."""
+
+REASON_MAX = 500
 
 NEEDED_ROLE: Mapping[str, Role] = {
     "approve": Role.APPROVER,
@@ -74,13 +80,35 @@ def may_vote(
         return No("other_plan", "the plan changed; read it again")
     if decision.verb != "approve":
         return None
-    if risk is RiskLevel.HIGH and decision.via.startswith("slack"):
-        return No("via", "high risk is approved on the page or by the command, not by a button")
+    unfit = fit_for(decision, risk)
+    if unfit is not None:
+        return unfit
     if any(vote.person == decision.person for vote in approval.votes):
         return No("same_person", "each of the people needed must be another one")
     local = is_local(decision.via) and any(is_local(vote.via) for vote in approval.votes)
     if local and not is_simulated(environment):
         return No("same_machine", "all sessions signed in on this machine count as one person")
+    return None
+
+
+def may_direct(decision: SignedDecision, *, plan_sha256: str, risk: RiskLevel, step: str) -> No | None:
+    """Return why a decision about a running execution does not count, None when it does. `step` is the current one."""
+    if decision.plan_sha256 not in (None, plan_sha256):
+        return No("other_plan", "another plan is being executed")
+    if decision.arguments.get("step", step) != step:
+        return No("other_step", f"the execution is at the step {step!r}" if step else "every step has ended")
+    return fit_for(decision, risk) if decision.verb in GOES_ON else None
+
+
+def fit_for(decision: SignedDecision, risk: RiskLevel) -> No | None:
+    """Return why the way a person came in is not enough for this risk, None when it is."""
+    if risk is not RiskLevel.HIGH:
+        return None
+    if decision.via.startswith("slack"):
+        return No("via", "high risk is decided on the page or by the command, not by a button")
+    since_login = (decision.time - decision.authenticated_at).total_seconds()
+    if decision.via.startswith("cli") and since_login > FRESH_LOGIN:
+        return No("old_login", "high risk needs a fresh login of the command: `signoff login`")
     return None
 
 
@@ -92,9 +120,10 @@ def is_local(via: str) -> bool:
 def vote_of(decision: SignedDecision, person: Person, decision_id: str) -> Vote:
     """Return an accepted decision as a vote."""
     return Vote(
-        person=person.id,
-        name=person.name,
-        via=decision.via,
-        decision_id=decision_id,
-        reason=decision.arguments.get("reason", "")[:500],
+        person=person.id, name=person.name, via=decision.via, decision_id=decision_id, reason=reason_of(decision)
     )
+
+
+def reason_of(decision: SignedDecision) -> str:
+    """Return the reason a person gave."""
+    return decision.arguments.get("reason", "")[:REASON_MAX]

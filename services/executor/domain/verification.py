@@ -6,10 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+Verdict = Literal["passed", "failed", "unknown"]
+
 READ_MIN = 0.5
 """Wall seconds between two reads, however fast a simulated run is."""
 GRACE = 60.0
 """Wall seconds that data may be late."""
+OBSERVED_MAX = 12
+"""Measurements that a verdict shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +25,25 @@ class Point:
     holds: bool
 
 
-def verify_with_retry(max_attempts: int, interval: float, backoff: float, pace: float = 1.0) -> Iterator[float]:
-    """Yield the wall seconds to wait before each read after the first; ends after `max_attempts` reads.
+def verify_with_retry(
+    *, max_attempts: int, interval: float, backoff: float, hold: float, within: float, pace: float = 1.0
+) -> Iterator[float]:
+    """Yield when to read, in wall seconds after the step; `interval`, `hold` and `within` are data seconds.
 
-    `interval` is data time; `backoff` multiplies it from read to read.
+    The first read is due when the condition can have held for its time, at most `max_attempts` reads lie before the
+    data deadline, each `backoff` times later than the one before. However slow they became, one is due at the deadline
+    itself, and steady ones follow until data can be late no more.
     """
-    wait = interval / pace
-    for _ in range(max_attempts - 1):
-        yield max(wait, READ_MIN)
-        wait *= backoff
+    due, wait = min(hold, within), interval
+    for _ in range(max_attempts):
+        if due >= within:
+            break
+        yield due / pace
+        due, wait = due + max(wait, READ_MIN * pace), wait * backoff
+    end = within / pace
+    steady = max(interval / pace, READ_MIN)
+    for number in range(int(GRACE / steady) + 1):
+        yield end + number * steady
 
 
 def held_for(points: Sequence[Point], deadline: float) -> float:
@@ -47,18 +61,22 @@ def held_for(points: Sequence[Point], deadline: float) -> float:
     return longest
 
 
-def judge(
-    points: Sequence[Point], *, data_now: float, deadline: float, for_seconds: float, late: bool
-) -> Literal["passed", "failed", "unknown"] | None:
+def judge(points: Sequence[Point], *, deadline: float, hold: float, late: bool) -> Verdict | None:
     """Return the verdict, None while it is open.
 
     passed: the condition held long enough before the deadline, whenever it was read. failed: data reach the deadline
-    and it did not. unknown: no data by the deadline and its grace (`late`); never a pass.
+    and it did not. unknown: they do not reach it, and can be late no more (`late`); never a pass.
     """
     in_time = [point for point in points if point.at <= deadline]
-    if in_time and held_for(in_time, deadline) >= for_seconds and (for_seconds > 0 or in_time[-1].holds):
+    if any(point.holds for point in in_time) and held_for(in_time, deadline) >= hold:
         return "passed"
-    reaches = bool(points) and (points[-1].at >= deadline or (data_now >= deadline and bool(in_time)))
-    if reaches and (late or points[-1].at >= deadline):
+    if points and points[-1].at >= deadline:
         return "failed"
     return "unknown" if late else None
+
+
+def observed(points: Sequence[Point], unit: str) -> list[str]:
+    """Return at most OBSERVED_MAX measurements as text, oldest first, the newest among them."""
+    step = -(-len(points) // OBSERVED_MAX) or 1
+    chosen = points[::-1][::step][::-1]
+    return [f"{point.value:.1f} {unit}".strip() for point in chosen]

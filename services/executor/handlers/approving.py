@@ -1,174 +1,181 @@
-"""What people decide: verified, ruled on, counted."""
+"""What people decide: verified, ruled on, counted. Every decision gets one ruling, and a repeat of it the same."""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Any
 
-from services.executor.domain.ruling import No, entitled, may_vote, vote_of
-from services.executor.domain.state import Approval
-from services.executor.handlers import executing
-from services.executor.handlers.planning import drop_question
+from pydantic import ValidationError
+
+from services.executor.domain.ruling import No, entitled, may_vote, reason_of, vote_of
+from services.executor.domain.state import Approval, Waiting
+from services.executor.handlers import asking, directing, executing
 from services.executor.handlers.turn import Turn
 from shared.errors import RefusedError
-from shared.events.approvals import (
-    ApprovalExpired,
-    ApprovalGranted,
-    ApprovalRejected,
-    ApprovalReminded,
-    ApprovalVoteRecorded,
-)
-from shared.events.people import DecisionSubmitted, NoticePosted
+from shared.events.approvals import ApprovalGranted, ApprovalRejected, ApprovalVoteRecorded
+from shared.events.people import DecisionSubmitted
 from shared.incident.actor import Actor
 from shared.runbooks.decision import SignedDecision, verify
 from shared.runtime.people import Person
+from shared.store.model import Message
 
+WAIT = "waiting"
 WAIT_SECONDS = 60.0
-NONCE_SECONDS = 86400.0
-ON_EXECUTION = ("cancel", "pause", "resume", "skip", "retry", "confirm")
+WAITING_MAX = 10
+TEXT_MAX = 8 * 1024
+"""Characters of a decision; what waits is part of the state, which is bounded."""
+ON_APPROVAL = frozenset({"approve", "reject", "withdraw"})
 
 
-def nonce_key(body: dict[str, Any]) -> str:
-    """Return the row under which a decision's nonce is kept; any text will do for one that cannot be read."""
+def nonce_key(body: Any) -> str:  # noqa: ANN401 -- whatever came from the topic
+    """Return the row under which a decision's ruling is kept; any text will do for one that cannot be read."""
     try:
-        return f"nonce/{SignedDecision.model_validate_json(body['decision']).nonce}"
+        return f"ruling/{SignedDecision.model_validate_json(body['decision']).nonce}"
     except (KeyError, TypeError, ValueError):
-        return "nonce/unreadable"
+        return "ruling/unreadable"
 
 
-def decided(turn: Turn) -> None:
+def decided(turn: Turn, *, waited: bool = False) -> None:
     """Rule on one decision. The same bytes again get the same ruling; a used nonce with other bytes none."""
-    submitted = DecisionSubmitted.read(turn.message.body)
-    sha256 = hashlib.sha256(submitted.decision.encode()).hexdigest()
-    key = nonce_key(turn.message.body)
-    earlier = turn.rows.get(key)
-    if earlier is not None:
-        if earlier["sha256"] != sha256:
-            turn.refuse("", "", "nonce_reused", "this number was used by another decision")
-        elif turn.message.meta.get("resend"):
-            turn.refuse(earlier["subject"], earlier["verb"], "already_ruled", earlier["ruling"])
-        return
     try:
-        decision = verify(submitted.decision, submitted.signature, turn.config.trusted)
-    except RefusedError as error:
-        turn.refuse("", "", "signature", str(error))
+        submitted = DecisionSubmitted.read(turn.message.body)
+        if len(submitted.decision) > TEXT_MAX:
+            turn.refuse(None, "too_large", f"a decision has at most {TEXT_MAX} characters")
+            return
+        decision = verify(submitted.decision, submitted.signature, turn.config.keys_at(turn.now))
+    except ValidationError:
+        turn.refuse(None, "unreadable", "the event holds no decision")
         return
-    ruling = _rule(turn, decision)
-    if ruling is not None:
-        row = {"sha256": sha256, "subject": decision.subject, "verb": decision.verb, "ruling": ruling}
-        turn.keep(key, row, turn.now + NONCE_SECONDS)
+    except RefusedError as error:
+        turn.refuse(None, "signature", str(error))
+        return
+    key, sha256 = nonce_key(turn.message.body), hashlib.sha256(submitted.decision.encode()).hexdigest()
+    earlier = turn.rows.get(key)
+    if earlier is not None and earlier["sha256"] != sha256:
+        turn.refuse(decision, "nonce_reused", "this number was used by another decision")
+    elif earlier is not None:
+        turn.again(key)
+    else:
+        said = len(turn.decision.events)
+        _rule(turn, decision, waited=waited)
+        if len(turn.decision.events) > said:
+            ruling = turn.decision.events[said]
+            event_id = f"executor/{turn.case.incident_id}/ruling/{decision.nonce}"
+            turn.answer(key, ruling, event_id, sha256=sha256)
 
 
-def _rule(turn: Turn, decision: SignedDecision) -> str | None:
-    """Return the ruling in a word, None when the decision waits for what it is about."""
+def _rule(turn: Turn, decision: SignedDecision, *, waited: bool) -> None:
+    """Emit the ruling; nothing when the decision waits for what it is about."""
     case = turn.case
     if decision.incident_id != case.incident_id:
-        turn.refuse(decision.subject, decision.verb, "other_incident", f"signed for {decision.incident_id}")
-        return "refused"
+        turn.refuse(decision, "other_incident", f"signed for {decision.incident_id}")
+        return
     person = entitled(decision, turn.config.people, environment=case.environment, now=turn.now)
     if isinstance(person, No):
-        turn.refuse(decision.subject, decision.verb, person.why, person.detail, _actor(decision))
-        return "refused"
-    if decision.verb in ON_EXECUTION:
-        return executing.told(turn, decision, person)
-    approval = case.approval
-    if approval is None or approval.id != decision.subject:
-        return _not_met(turn, decision, person)
-    if decision.verb == "withdraw":
-        reason = decision.arguments.get("reason") or f"withdrawn by {person.name}"
-        if drop_question(turn, "withdrawn", reason, person.actor, turn.message.id):
-            return "withdrawn"
-        turn.refuse(decision.subject, decision.verb, "already_decided", f"the approval is {approval.state}", person.actor)
-        return "refused"
-    return _vote(turn, decision, person, approval)
+        turn.refuse(decision, person.why, person.detail)
+    elif decision.verb not in ON_APPROVAL | directing.VERBS:
+        turn.refuse(decision, "unknown_verb", f"{decision.verb} is no decision about an incident", person.actor)
+    elif not case.has_met(decision.subject):
+        _not_met(turn, decision, person, waited=waited)
+    elif decision.verb in directing.VERBS:
+        directing.direct(turn, decision, person)
+    elif case.approval is None or case.approval.id != decision.subject:
+        turn.refuse(decision, "already_decided", "this question is over", person.actor)
+    elif decision.verb == "withdraw":
+        _withdraw(turn, decision, person, case.approval)
+    else:
+        _vote(turn, decision, person, case.approval)
 
 
-def _not_met(turn: Turn, decision: SignedDecision, person: Person) -> str | None:
+def _not_met(turn: Turn, decision: SignedDecision, person: Person, *, waited: bool) -> None:
     """Wait a minute for a question that may still be on its way."""
-    held = next((w for w in turn.case.waiting if w["id"] == turn.message.id), None)
-    if held is None:
-        turn.case.waiting.append(
-            {"id": turn.message.id, "body": turn.message.body, "until": turn.now + WAIT_SECONDS}
-        )
-        turn.timer("waiting", WAIT_SECONDS)
-        return None
-    if turn.now < held["until"]:
-        return None
-    turn.refuse(decision.subject, decision.verb, "unknown_subject", "no such approval or execution", person.actor)
-    return "refused"
+    waiting = turn.case.waiting
+    if any(one.id == turn.message.id for one in waiting):
+        return
+    if waited or len(waiting) >= WAITING_MAX:
+        turn.refuse(decision, "unknown_subject", "no such approval or execution", person.actor)
+        return
+    until = turn.now + WAIT_SECONDS
+    waiting.append(Waiting(id=turn.message.id, body=turn.message.body, subject=decision.subject, until=until))
+    turn.timer_at(WAIT, waiting[0].until)
 
 
-def _vote(turn: Turn, decision: SignedDecision, person: Person, approval: Approval) -> str:
+def reconsider(turn: Turn) -> None:
+    """Rule on what waited for a question that has come, or has waited long enough."""
     case = turn.case
-    no = may_vote(decision, approval, environment=case.environment, risk=approval.content().risk, now=turn.now)
+    ready = [one for one in case.waiting if case.has_met(one.subject) or turn.now >= one.until]
+    if not ready:
+        return
+    case.waiting = [one for one in case.waiting if one not in ready]
+    if case.waiting:
+        turn.timer_at(WAIT, case.waiting[0].until)
+    else:
+        turn.timer(WAIT, None)
+    message = turn.message
+    for one in ready:
+        turn.message = Message(0, one.id, DecisionSubmitted.type, one.body, {"environment": case.environment})
+        decided(turn, waited=True)
+    turn.message = message
+
+
+def _withdraw(turn: Turn, decision: SignedDecision, person: Person, approval: Approval) -> None:
+    reason = reason_of(decision) or f"withdrawn by {person.name}"
+    if not asking.take_back(turn, "withdrawn", reason, person.actor, turn.message.id):
+        turn.refuse(decision, "already_decided", f"the approval is {approval.state}", person.actor)
+
+
+def _vote(turn: Turn, decision: SignedDecision, person: Person, approval: Approval) -> None:
+    no = may_vote(decision, approval, environment=turn.case.environment, risk=turn.plan.risk, now=turn.now)
+    if no is None and decision.verb == "approve" and turn.case.parked:
+        no = No("parked", "nothing is run for this incident any more")
     if no is not None:
-        turn.refuse(decision.subject, decision.verb, no.why, no.detail, person.actor)
-        return "refused"
-    reason = decision.arguments.get("reason", "")[:500]
-    said = {"via": decision.via, "decision_id": turn.message.id}
-    if decision.verb == "reject":
-        approval.state = "rejected"
-        turn.emit(ApprovalRejected(approval_id=approval.id, actor=person.actor, reason=reason, **said))
-        turn.audit("rejected", approval=approval.id, person=person.id)
-        _no_more_timers(turn)
-        return "rejected"
+        turn.refuse(decision, no.why, no.detail, person.actor)
+    elif decision.verb == "reject":
+        _reject(turn, decision, person, approval)
+    else:
+        _approve(turn, decision, person, approval)
+
+
+def _reject(turn: Turn, decision: SignedDecision, person: Person, approval: Approval) -> None:
+    reason = reason_of(decision)
+    turn.emit(
+        ApprovalRejected(
+            approval_id=approval.id,
+            actor=person.actor,
+            via=decision.via,
+            decision_id=turn.message.id,
+            reason=reason,
+        )
+    )
+    turn.audit("rejected", approval=approval.id, person=person.id)
+    asking.close(turn, approval, "rejected", reason)
+
+
+def _approve(turn: Turn, decision: SignedDecision, person: Person, approval: Approval) -> None:
     approval.votes.append(vote_of(decision, person, turn.message.id))
     turn.audit("approved", approval=approval.id, person=person.id, plan_sha256=approval.sha256)
     if len(approval.votes) < approval.needed:
-        have = len(approval.votes)
         turn.emit(
             ApprovalVoteRecorded(
-                approval_id=approval.id, actor=person.actor, have=have, needed=approval.needed, **said
+                approval_id=approval.id,
+                actor=person.actor,
+                via=decision.via,
+                decision_id=turn.message.id,
+                have=len(approval.votes),
+                needed=approval.needed,
             )
         )
-        return "recorded"
+        return
     approval.state = "granted"
-    actors = tuple(Actor(kind="person", id=vote.person, name=vote.name) for vote in approval.votes)
     turn.emit(
         ApprovalGranted(
-            approval_id=approval.id, plan_sha256=approval.sha256, actors=actors, reason=reason, **said
+            approval_id=approval.id,
+            plan_sha256=approval.sha256,
+            actors=tuple(Actor(kind="person", id=vote.person, name=vote.name) for vote in approval.votes),
+            via=decision.via,
+            decision_id=turn.message.id,
+            reason=reason_of(decision),
         )
     )
-    turn.timer("remind", None)
-    turn.timer("notice", None)
+    turn.no_timers(asking.REMIND, asking.NOTICE)
     executing.begin(turn, approval)
-    return "granted"
-
-
-def noticed(turn: Turn) -> None:
-    """People were told of a question."""
-    posted = NoticePosted.read(turn.message.body)
-    approval = turn.case.approval
-    if approval is not None and approval.id == posted.approval_id and posted.channels:
-        approval.noticed = True
-        turn.timer("notice", None)
-
-
-def expired(turn: Turn) -> None:
-    """Nobody answered in time, or nothing was claimed: the question is over."""
-    case, approval = turn.case, turn.case.approval
-    if approval is None or approval.state not in ("pending", "granted") or turn.now < approval.expires_at:
-        return
-    approval.state = "expired"
-    turn.emit(ApprovalExpired(approval_id=approval.id))
-    turn.audit("expired", approval=approval.id)
-    if case.execution is not None:
-        case.execution.phase = "ended"
-        turn.ask_governor("execution.ended", f"{case.execution.id}:expired", execution=case.execution.id)
-    _no_more_timers(turn)
-
-
-def remind(turn: Turn) -> None:
-    """Half of the time is over."""
-    approval = turn.case.approval
-    if approval is not None and approval.state == "pending":
-        turn.emit(ApprovalReminded(approval_id=approval.id))
-
-
-def _no_more_timers(turn: Turn) -> None:
-    for name in ("expiry", "remind", "notice", "permit"):
-        turn.timer(name, None)
-
-
-def _actor(decision: SignedDecision) -> Actor:
-    return Actor(kind="person", id=decision.person)

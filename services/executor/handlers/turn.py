@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from services.executor.domain.config import ExecutorConfig
 from services.executor.domain.state import Case
+from services.executor.domain.work import READ_LEASE
 from shared.events.approvals import ApprovalDecisionRefused
 from shared.events.envelope import Outgoing
 from shared.events.executions import HandoffRequested
 from shared.events.payload import Payload
 from shared.incident.actor import Actor
+from shared.runbooks.decision import SignedDecision
+from shared.runbooks.plan import Plan
 from shared.store.model import Activity, Decision, Local, Message, Row, Timer
+
+KEEP_SECONDS = 86400.0
+"""How long answers and rulings are kept, to be given again."""
+RESENDS_MAX = 9
 
 
 @dataclass(slots=True)
@@ -26,41 +33,67 @@ class Turn:
     decision: Decision
     rows: dict[str, Any] = field(default_factory=dict)
 
-    def emit(self, payload: Payload, *, event_id: str = "") -> Outgoing:
-        """Add an event; `event_id` only for one that may be sent again."""
+    @property
+    def plan(self) -> Plan:
+        """The plan of the current approval, from exactly the bytes that were approved."""
+        if self.case.approval is None:
+            raise LookupError(f"{self.case.incident_id} has no approval")
+        return self.case.approval.content()
+
+    def emit(self, payload: Payload) -> Outgoing:
+        """Add an event."""
         event = payload.outgoing(
             self.case.incident_id,
             environment=self.case.environment,
             causation=self.message.id,
-            traceparent=self.message.meta.get("traceparent", ""),
+            traceparent=self.message.meta.get("traceparent", "") or self.case.traceparent,
         )
-        if event_id:
-            event = Outgoing(**{name: getattr(event, name) for name in Outgoing.__slots__} | {"id": event_id})
         self.decision.events.append(event)
         return event
 
-    def work(self, activity: Activity) -> None:
-        """Start an activity."""
-        self.decision.activities.append(activity)
+    def answer(self, key: str, event: Outgoing, event_id: str, **facts: object) -> None:
+        """Keep an event of this turn under an id of its own, so that `again` can give it again."""
+        place = self.decision.events.index(event)
+        event = self.decision.events[place] = replace(event, id=event_id)
+        kept = {one.name: getattr(event, one.name) for one in fields(event)}
+        self.keep(key, {**facts, "event": kept, "resends": 0}, self.now + KEEP_SECONDS)
 
-    def read(self, name: str, activity_id: str, **args: object) -> None:
-        """Start a repeatable, read-only activity."""
+    def again(self, key: str) -> bool:
+        """Give an earlier answer again: the same id, the next resend. False when there is none to give."""
+        row = self.rows.get(key)
+        if row is None or row["resends"] >= RESENDS_MAX:
+            return False
+        row = {**row, "resends": row["resends"] + 1}
+        self.keep(key, row, self.now + KEEP_SECONDS)
+        self.decision.events.append(Outgoing(**{**row["event"], "resend": row["resends"]}))
+        return True
+
+    def read(self, name: str, activity_id: str, *, not_before: float | None = None, **args: object) -> str:
+        """Start a repeatable, read-only activity and return its id."""
         given = {"environment": self.case.environment, "incident_id": self.case.incident_id, **args}
-        self.work(Activity(id=f"{self.case.incident_id}:{activity_id}", name=name, args=given, lease=90.0))
+        found = f"{self.case.incident_id}:{activity_id}"
+        self.decision.activities.append(Activity(found, name, given, lease=READ_LEASE, not_before=not_before))
+        return found
 
-    def timer(self, name: str, after: float | None, body: object = None) -> None:
+    def timer(self, name: str, after: float | None) -> None:
         """Set a timer `after` seconds from now; None cancels it."""
-        self.decision.timers[name] = None if after is None else Timer(self.now + after, body)
+        self.decision.timers[name] = None if after is None else Timer(self.now + after)
 
-    def timer_at(self, name: str, due: float, body: object = None) -> None:
+    def timer_at(self, name: str, due: float) -> None:
         """Set a timer at an instant."""
-        self.decision.timers[name] = Timer(due, body)
+        self.decision.timers[name] = Timer(due)
 
-    def ask_governor(self, kind: str, message_id: str, **body: object) -> None:
-        """Send a message to the governor of this environment."""
-        governor = f"governor/{self.case.environment}"
+    def no_timers(self, *names: str) -> None:
+        """Cancel timers."""
+        for name in names:
+            self.timer(name, None)
+
+    def ask_governor(self, kind: str, message_id: str, **body: object) -> str:
+        """Send a message to the governor of this environment and return its id."""
+        found = f"{self.case.incident_id}:{message_id}"
         given = {"incident": self.case.incident_id, "environment": self.case.environment, **body}
-        self.decision.messages.append(Local(governor, f"{self.case.incident_id}:{message_id}", kind, given))
+        self.decision.messages.append(Local(f"governor/{self.case.environment}", found, kind, given))
+        return found
 
     def keep(self, key: str, value: object, expires: float | None = None) -> None:
         """Write a row, and see it in later messages of this batch."""
@@ -72,22 +105,27 @@ class Turn:
         self.decision.audit.append({"what": what, **facts})
 
     def hand_off(self, why: str, detail: str = "") -> None:
-        """Ask a person to take over."""
-        execution, approval = self.case.execution, self.case.approval
+        """Ask a person to take over. Names what has not ended; naming nothing means: all of it is over."""
+        case = self.case
+        approval = case.approval if case.approval is not None and case.approval.is_open else None
+        execution = case.running if case.running is not None and case.running.claimed else None
         self.emit(
             HandoffRequested(
                 why=why,
-                detail=detail,
+                detail=detail[:2000],
                 execution_id=execution.id if execution else None,
                 approval_id=approval.id if approval else None,
             )
         )
+        self.audit("handed_off", why=why)
 
-    def refuse(self, subject: str, verb: str, why: str, detail: str = "", actor: Actor | None = None) -> dict[str, Any]:
-        """Say that a decision does not count; return the ruling for its nonce."""
-        body = ApprovalDecisionRefused(
+    def refuse(self, decision: SignedDecision | None, why: str, detail: str = "", actor: Actor | None = None) -> None:
+        """Say that a decision does not count."""
+        subject, verb = (decision.subject, decision.verb) if decision else ("", "")
+        if decision is not None and actor is None:
+            actor = Actor(kind="person", id=decision.person)
+        refused = ApprovalDecisionRefused(
             subject=subject, decision_id=self.message.id, verb=verb, why=why, detail=detail, actor=actor
         )
-        self.emit(body)
+        self.emit(refused)
         self.audit("decision_refused", subject=subject, verb=verb, why=why, person=actor.id if actor else "")
-        return body.model_dump(mode="json")
