@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import orjson
 
+PIPE_COLUMNS = 400
 Format = Literal["table", "json", "jsonl"]
 
 
@@ -59,8 +60,12 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         table.add_column(column.upper().replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get(column)) for column in columns))
-    console = Console(file=sys.stdout, markup=False, highlight=False, emoji=False)
-    console.print(table)
+    # In a pipe a row is one line, for grep and cut.
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
+    console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+    with console.capture() as captured:
+        console.print(table)
+    write("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
 
 
 def _cell(value: object) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -101,8 +102,7 @@ class Follower:
         if not stages:
             return None
         if stages == {Stage.CLOSED}:
-            outcomes = [entry["outcome"] for detail in details for entry in detail["verifications"]]
-            return Exit.FAILED if "failed" in outcomes else Exit.DONE if "passed" in outcomes else Exit.WAITING
+            return _outcome(details, {"passed": Exit.DONE, "failed": Exit.FAILED})
         if Stage.AWAITING_APPROVAL in stages and self.replay.approve == "never":
             return Exit.WAITING
         if not self.replay.wait and Stage.AWAITING_APPROVAL in stages:
@@ -116,8 +116,14 @@ class Follower:
         self.halted_since = self.halted_since or time.monotonic()
         if time.monotonic() - self.halted_since < HALTED_FOR:
             return None
-        failed = any(entry["outcome"] == "failed" for detail in details for entry in detail["verifications"])
-        return Exit.FAILED if failed else Exit.WAITING
+        return _outcome(details, {"failed": Exit.FAILED})
+
+
+def _outcome(details: Sequence[dict[str, Any]], codes: Mapping[str, Exit]) -> Exit:
+    """Return what the last verification of each incident means, the worst of them; without any, a person looks."""
+    last = [detail["verifications"][-1]["outcome"] for detail in details if detail["verifications"]]
+    found = [codes.get(outcome, Exit.WAITING) for outcome in last] or [Exit.WAITING]
+    return next(code for code in (Exit.FAILED, Exit.WAITING, Exit.DONE) if code in found)
 
 
 def begin(replay: Replay) -> str:

@@ -25,7 +25,7 @@ def _kafka() -> KafkaSettings:
     return read().section("kafka", KafkaSettings)
 
 
-def apply(*, access: Flag = False) -> None:
+def apply(*, access: Flag = False, data: Path = DATA) -> None:
     """Create missing topics on Kafka; refuse to change the partitions of one that exists.
 
     Parameters
@@ -33,6 +33,7 @@ def apply(*, access: Flag = False) -> None:
     access
         Print the access rules that give each service what it needs and nothing more.
     """
+    del data  # Taken like everywhere; Kafka has its own.
     settings = _kafka()
     if not settings.bootstrap_servers:
         raise HintedError(
@@ -46,8 +47,9 @@ def apply(*, access: Flag = False) -> None:
         write(line)
 
 
-def list_(*, output: Output = "table") -> None:
+def list_(*, data: Path = DATA, output: Output = "table") -> None:
     """List topics with their writers and readers."""
+    del data  # As in `apply`.
     rows = [
         {
             "topic": t.name,

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import os
+import sys
+
+import httpx
+import pytest
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from shared.errors import RefusedError
+from shared.runtime.server import Listener, PortInUseError, bind
+from shared.runtime.web import service_asgi
+
+
+async def said(_: object) -> PlainTextResponse:
+    return PlainTextResponse("said")
+
+
+async def refused(_: object) -> PlainTextResponse:
+    raise RefusedError("not now")
+
+
+def client(problems: dict[str, str] | None = None, token: str = "t0ken") -> httpx.AsyncClient:
+    app = service_asgi([Route("/said", said), Route("/refused", refused)], token=token, problems=lambda: problems or {})
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service")
+
+
+def test_a_taken_port_names_who_has_it() -> None:
+    with bind("127.0.0.1", 0, name="first") as first:
+        port = first.getsockname()[1]
+
+        with pytest.raises(PortInUseError) as raised:
+            bind("127.0.0.1", port, name="second")
+
+    who = f"(pid {os.getpid()})" if sys.platform == "linux" else ""
+    assert str(raised.value).startswith(f"port {port} is in use")
+    assert who in str(raised.value)
+
+
+async def test_health_and_metrics_need_no_token_and_everything_else_does() -> None:
+    async with client() as anonymous:
+        codes = {path: (await anonymous.get(path)).status_code for path in ("/livez", "/readyz", "/metrics", "/said")}
+
+    assert codes == {"/livez": 200, "/readyz": 200, "/metrics": 200, "/said": 401}
+
+
+async def test_without_a_service_token_nobody_is_let_in() -> None:
+    async with client(token="") as anonymous:
+        assert (await anonymous.get("/said", headers={"Authorization": "Bearer "})).status_code == 401
+
+
+async def test_not_ready_says_what_is_wrong_and_stays_alive() -> None:
+    async with client({"bus": "Kafka does not answer"}) as anonymous:
+        ready = await anonymous.get("/readyz")
+        alive = await anonymous.get("/livez")
+
+    assert (ready.status_code, ready.json()["problems"]) == (503, {"bus": "Kafka does not answer"})
+    assert alive.status_code == 200
+
+
+async def test_an_error_of_the_house_becomes_its_status() -> None:
+    async with client() as known:
+        answer = await known.get("/refused", headers={"Authorization": "Bearer t0ken"})
+
+    assert (answer.status_code, answer.json()) == (409, {"error": "not now"})
+
+
+async def test_a_listener_answers_from_start_to_stop() -> None:
+    listener = Listener(bind("127.0.0.1", 0, name="test"), service_asgi([], token="", problems=dict))
+    await listener.start()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}") as browser:
+        assert (await browser.get("/readyz")).json() == {"ready": True, "problems": {}}
+        await listener.stop()
+        with pytest.raises(httpx.TransportError):
+            await browser.get("/livez")
