@@ -37,10 +37,10 @@ def _begin(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
 
 
 def _begin_late(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
-    """The firing comes after its own recovery: the incident is opened and hears of the recovery at once."""
+    """The firing comes after its own recovery: its incident hears of both, unless a newer cycle fires by now."""
     ruling = _begin(turn, message_id, alert)
     recovered = turn.alert_row(alert.fingerprint)["cycles"].get(alert.cycle or "")
-    if ruling.incident and recovered and recovered["recovered"] is not None:
+    if ruling.incident and recovered and recovered["recovered"] is not None and not _fires(turn, alert):
         _tell_recovered(turn, ruling.incident, alert, recovered["recovered"])
     return ruling
 
@@ -64,10 +64,15 @@ def _recover(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     turn.state.held.pop(alert.fingerprint, None)
     if cycle["incident"] is None:
         return Ruling(Disposition.RECOVERED, "no incident was opened for it")
-    if any(is_firing(other) for other in turn.alert_row(alert.fingerprint)["cycles"].values()):
+    if _fires(turn, alert):
         return Ruling(Disposition.RECOVERED, "a newer cycle still fires", cycle["incident"])
     _tell_recovered(turn, cycle["incident"], alert, alert.occurred_at.timestamp())
     return Ruling(Disposition.RECOVERED, "the source says it is over", cycle["incident"])
+
+
+def _fires(turn: ScopeTurn, alert: Alert) -> bool:
+    """Say whether any cycle of an alert fires."""
+    return any(is_firing(cycle) for cycle in turn.alert_row(alert.fingerprint)["cycles"].values())
 
 
 def _recover_early(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:

@@ -130,9 +130,9 @@ class Running:
     async def decided(self, receipt_: str) -> dict[str, Any]:
         """Return the disposition of a receipt, once there is one."""
 
-        async def there() -> dict[str, Any] | None:
-            [found] = await self.get(f"/deliveries/{receipt_}")
-            return None if found["disposition"] == "in_flight" else found
+        async def there() -> dict[str, Any]:
+            found: dict[str, Any] = (await self.get(f"/deliveries/{receipt_}"))[0]
+            return {} if found["disposition"] == "in_flight" else found
 
         return await eventually(there)
 

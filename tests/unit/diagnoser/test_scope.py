@@ -185,6 +185,16 @@ def test_a_refire_joins_its_own_incident(scope: Aggregate) -> None:
     assert ruling(decision) == ("attached", incident)
 
 
+def test_a_firing_behind_its_own_recovery_does_not_end_a_newer_cycle(scope: Aggregate) -> None:
+    scope.give(delivery("r1", alert(at=60, recovered=True)))
+    _, incident = ruling(scope.give(delivery("r2", alert(at=90, cycle="c2"))))
+
+    decision = scope.give(delivery("r3", alert(at=0)))
+
+    assert ruling(decision) == ("attached", incident)
+    assert told(decision) == [(f"incident/{incident}", "attach")]
+
+
 @pytest.mark.parametrize("later, disposition", [(1700.0, "attached"), (1900.0, "new_incident")])
 def test_a_refire_within_reopen_within_reopens_the_incident(scope: Aggregate, later: float, disposition: str) -> None:
     _, incident = ruling(scope.give(delivery("r1", alert())))
