@@ -13,6 +13,8 @@ from typing import Any
 
 EVENT_MAX = 64 * 1024
 """Bytes of the JSON value."""
+RESEND_DIGITS = 2
+"""Of the number of a resend; a longer one is nobody's."""
 
 SPEC_VERSION = "1.0"
 VERSION_SUFFIX = ".v1"
@@ -106,7 +108,7 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | Mapping[str, str]
     resend = values.get("ce_resend", "0")
     return Envelope(
         type=wire_type.removesuffix(VERSION_SUFFIX),
-        resend=int(resend) if resend.isascii() and resend.isdigit() and len(resend) < 3 else 0,
+        resend=int(resend) if resend.isascii() and resend.isdigit() and len(resend) <= RESEND_DIGITS else 0,
         unknown=tuple(broken),
         **{attribute: values.get(name, "") for name, attribute in _FIELDS.items()},
     )

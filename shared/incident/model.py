@@ -7,7 +7,6 @@ from typing import Annotated, NewType
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-
 IncidentId = NewType("IncidentId", str)
 """`INC-` and 10 base-32 characters; equal for a rerun of the same opening message."""
 

@@ -143,7 +143,7 @@ async def log_of(store: Store, aggregate: str) -> list[Any]:
     return list(state["log"]) if state else []
 
 
-async def eventually(condition: Callable[[], Awaitable[Value]], limit: float = 15.0) -> Value:
+async def eventually(condition: Callable[[], Awaitable[Value]], limit: float = 30.0) -> Value:
     """Return the first true value of `condition`, asked again and again. Fails after `limit` seconds."""
     end = time.monotonic() + limit
     while not (value := await condition()):

@@ -123,11 +123,11 @@ async def test_once_work_is_lost_when_its_lease_ends_and_never_claimed_again(sto
 
 
 async def test_renewing_keeps_a_lease_and_ends_with_it(store: Store) -> None:
-    await begin(store, kind="once", lease=1.0)
+    await begin(store, kind="once", lease=2.0)
     claimed = await claim_one(store)
 
-    for _ in range(4):
-        await asyncio.sleep(0.5)
+    for _ in range(3):
+        await asyncio.sleep(0.8)
         assert await store.renew(claimed) is True
 
     assert await store.finish(claimed, "ok") == "done"

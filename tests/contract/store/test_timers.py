@@ -22,8 +22,8 @@ async def test_a_timer_fires_once_and_never_early(store: Store) -> None:
 
 
 async def test_setting_a_timer_again_replaces_it(store: Store) -> None:
-    await store.take([say("doc/1", "a", timers={"t": 0.3})])
-    await store.take([say("doc/1", "b", timers={"t": 0.6, "end": 1.0})])
+    await store.take([say("doc/1", "a", timers={"t": 1.5})])
+    await store.take([say("doc/1", "b", timers={"t": 0.2, "end": 1.7})])
 
     log = await logged(store, "doc/1", 4)
 
@@ -31,8 +31,8 @@ async def test_setting_a_timer_again_replaces_it(store: Store) -> None:
 
 
 async def test_a_cancelled_timer_does_not_fire(store: Store) -> None:
-    await store.take([say("doc/1", "a", timers={"t": 0.4})])
-    await store.take([say("doc/1", "b", timers={"t": None, "end": 0.8})])
+    await store.take([say("doc/1", "a", timers={"t": 1.5})])
+    await store.take([say("doc/1", "b", timers={"t": None, "end": 1.7})])
 
     assert await logged(store, "doc/1", 3) == [["said", "a"], ["said", "b"], ["timer", "end", "b"]]
 
@@ -46,10 +46,10 @@ async def test_a_timer_due_in_the_past_fires_at_once(store: Store) -> None:
 async def test_due_timers_come_after_what_waits_and_in_the_order_of_their_times(open_store: Opener) -> None:
     store = await open_store()
     now = await store.now()
-    await store.take([say("doc/1", "a", timers={"late": now + 0.3, "early": now + 0.2})])
+    await store.take([say("doc/1", "a", timers={"late": now + 1.6, "early": now + 1.5})])
     await logged(store, "doc/1", 1)
     await store.close()
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(1.6)
 
     again = await open_store(start=False)
     await again.take([say("doc/1", "b")])
