@@ -14,7 +14,9 @@ from tests.support.chromium import FLAGS, executable
 
 AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1" / "axe.min.js"
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-PHONE = {"width": 390, "height": 844}
+PHONE = (390, 844)
+SMALL_PHONE = (360, 640)
+DESKTOP = (1280, 900)
 
 
 @asynccontextmanager
@@ -29,10 +31,12 @@ async def open_browser() -> AsyncIterator[Browser]:
 
 
 @asynccontextmanager
-async def open_phone(browser: Browser, *, javascript: bool = True, dark: bool = False) -> AsyncIterator[BrowserContext]:
-    """Open a context of the size of a phone."""
+async def open_phone(
+    browser: Browser, *, javascript: bool = True, dark: bool = False, size: tuple[int, int] = PHONE
+) -> AsyncIterator[BrowserContext]:
+    """Open a context of the size of a phone, or of another size."""
     context = await browser.new_context(
-        viewport={"width": PHONE["width"], "height": PHONE["height"]},
+        viewport={"width": size[0], "height": size[1]},
         java_script_enabled=javascript,
         color_scheme="dark" if dark else "light",
     )

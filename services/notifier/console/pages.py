@@ -13,7 +13,7 @@ from services.notifier.domain import wording
 from services.notifier.domain.approvals import pending
 from services.notifier.domain.detail import Detail
 from services.notifier.domain.executions import running
-from services.notifier.domain.question import cited_charts, question
+from services.notifier.domain.question import charts, question
 from services.notifier.domain.views import times
 from services.notifier.handlers.signing_in import SigningIn
 from services.notifier.ports import ReadModel, Session
@@ -57,7 +57,7 @@ class Pages:
                 ("Under way", [o for o in found if o.incident.stage not in wording.NEEDS_YOU | wording.OVER]),
                 ("Over", [o for o in found if o.incident.stage in wording.OVER]),
             )
-            context = {**self._common(session), "groups": groups, "environment": environment}
+            context = {**await self._common(session), "groups": groups, "environment": environment}
             return Page("fragments/incidents.html", "Incidents", context, "", f"/live?environment={environment}")
 
         return show
@@ -70,12 +70,14 @@ class Pages:
             incident = overview.incident
             detail = await self._read_model.detail(incident.id)
             asked = pending(detail)
+            cited, others = charts(detail)
             context = {
-                **self._common(session),
+                **await self._common(session),
                 **await self._about(detail, incident.id),
                 "pending": asked,
                 "running": running(detail),
-                "charts": cited_charts(detail),
+                "cited": cited,
+                "others": others,
                 "snapshot": detail.snapshot(),
                 "times": times(detail),
             }
@@ -98,8 +100,8 @@ class Pages:
             asked = question(detail, approval_id)
             if asked is None or detail.overview is None:
                 raise NotFoundError(f"no approval {approval_id!r}")
-            common = self._common(session)
-            left = asked.seconds_left(await self._store.now())
+            common = await self._common(session)
+            left = asked.seconds_left(common["now"])
             voted = {vote["actor"]["id"] for vote in asked.approval["votes"]}
             waits = {decision["person"] for decision in asked.submitted}
             context = {
@@ -115,9 +117,7 @@ class Pages:
                 and session.person not in voted | waits,
                 "has_voted": session.person in voted,
             }
-            return Page(
-                "fragments/approval.html", f"{asked.approval['title']}?", context, incident_id, f"/live/a/{approval_id}"
-            )
+            return Page("fragments/approval.html", f"{asked.headline}?", context, incident_id, f"/live/a/{approval_id}")
 
         return show
 
@@ -134,8 +134,12 @@ class Pages:
         """Return a page without session or stream."""
         return self._templates.get_template(template).render({"live": "", "person": None, "csrf": "", **context})
 
-    def _common(self, session: Session) -> Context:
-        return {"person": self._signing_in.person(session.person), "csrf": session.csrf}
+    async def _common(self, session: Session) -> Context:
+        return {
+            "person": self._signing_in.person(session.person),
+            "csrf": session.csrf,
+            "now": await self._store.now(),
+        }
 
     async def _about(self, detail: Detail, incident_id: str) -> Context:
         silent: list[Any] = [d for d in await self._read_model.silent(incident_id) if d in detail.decisions]

@@ -27,7 +27,10 @@ def templates() -> Environment:
     )
     environment.filters |= {
         "stage": wording.stage,
+        "severity": wording.severity,
         "risk": wording.risk,
+        "deed": wording.deed,
+        "ago": ago,
         "duration": wording.duration,
         "clock": clock,
         "day": day,
@@ -47,6 +50,11 @@ def clock(value: str | datetime) -> str:
 def day(value: str | datetime) -> str:
     """Return day and time in UTC."""
     return _instant(value).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def ago(value: str | datetime, now: float) -> str:
+    """Return how long before `now` (seconds since the epoch) something was."""
+    return f"{wording.duration(max(0.0, now - _instant(value).timestamp()))} ago"
 
 
 def percent(value: float) -> str:

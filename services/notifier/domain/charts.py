@@ -8,29 +8,51 @@ from datetime import datetime, timedelta
 
 from shared.incident.evidence import MetricTimeSeries
 
-WIDTH, HEIGHT = 240, 48
+WIDTH, HEIGHT = 240, 64
 ROWS_MAX = 12
 _LARGE, _SMALL = 1000.0, 10.0
+_SAME = 0.05
+"""A share of the value; a smaller difference between first and last is not worth a word."""
 _PREFIXES = ("", "k", "M", "G", "T")
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """One series, ready to be shown. `lines` are points of SVG polylines; a gap in the data is a gap in the line."""
+    """One series, ready to be shown. `lines` are points of SVG polylines; a gap in the data is a gap in the line.
+
+    The scale begins at zero, so that noise looks like noise. `limit` is the height of the series' limit, `marks` are
+    the places of changes with what they were.
+    """
 
     title: str
     sentence: str
     lines: tuple[str, ...]
     rows: tuple[tuple[datetime, str], ...]
+    start: datetime
+    end: datetime
+    top: str = ""
+    limit: float | None = None
+    marks: tuple[tuple[float, str], ...] = ()
 
 
-def chart(series: MetricTimeSeries) -> Chart:
-    """Return a series as a chart."""
+def chart(series: MetricTimeSeries, changes: Sequence[tuple[datetime, str]] = ()) -> Chart:
+    """Return a series as a chart, with the changes that fell into its time."""
+    end = series.start + timedelta(seconds=series.step_seconds * max(1, len(series.values) - 1))
+    low, high = _scale(series)
     return Chart(
         title=f"{series.name} of {series.entity}",
         sentence=_sentence(series),
-        lines=_lines(series.values),
+        lines=_lines(series.values, low, high),
         rows=tuple(_rows(series)),
+        start=series.start,
+        end=end,
+        top=amount(high, series.unit),
+        limit=None if series.limit is None else round(_height(series.limit, low, high), 1),
+        marks=tuple(
+            (round((at - series.start) / (end - series.start) * WIDTH, 1), text)
+            for at, text in changes
+            if series.start <= at <= end
+        ),
     )
 
 
@@ -58,25 +80,35 @@ def _sentence(series: MetricTimeSeries) -> str:
         return "There are no data."
     first, last = known[0][1], known[-1][1]
     top_at, top = max(known, key=lambda pair: pair[1])
-    word = "rose" if last > first else "fell" if last < first else "stayed"
-    moved = f"from {amount(first, series.unit)} to {amount(last, series.unit)}" if last != first else "the same"
+    if abs(last - first) <= _SAME * max(abs(last), abs(first)):
+        moved = f"stayed near {amount(last, series.unit)}"
+    else:
+        word = "rose" if last > first else "fell"
+        moved = f"{word} from {amount(first, series.unit)} to {amount(last, series.unit)}"
     at = series.start + timedelta(seconds=series.step_seconds * top_at)
     limit = f"; its limit is {amount(series.limit, series.unit)}" if series.limit is not None else ""
-    return f"It {word} {moved}; the highest was {amount(top, series.unit)} at {at:%H:%M} UTC{limit}."
+    return f"It {moved}; the highest was {amount(top, series.unit)} at {at:%H:%M} UTC{limit}."
 
 
-def _lines(values: Sequence[float | None]) -> tuple[str, ...]:
-    known = [value for value in values if value is not None]
-    if not known:
-        return ()
-    low, high = min(known), max(known)
-    span, step = (high - low) or 1.0, WIDTH / max(1, len(values) - 1)
+def _scale(series: MetricTimeSeries) -> tuple[float, float]:
+    known = [value for value in (*series.values, series.limit) if value is not None]
+    low = min(0.0, *known) if known else 0.0
+    high = max(known, default=1.0)
+    return low, high if high > low else low + 1.0
+
+
+def _height(value: float, low: float, high: float) -> float:
+    return HEIGHT - 2 - (value - low) / (high - low) * (HEIGHT - 4)
+
+
+def _lines(values: Sequence[float | None], low: float, high: float) -> tuple[str, ...]:
+    step = WIDTH / max(1, len(values) - 1)
     lines: list[list[str]] = [[]]
     for index, value in enumerate(values):
         if value is None:
             lines.append([])
         else:
-            lines[-1].append(f"{index * step:.1f},{HEIGHT - 2 - (value - low) / span * (HEIGHT - 4):.1f}")
+            lines[-1].append(f"{index * step:.1f},{_height(value, low, high):.1f}")
     return tuple(" ".join(points) for points in lines if points)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from pydantic import AwareDatetime, ValidationError
 
+from services.notifier.domain.headline import headline
 from shared.incident.enums import RiskLevel, Stage
 from shared.incident.incident import Incident
 from shared.incident.model import IncidentId, Model
 from shared.lifecycle.stage import Progress, advance
 from shared.lifecycle.timeline import Told
 
-FOLD = 1
+FOLD = 2
 
 
 class PendingApproval(Model):
@@ -111,11 +112,12 @@ def _diagnosed(body: Mapping[str, Any]) -> Change:
 
 
 def _asked(body: Mapping[str, Any]) -> Change:
+    title = headline(body)
     return {
-        "proposal": body["title"],
+        "proposal": title,
         "approval": {
             "id": body["approval_id"],
-            "title": body["title"],
+            "title": title,
             "risk": body["risk"],
             "expires_at": body["expires_at"],
             "impact": body.get("impact", ""),

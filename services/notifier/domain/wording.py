@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from shared.incident.enums import RiskLevel, Stage
+from shared.incident.enums import RiskLevel, Severity, Stage
 
 STAGES: Mapping[Stage, tuple[str, str]] = {
     Stage.OPEN: ("○", "open"),
@@ -47,13 +47,39 @@ RISKS: Mapping[RiskLevel, str] = {
 }
 
 
+SEVERITIES: Mapping[Severity, str] = {
+    Severity.SEV1: "■ SEV1",
+    Severity.SEV2: "▲ SEV2",
+    Severity.SEV3: "△ SEV3",
+    Severity.SEV4: "○ SEV4",
+}
+
+DEEDS: Mapping[str, str] = {
+    "approve": "approval",
+    "reject": "rejection",
+    "withdraw": "withdrawal",
+    "cancel": "cancellation",
+}
+"""What a verb of a decision is called once it was said."""
+
 _LONG = 100
 """From here on the next larger unit is used."""
+_HOURS_LONG = 48
 
 
 def stage(value: str) -> str:
     """Return sign and word of a stage."""
     return " ".join(STAGES[Stage(value)])
+
+
+def severity(value: str) -> str:
+    """Return sign and word of a severity."""
+    return SEVERITIES[Severity(value)]
+
+
+def deed(verb: str) -> str:
+    """Return what a verb is called once it was said; an unknown one as it is."""
+    return DEEDS.get(verb, verb)
 
 
 def risk(value: str) -> str:
@@ -70,4 +96,7 @@ def duration(seconds: float | None) -> str:
     if seconds < _LONG:
         return f"{seconds:.0f} s"
     minutes = seconds / 60
-    return f"{minutes:.0f} min" if minutes < _LONG else f"{minutes / 60:.1f} h"
+    if minutes < _LONG:
+        return f"{minutes:.0f} min"
+    hours = minutes / 60
+    return f"{hours:.1f} h" if hours < _HOURS_LONG else f"{hours / 24:.0f} days"

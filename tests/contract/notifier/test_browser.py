@@ -14,7 +14,7 @@ from shared.events.approvals import ApprovalVoteRecorded
 from shared.incident.actor import Actor
 from shared.runtime.server import Listener, bind
 from tests.contract.notifier.conftest import Running
-from tests.support.browser import complaints, open_browser, open_phone, violations
+from tests.support.browser import DESKTOP, PHONE, SMALL_PHONE, complaints, open_browser, open_phone, violations
 from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, executed, granted, until_asked
 
 pytestmark = pytest.mark.browser
@@ -109,6 +109,23 @@ async def test_risk_why_what_and_both_buttons_are_on_the_first_screen(site: Site
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+async def test_what_is_read_never_lies_under_the_buttons(site: Site, browser: Browser) -> None:
+    await site.running.tell(*until_asked())
+    await site.running.stage("awaiting_approval")
+    async with open_phone(browser, size=SMALL_PHONE) as phone:
+        page = await phone.new_page()
+        await page.goto(await site.link())
+        await page.get_by_role("button", name="Continue as").click()
+        await page.get_by_text("Exact steps").click()
+        last = page.get_by_text("Plan", exact=False).last
+        await last.scroll_into_view_if_needed()
+        text, buttons = await last.bounding_box(), await page.locator("form.decide").bounding_box()
+        assert text
+        assert buttons
+        assert text["y"] + text["height"] <= buttons["y"]
+        await expect(page.get_by_role("button", name="Approve")).to_be_in_viewport(ratio=1)
+
+
 async def test_an_update_keeps_what_a_person_is_doing(site: Site, browser: Browser) -> None:
     await site.running.tell(*until_asked()[:-1], asked(needed=2))
     await site.running.stage("awaiting_approval")
@@ -136,11 +153,21 @@ async def test_an_update_keeps_what_a_person_is_doing(site: Site, browser: Brows
         await expect(page.get_by_label("Reason")).to_be_focused()
 
 
-@pytest.mark.parametrize("dark", [False, True])
-async def test_axe_finds_nothing_on_any_page(site: Site, browser: Browser, *, dark: bool) -> None:
+@pytest.mark.parametrize(
+    "size,dark",
+    [
+        pytest.param(PHONE, False, id="a phone by day"),
+        pytest.param(PHONE, True, id="a phone at night"),
+        pytest.param(SMALL_PHONE, False, id="a small phone"),
+        pytest.param(DESKTOP, True, id="a desk at night"),
+    ],
+)
+async def test_axe_finds_nothing_on_any_page(
+    site: Site, browser: Browser, size: tuple[int, int], *, dark: bool
+) -> None:
     await site.running.tell(*until_asked())
     await site.running.stage("awaiting_approval")
-    async with open_phone(browser, dark=dark) as phone:
+    async with open_phone(browser, dark=dark, size=size) as phone:
         page = await phone.new_page()
         errors = complaints(page)
         await page.goto(await site.link())

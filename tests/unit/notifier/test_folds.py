@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from services.notifier.domain.detail import Detail
 from services.notifier.domain.folding import fold
+from services.notifier.domain.headline import headline
 from services.notifier.domain.question import question
 from services.notifier.domain.views import listed, shown, times
 from shared.events.approvals import ApprovalRejected, ApprovalSuperseded, ApprovalVoteRecorded
@@ -18,15 +19,18 @@ from shared.events.payload import Payload
 from shared.events.registry import EVENTS
 from shared.incident.enums import Severity, Stage
 from shared.lifecycle.timeline import Told
+from shared.runbooks.plan import Plan, digest
 from tests.unit.notifier.story import (
     APPROVAL,
     APPROVER,
     EXECUTION,
     INCIDENT,
     RUN,
+    asked,
     executed,
     granted,
     opened,
+    plan,
     until_asked,
 )
 
@@ -123,6 +127,34 @@ def test_the_question_shows_the_series_that_the_diagnosis_cites() -> None:
     assert asked.problem == ""
     assert [chart.title for chart in asked.charts] == ["memory.used of web-3"]
     assert question(folded(*until_asked()), "apr-other") is None
+
+
+def test_a_question_is_named_by_the_only_step_of_its_plan_which_names_the_target() -> None:
+    detail = folded(*until_asked()[:-1], asked(title="Restart the leaking process"))
+    shown_question = question(detail, APPROVAL)
+    assert shown_question
+    assert shown_question.headline == "Restart shop on web-3"
+    assert detail.overview
+    assert detail.overview.approval
+    assert detail.overview.approval.title == "Restart shop on web-3"
+
+
+def test_a_question_whose_bytes_are_not_its_digests_is_named_by_its_title() -> None:
+    assert headline({"plan": "{}", "plan_sha256": "0" * 64, "title": "Restart it"}) == "Restart it"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(plan(incident="INC-22222222AB"), id="another incident"),
+        pytest.param(plan(environment="live"), id="another environment"),
+    ],
+)
+def test_nobody_is_asked_to_approve_a_plan_of_something_else(other: Plan) -> None:
+    request = asked().model_copy(update={"plan": other.text(), "plan_sha256": digest(other.text())})
+    shown_question = question(folded(*until_asked()[:-1], request), APPROVAL)
+    assert shown_question
+    assert shown_question.problem == "the plan is of another incident"
 
 
 def test_an_event_that_comes_twice_is_one_line_of_the_timeline() -> None:

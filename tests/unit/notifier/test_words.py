@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from services.notifier.channels.slack import escaped
 from services.notifier.channels.terminal import Terminal, printable
-from services.notifier.console.rendering import frame, web_link
+from services.notifier.console.rendering import ago, frame, web_link
 from services.notifier.domain.charts import amount, chart
 from services.notifier.domain.notice import notice
 from services.notifier.domain.origin import is_own, is_this_machine, own_path, place_of
-from services.notifier.domain.wording import duration
+from services.notifier.domain.wording import deed, duration
 from services.notifier.entrypoints.consumer import route
 from shared.bus.port import Received
 from shared.events.envelope import Outgoing, headers_of, read_headers
@@ -26,6 +28,32 @@ def test_a_chart_says_in_a_sentence_what_its_line_shows() -> None:
     shown = chart(series(10, 20, 95, 90))
     assert shown.sentence == "It rose from 10 % to 90 %; the highest was 95 % at 03:02 UTC."
     assert len(shown.lines) == 1
+
+
+@pytest.mark.parametrize(
+    "first,last,text",
+    [
+        pytest.param(658.0, 656.0, "It stayed near 656 %", id="a difference that is noise is not told as a move"),
+        pytest.param(80.0, 40.0, "It fell from 80 % to 40 %", id="a fall is a fall"),
+        pytest.param(0.0, 0.0, "It stayed near 0 %", id="nothing stays nothing"),
+    ],
+)
+def test_a_chart_tells_moves_from_noise(first: float, last: float, text: str) -> None:
+    assert chart(series(first, last)).sentence.startswith(text)
+
+
+def test_the_scale_of_a_chart_begins_at_zero_and_reaches_the_limit() -> None:
+    plain = chart(series(50, 100))
+    limited = chart(series(50, 100).model_copy(update={"limit": 200.0}))
+    heights = [[float(point.split(",")[1]) for point in shown.lines[0].split()] for shown in (plain, limited)]
+    assert heights == [[32.0, 2.0], [47.0, 32.0]]
+    assert (plain.limit, plain.top) == (None, "100 %")
+    assert (limited.limit, limited.top) == (2.0, "200 %")
+
+
+def test_a_change_is_marked_where_it_fell_and_only_within_the_time_of_the_chart() -> None:
+    changes = [(T0 + timedelta(minutes=1), "deploy"), (T0 - timedelta(minutes=1), "earlier")]
+    assert chart(series(1, 2, 3), changes).marks == ((120.0, "deploy"),)
 
 
 def test_missing_data_are_a_gap_not_a_zero() -> None:
@@ -54,10 +82,20 @@ def test_amounts_are_short(value: float | None, unit: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "seconds,text", [(None, "-"), (0.2, "under 1 s"), (42, "42 s"), (600, "10 min"), (7200, "2.0 h")]
+    "seconds,text",
+    [(None, "-"), (0.2, "under 1 s"), (42, "42 s"), (600, "10 min"), (7200, "2.0 h"), (259_200, "3 days")],
 )
 def test_durations_are_short(seconds: float | None, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_a_verb_that_nobody_knows_is_shown_as_it_is() -> None:
+    assert [deed(verb) for verb in ("approve", "confirm")] == ["approval", "confirm"]
+
+
+def test_an_age_is_never_in_the_future() -> None:
+    assert ago(T0, T0.timestamp() + 240) == "4 min ago"
+    assert ago(T0, T0.timestamp() - 5) == "under 1 s ago"
 
 
 def test_a_notice_asks_when_there_is_a_question_and_tells_otherwise() -> None:
