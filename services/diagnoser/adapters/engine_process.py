@@ -1,9 +1,9 @@
 """The engine in a child process of its own, one case at a time.
 
 One line of JSON in, one out: `{"id", "case"}`, then `{"id", "conclusion"}` or `{"id", "error": {"reason", "detail"}}`.
-The child starts with the first case, at low priority and with an explicit environment: it has no credentials and knows
-no address. It reads cases from a pipe, so it sees an end when this process is gone. A child that ends in the middle of
-a case is started again with the same case, once; one that thinks for too long is ended.
+The child starts with the first case and with an explicit environment: it has no credentials and knows no address. It
+reads cases from a pipe, so it sees an end when this process is gone. A child that ends in the middle of a case is
+started again with the same case, once; one that thinks for too long is ended.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import itertools
 import logging
-import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
@@ -36,7 +35,6 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-NICENESS = 10
 LINE_MAX = 16 * 1024 * 1024
 """Bytes of one answer; a child that says more is broken."""
 TRIES = 2
@@ -152,8 +150,6 @@ class EngineProcess:
             )
         except OSError as error:
             raise UnavailableError(f"the engine cannot be started: {error.strerror}") from error
-        with contextlib.suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, child.pid, NICENESS)
         self._child = child
         self._listening = asyncio.create_task(_log_errors(child))
         return child

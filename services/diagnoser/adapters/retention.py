@@ -39,12 +39,13 @@ class Retention:
             self._task = None
 
     async def _for_ever(self) -> None:
+        gone = 0
         while True:
+            await asyncio.sleep(STEP_PAUSE if gone else PAUSE)
             try:
                 gone = await self.step()
             except UnavailableError:
                 gone = 0
-            await asyncio.sleep(STEP_PAUSE if gone else PAUSE)
 
     async def step(self) -> int:
         """Remove one small step of each table; return how many rows went."""

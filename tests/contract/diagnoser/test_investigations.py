@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from services.diagnoser.adapters.engine_process import EngineProcess
 from shared.incident.alert import Alert
 from tests.contract.diagnoser.conftest import Running, alert
 from tests.support.kinds import eventually
@@ -182,3 +184,24 @@ async def test_secrets_in_logs_reach_neither_event_nor_archive(running: Running)
     for secret in ("abcdefghijklmnop", "hunter2", "token-of-the-world"):
         assert secret not in str(found)
         assert secret not in str(gathered)
+
+
+class TestWithTheEngineOfTheProduct:
+    @pytest.fixture
+    async def engine(self) -> AsyncIterator[EngineProcess]:
+        engine = EngineProcess(case_seconds=30.0)
+        yield engine
+        await engine.stop()
+
+    async def test_the_leak_is_found_and_every_citation_is_in_the_snapshot(self, running: Running) -> None:
+        await running.deliver(cpu(running.outside.now()))
+
+        result = (await running.said("diagnosis.concluded"))["result"]
+
+        assert (result["causes"][0]["entity"], result["category"]) == (HOST, "resource_leak")
+        gathered = await running.said("evidence.gathered")
+        known = {item["id"] for item in gathered["evidence"]}
+        cited = {name for item in (*result["causes"], *result["findings"]) for name in item["cites"]}
+        assert cited <= known
+        made = await running.said("recommendation.made")
+        assert made["recommendations"]["items"][0]["parameters"] == {"host": HOST}

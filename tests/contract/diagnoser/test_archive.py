@@ -1,0 +1,54 @@
+"""What is kept, and for how long."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert
+
+from services.diagnoser.adapters.archive import StoredArchive
+from services.diagnoser.adapters.records import StoredRecords
+from services.diagnoser.adapters.retention import DAY, STEP, Retention
+from services.diagnoser.adapters.tables import DISPOSITION, INVESTIGATION
+from services.diagnoser.ports import Investigated
+from tests.contract.diagnoser.conftest import Running
+
+
+def investigated(name: str, statement: str = "s") -> Investigated:
+    return Investigated(name, "INC-A", "live", {"alerts": []}, {"statement": statement}, [{"collector": "logs"}])
+
+
+async def test_the_newest_run_of_an_investigation_is_shown(running: Running) -> None:
+    archive = StoredArchive(running.store)
+    await archive.keep(investigated("INC-A-i1", "first"), fence=1)
+    await archive.keep(investigated("INC-A-i2"), fence=1)
+    await archive.keep(investigated("INC-A-i1", "again"), fence=2)
+
+    assert await archive.find("INC-A-i1") == investigated("INC-A-i1", "again")
+    assert await archive.of_incident("INC-A") == ["INC-A-i1", "INC-A-i2"]
+
+
+async def test_full_data_go_after_30_days_and_dispositions_after_90(running: Running) -> None:
+    now = await running.store.now()
+    for days in (29, 31):
+        row = {"id": f"i{days}", "fence": 1, "incident_id": "INC-A", "environment": "live", "data": b""}
+        await running.store.execute(insert(INVESTIGATION).values(row | {"at": now - days * DAY}))
+    for days in (89, 91):
+        row = dict.fromkeys(("receipt", "source", "disposition", "reason", "environment"), "x")
+        row |= {"message_id": f"m{days}", "received_at": now - days * DAY}
+        await running.store.execute(insert(DISPOSITION).values(row))
+
+    assert await Retention(running.store).step() == 2
+    assert await Retention(running.store).step() == 0
+
+    assert await StoredArchive(running.store).of_incident("INC-A") == ["i29"]
+    assert len(await StoredRecords(running.store).deliveries("m89")) == 1
+    assert not await StoredRecords(running.store).deliveries("m91")
+
+
+async def test_much_that_is_old_goes_in_steps(running: Running) -> None:
+    row = dict.fromkeys(("receipt", "source", "disposition", "reason", "environment"), "x") | {"received_at": 0.0}
+    rows = [row | {"message_id": f"m{number}"} for number in range(STEP + 1)]
+    await running.store.execute(insert(DISPOSITION).values(rows))
+
+    retention = Retention(running.store)
+
+    assert [await retention.step() for _ in range(3)] == [STEP, 1, 0]
