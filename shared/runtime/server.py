@@ -13,6 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from shared.errors import ConfigurationError
+from shared.runtime.http import BoundedProtocol
 from shared.runtime.ports import user_of
 
 STOP_SECONDS = 3
@@ -82,8 +83,7 @@ class Listener:
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
             limit_concurrency=CONNECTIONS_MAX,
-            h11_max_incomplete_event_size=32 * 1024,
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
         )
         self._server = _Server(config)
