@@ -90,16 +90,22 @@ class LogFile:
     def close(self) -> None:
         """Finish what is queued and release the file. Idempotent."""
         if self._thread is None:
-            if self._lock is None and self._reader is not None:
-                self._reader.close()
+            if self._lock is None:
+                self._close_reader()
             return
         self._jobs.put(None)
         self._thread.join(10.0)
         self._thread = None
-        if self._reader is not None:
-            self._reader.close()
+        self._close_reader()
         if self._lock is not None:
             self._lock.close()
+
+    def _close_reader(self) -> None:
+        """Wait for the read in hand: its thread goes on when its task is cancelled, and SQLite would crash under it."""
+        with self._reading:
+            if self._reader is not None:
+                self._reader.close()
+            self._reader = None
 
     def append(self, rows: Sequence[Row]) -> Future[int]:
         """Append in order; the future ends when the rows are on disk."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from shared.bus.embedded import EmbeddedBus
-from shared.bus.logfile import RETAIN_STEP
+from shared.bus.logfile import RETAIN_STEP, LogFile, Row
 from shared.errors import ConfigurationError, UnavailableError
 from tests.contract.bus.conftest import TOPIC, MakeStore, record, subscription
 from tests.support.kinds import eventually, logged
@@ -35,6 +37,25 @@ async def test_a_second_process_cannot_take_the_log(tmp_path: Path) -> None:
     await first.stop()
     await second.start()
     await second.stop()
+
+
+async def test_a_stop_waits_for_the_read_in_hand_and_refuses_later_ones(tmp_path: Path) -> None:
+    for _ in range(20):
+        file = LogFile(tmp_path / "bus.db")
+        file.open()
+        file.append([Row(0, TOPIC, "k", "{}", b"{}")] * 50).result(10.0)
+        begun = threading.Event()
+
+        def read_on(file: LogFile = file, begun: threading.Event = begun) -> None:
+            while True:
+                file.read(TOPIC, 0, 500)
+                begun.set()
+
+        reading = asyncio.create_task(asyncio.to_thread(read_on))
+        await asyncio.to_thread(begun.wait)
+        await asyncio.to_thread(file.close)
+        with pytest.raises(UnavailableError, match="the log is not open"):
+            await reading
 
 
 async def test_what_is_too_old_goes_however_much_it_is(tmp_path: Path) -> None:
