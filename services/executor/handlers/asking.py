@@ -111,7 +111,7 @@ def ask_again(turn: Turn) -> None:
 def remind(turn: Turn) -> None:
     """Half of the time is over, and people are still missing."""
     approval = turn.case.approval
-    if approval is None or approval.state != "pending":
+    if approval is None or approval.state != "pending" or turn.now >= approval.expires_at:
         return
     if approval.on_expire == "escalate":
         turn.emit(ApprovalEscalated(approval_id=approval.id, to=_next_level(turn)))

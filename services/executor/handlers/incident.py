@@ -171,7 +171,8 @@ def _say_what_died(turn: Turn, reason: str) -> None:
                 recommendation_id=proposal.id, runbook_id=proposal.runbook_id, why="unusable_plan", detail=reason
             )
         )
-    if execution is not None and step is not None and execution.phase in ("calling", "reconciling"):
+    in_flight = {"calling": step.call_id, "reconciling": execution.awaits} if execution and step else {}
+    if execution is not None and step is not None and activity and activity == in_flight.get(execution.phase):
         turn.emit(
             StepUnknown(
                 execution_id=execution.id,

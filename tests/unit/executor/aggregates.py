@@ -65,6 +65,8 @@ class Executor:
         self.governor = f"governor/{environment}"
         self.now = NOW
         self.events: list[Told] = []
+        self.topic: list[tuple[str, dict[str, Any], int]] = []
+        """What `incidents.v1` holds: type, body, resend, of the events given and of those caused."""
         self.started: list[Started] = []
         self.audit: list[dict[str, Any]] = []
         self.dead: list[str] = []
@@ -95,6 +97,7 @@ class Executor:
     def event(self, type_: str, body: Mapping[str, Any], message_id: str = "", **meta: str) -> list[Told]:
         """Give one event from the bus."""
         found = message_id or f"diagnoser/{type_}:{self._seq}"
+        self.topic.append((type_, dict(body), int(meta.get("resend", "0"))))
         return self.give(
             found, type_, body, **{"environment": self.environment, "subject": INCIDENT_ID, "source": "s", **meta}
         )
@@ -178,6 +181,7 @@ class Executor:
             )
             caused.append(told)
         self.events += caused
+        self.topic += [(told.type, told.body, told.resend) for told in caused]
         self.dead += [f"{dead.message.type}: {dead.reason}" for dead in effects.dead]
         self.audit += [orjson.loads(text)["entry"] for _, text, _ in effects.audit]
         self.replies |= {key: orjson.loads(value) for key, value in effects.replies.items()}

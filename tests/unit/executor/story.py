@@ -8,10 +8,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from services.diagnoser.domain.last_word import after, owed, recommended
 from services.executor.domain.config import ExecutorConfig
 from services.executor.domain.policy import Policy
 from services.executor.domain.work import CALL, PREPARE_PLAN, RECHECK, VERIFY_READ
 from shared.incident.enums import Role
+from shared.lifecycle.stage import OPENED, advance
 from shared.runbooks.decision import SignedDecision, sign
 from shared.runbooks.plan import Plan, PlannedClause, PlannedStep, PlannedUndo, PlannedVerify, digest
 from shared.runtime.clock import at
@@ -236,6 +238,27 @@ class Story:
         whole = {"environment": self.executor.environment, **body}
         self.executor.give(found, "control.freeze", whole, to=self.executor.governor)
         return self.executor.replies[found]
+
+    def owed(self) -> list[str]:
+        """What the diagnoser still waits for, by all that was said."""
+        debts: dict[str, str] = {}
+        for name, body in self.told:
+            debts = recommended(debts, body["recommendation_id"]) if name == "recommendation.made" else debts
+            debts = after(debts, name, body)
+        return owed(debts)
+
+    @property
+    def stage(self) -> str:
+        """The stage of the incident, as everybody folds it."""
+        progress = OPENED
+        for name, body in self.told:
+            progress = advance(progress, name, body)
+        return progress.stage.value
+
+    @property
+    def told(self) -> list[tuple[str, dict[str, Any]]]:
+        """All events of the incident, each once, in order."""
+        return [(name, body) for name, body, resend in self.executor.topic if not resend]
 
     @property
     def locks(self) -> dict[str, Any]:
