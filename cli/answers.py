@@ -10,18 +10,19 @@ from shared.errors import RefusedError, UnavailableError
 
 SECONDS = 30.0
 POLL = 0.2
+_SUBMITTED = frozenset({"decision.submitted", "incident.requested"})
 _REFUSALS = frozenset({"approval.decision_refused", "incident.request_refused"})
 
 
 def answer(client: Client, incident: str, name: str, submitted: str, *, who: str) -> str:
-    """Return the type of the first event whose field `name` is the id `submitted`.
+    """Return the type of the first answering event whose field `name` is the id `submitted`.
 
     Raises RefusedError with the reason when that event is a refusal, UnavailableError when `who` does not answer.
     """
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         for event in client.get(f"/api/incidents/{incident}/events"):
-            if event["body"].get(name) == submitted:
+            if event["body"].get(name) == submitted and event["type"] not in _SUBMITTED:
                 return _accepted(event)
         time.sleep(POLL)
     raise UnavailableError(f"submitted, but the {who} has not answered within {SECONDS:g} s")

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from cli.client import Client, as_person, login_link, server, world
 from cli.commands.incidents import line
 from cli.errors import Exit
+from cli.explaining import explained
 from cli.output import Format, say, write, write_line
 from shared.errors import RefusedError
 from shared.incident.enums import Stage
@@ -18,10 +19,11 @@ from shared.incident.enums import Stage
 Approve = Literal["ask", "auto", "never"]
 
 POLL = 0.3
+INDENT = " " * 10 + "· "
 APPROVERS = ("sample-approver", "sample-second-approver")
 HALTED = frozenset({Stage.NEEDS_HUMAN, Stage.REJECTED, Stage.EXPIRED, Stage.FAILED, Stage.ROLLED_BACK, Stage.CANCELLED})
 HALTED_FOR = 5.0
-"""Seconds an incident may stand still in a halted stage before the replay says that a person is needed."""
+"""Seconds an incident may stand still, halted or closed without a summary, before the replay ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +67,15 @@ class Follower:
             entry = {"id": f"alert:{alert['message_id']}", "type": "alert.received", "text": alert["alert"]["title"]}
             self._once({**entry, "at": alert["alert"]["occurred_at"]})
         for entry in detail["timeline"]:
-            if self._once({"incident": detail["incident"]["id"], **entry}) and entry["type"] == "approval.requested":
-                self._asked(detail)
+            if self._once({"incident": detail["incident"]["id"], **entry}):
+                self._explain(entry["type"], detail)
+                if entry["type"] == "approval.requested":
+                    self._asked(detail)
+
+    def _explain(self, entry_type: str, detail: dict[str, Any]) -> None:
+        if self.replay.output == "table":
+            for text in explained(entry_type, detail):
+                write(f"{INDENT}{text}")
 
     def _once(self, entry: dict[str, Any]) -> bool:
         if entry["id"] in self.told:
@@ -102,6 +111,9 @@ class Follower:
         if not stages:
             return None
         if stages == {Stage.CLOSED}:
+            # The summary is written after closing, by the diagnoser alone.
+            if not all(detail["summary"] for detail in details) and self._still_for() < HALTED_FOR:
+                return None
             return _outcome(details, {"passed": Exit.DONE, "failed": Exit.FAILED})
         if Stage.AWAITING_APPROVAL in stages and self.replay.approve == "never":
             return Exit.WAITING
@@ -113,10 +125,14 @@ class Follower:
         if not stages <= HALTED | {Stage.CLOSED}:
             self.halted_since = None
             return None
-        self.halted_since = self.halted_since or time.monotonic()
-        if time.monotonic() - self.halted_since < HALTED_FOR:
+        if self._still_for() < HALTED_FOR:
             return None
         return _outcome(details, {"failed": Exit.FAILED})
+
+    def _still_for(self) -> float:
+        """Return the seconds since this was first asked in a row."""
+        self.halted_since = self.halted_since or time.monotonic()
+        return time.monotonic() - self.halted_since
 
 
 def _outcome(details: Sequence[dict[str, Any]], codes: Mapping[str, Exit]) -> Exit:
@@ -141,7 +157,7 @@ def follow(replay: Replay) -> int:
 def until_over(replay: Replay) -> tuple[Exit, list[dict[str, Any]]]:
     """Replay and tell until it is over; return the exit code and the incidents with their details."""
     follower = Follower(replay, begin(replay), server(replay.data))
-    say(f"replaying {replay.scenario} as {follower.environment}, {replay.speed:g} times as fast as life")
+    say(f"replaying {replay.scenario} as {follower.environment} (SIMULATED), {replay.speed:g} times as fast as life")
     end = time.monotonic() + replay.patience
     while True:
         details = follower.look()

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from cli.client import RUN_FILE, Running
 from cli.errors import Exit, HintedError
+from cli.importing import importing
 from cli.output import say
 from cli.secrets import SOURCES, give_secrets
 from cli.sections import Sections, read_sections
@@ -35,7 +36,8 @@ def prepare(configuration: Configuration, data: Path, names: Sequence[str], *, l
     """Make the data directory, fill in generated secrets, check all settings and turn logging on."""
     private_folder(data)
     give_secrets(configuration, data, replay=bool(configuration.text(("mock", "url"))))
-    sections = read_sections(configuration, names)
+    with importing():
+        sections = read_sections(configuration, names)
     configure_logging(Redactor(sections.secrets()), level=level)
     return sections
 

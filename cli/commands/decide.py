@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from cli.answers import answer
 from cli.client import DATA, Client, server
 from cli.errors import Exit, HintedError
+from cli.explaining import undo
 from cli.output import say, write, write_json
 from shared.errors import RefusedError
 
@@ -81,8 +82,7 @@ def _pending(client: Client, given: str) -> tuple[str, dict[str, Any]]:
 
 
 def _show(approval: dict[str, Any]) -> None:
-    undo = "reversible" if approval["reversible"] else "not reversible"
-    say(f"{approval['title']}   risk {approval['risk']}, {undo}")
+    say(f"{approval['title']}   {undo(approval)}")
     for text in (approval["impact"], *approval["why"]):
         say(f"  {text}")
     say(f"  plan {approval['plan_sha256'][:12]}, expires {approval['expires_at']}")

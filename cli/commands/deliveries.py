@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from cli.client import DATA, server
 from cli.commands.incidents import Output
+from cli.errors import Exit
 from cli.output import show as show_rows
 from cli.output import write_json, write_one
 
@@ -27,6 +28,9 @@ def show(receipt: str, *, data: Path = DATA, output: Output = "table") -> None:
         write_one(found, output)
 
 
-def account(*, data: Path = DATA) -> None:
-    """Show whether every accepted delivery is accounted for."""
-    write_json(server(data).get("/api/deliveries/account"))
+def account(*, data: Path = DATA) -> int:
+    """Show whether every accepted delivery is accounted for; exit 1 when one is not."""
+    found = server(data).get("/api/deliveries/account")
+    balanced = found["ingest"]["unaccounted"] == 0 and found["diagnoser"]["balanced"]
+    write_json({"balanced": balanced, **found})
+    return Exit.DONE if balanced else Exit.FAILED

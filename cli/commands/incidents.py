@@ -14,6 +14,7 @@ from cli.errors import Exit
 from cli.output import Format, write, write_line, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
+from shared.incident.model import is_simulated
 
 Output = Annotated[Format, Parameter(name=["--output", "-o"])]
 WATCH_SECONDS = 0.5
@@ -38,7 +39,8 @@ def show(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
         write_one(detail, output)
         return
     head = detail["incident"]
-    write(f"{head['id']}  {head['stage']}  {head['severity']}  {head['title']}")
+    mark = "  [SIMULATED]" if is_simulated(head["environment"]) else ""
+    write(f"{head['id']}  {head['stage']}  {head['severity']}  {head['title']}{mark}")
     diagnosis = detail.get("diagnosis")
     if diagnosis:
         write(f"{diagnosis['statement']} ({round(diagnosis['confidence'] * 100)} %)")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from cli.client import DATA
+from cli.importing import importing
 
 
 def serve(
@@ -20,8 +21,9 @@ def serve(
     Reads SIGNOFF_KAFKA__BOOTSTRAP_SERVERS and SIGNOFF_STORE__URL. Without them it uses the embedded bus and SQLite,
     which one process alone can own.
     """
-    from cli.composition import run
-    from cli.serve import PORTS, serve_one
+    with importing():
+        from cli.composition import run
+        from cli.serve import PORTS, serve_one
 
     taken = PORTS[name] if port is None else port
     return run(lambda stop: serve_one(name, data=data, host=host, port=taken, stop=stop))

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from cli.client import DATA
+from cli.importing import importing
 
 Flag = Annotated[bool, Parameter(negative=())]
 
@@ -30,8 +31,9 @@ def up(
     replay
         A scenario to replay once everything is up.
     """
-    from cli.composition import run
-    from cli.up import Ports, run_up
+    with importing():
+        from cli.composition import run
+        from cli.up import Ports, run_up
 
     if replay is not None:
         from cli.project import FIXTURES

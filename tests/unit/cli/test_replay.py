@@ -11,7 +11,8 @@ from cli.replay import Approve, Follower, Replay
 
 
 def detail(stage: str, *outcomes: str) -> dict[str, Any]:
-    return {"incident": {"id": "INC-1", "stage": stage}, "verifications": [{"outcome": found} for found in outcomes]}
+    verifications = [{"outcome": found} for found in outcomes]
+    return {"incident": {"id": "INC-1", "stage": stage}, "verifications": verifications, "summary": {"sentences": []}}
 
 
 def verdict(*details: dict[str, Any], approve: Approve = "auto", wait: bool = True) -> Exit | None:
@@ -66,3 +67,12 @@ def test_an_incident_that_stands_still_is_given_a_moment_before_the_replay_ends(
     assert follower.verdict(halted) is None
     monkeypatch.setattr(replaying, "HALTED_FOR", 0.0)
     assert follower.verdict(halted) is code
+
+
+def test_a_closed_incident_is_given_a_moment_for_its_summary(monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = Follower(Replay("any", Path(), wait=True), "sim:1", client=None)  # type: ignore[arg-type]  # as above
+    closed = [{**detail("closed", "passed"), "summary": None}]
+
+    assert follower.verdict(closed) is None
+    monkeypatch.setattr(replaying, "HALTED_FOR", 0.0)
+    assert follower.verdict(closed) is Exit.DONE

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,7 +25,7 @@ def samples() -> dict[tuple[str, str], float]:
 def test_four_services_of_one_process_share_their_metrics() -> None:
     problems: dict[str, str] = {}
     for number, service in enumerate(SERVICES):
-        watch(service, waiting=lambda number=number: number, problems=lambda: problems)
+        watch(service, waiting=partial(int, number), problems=lambda: problems)
 
     found = samples()
     assert [found["signoff_store_waiting", service] for service in SERVICES] == [0, 1, 2, 3]

@@ -1,0 +1,57 @@
+"""What stands below an entry of a replay, for a person who reads along. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+FINDINGS_MAX = 5
+CITES_MAX = 3
+
+Detail = Mapping[str, Any]
+"""An incident as `incidents show -o json` has it."""
+
+
+def explained(entry_type: str, detail: Detail) -> list[str]:
+    """Return lines about an entry of the timeline; none for most."""
+    explain = _EXPLAIN.get(entry_type)
+    return explain(detail) if explain else []
+
+
+def undo(thing: Mapping[str, Any]) -> str:
+    """Return how risky something is and whether it can be undone."""
+    return f"risk {thing['risk']}, {'reversible' if thing['reversible'] else 'not reversible'}"
+
+
+def _diagnosis(detail: Detail) -> list[str]:
+    findings = (detail["diagnosis"] or {}).get("findings", [])
+    lines = [f"{finding['statement']}  [{_cites(finding['cites'])}]" for finding in findings[:FINDINGS_MAX]]
+    more = len(findings) - FINDINGS_MAX
+    return [*lines, f"{more} more findings on the page"] if more > 0 else lines
+
+
+def _cites(cites: list[str]) -> str:
+    return ", ".join(cites[:CITES_MAX]) + (", …" if len(cites) > CITES_MAX else "")
+
+
+def _recommendations(detail: Detail) -> list[str]:
+    return [f"{item['title']}: {undo(item)}. {item['expected_effect']}" for item in detail["recommendations"]]
+
+
+def _question(detail: Detail) -> list[str]:
+    pending = [approval for approval in detail["approvals"] if approval["state"] == "pending"]
+    return [line for approval in pending for line in (undo(approval), approval["impact"], *approval["why"])]
+
+
+def _summary(detail: Detail) -> list[str]:
+    return [sentence["text"] for sentence in (detail["summary"] or {}).get("sentences", [])]
+
+
+_EXPLAIN: Mapping[str, Callable[[Detail], list[str]]] = {
+    "diagnosis.concluded": _diagnosis,
+    "diagnosis.inconclusive": _diagnosis,
+    "diagnosis.no_active_fault": _diagnosis,
+    "recommendation.made": _recommendations,
+    "approval.requested": _question,
+    "summary.written": _summary,
+}
