@@ -1,0 +1,1 @@
+"""Whole incidents, through the installed command and real processes."""
