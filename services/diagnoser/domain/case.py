@@ -199,6 +199,6 @@ def read_case(value: object) -> Case:
     """Return a case. Raises ValueError when `value` is no JSON object."""
     if not isinstance(value, dict):
         raise ValueError(f"a case is a JSON object, not {type(value).__name__}")  # noqa: TRY004 -- wrong data, not a bug
-    timed = [item for key in ("alerts", "changes") for item in value.get(key) or () if isinstance(item, dict)]
-    doubtful = any(is_zoneless(item.get("at")) for item in timed)
+    lists = [found for key in ("alerts", "changes") if isinstance(found := value.get(key), list | tuple)]
+    doubtful = any(is_zoneless(item.get("at")) for items in lists for item in items if isinstance(item, dict))
     return Case.model_validate({**value, "has_doubtful_times": doubtful})

@@ -19,6 +19,8 @@ SHIFTED = 3.0
 """Widths of the background from which on a series has shifted."""
 STARTED = 1.5
 """Widths from which on a shift that is going on has begun."""
+FARTHEST = 100.0
+"""Widths; what never moved before is not infinitely far out."""
 RAMP_SECONDS = 600.0
 RAMP_POINTS = 6
 WINDOWS_MAX = 200
@@ -49,7 +51,7 @@ class Standing:
     slope: float
     """Change a second while it rises gradually; 0 otherwise."""
     suddenness: float
-    """The share of its largest size that the shift had reached soon after the onset."""
+    """The share of its largest size that the shift had reached soon after the onset, at most half-way to now."""
     windows: int
     """How many background windows there were to judge by."""
     rarity: float
@@ -82,6 +84,7 @@ def standing(
     width, medians = _width(past, now, max(floor(before), 1e-12))
     smooth = _smooth(values, now)
     after = float(np.median(values[-now:]))
+    width = max(width, abs(after - before) / FARTHEST)
     shift = (after - before) / width
     recent = (smooth[first:] - before) / width
     side = 1.0 if shift >= 0 else -1.0
@@ -99,7 +102,7 @@ def standing(
         onset=float(end - position[since]) * step if since is not None else None,
         is_ramp=slope != 0.0,
         slope=slope,
-        suddenness=float(rise[min(2 * now, len(rise) - 1)] / max(float(np.max(rise)), 1e-12)),
+        suddenness=float(rise[min(2 * now, len(rise) // 2)] / max(float(np.max(rise)), 1e-12)),
         windows=len(medians),
         rarity=(1 + int(np.sum(side * (medians - before) >= abs(after - before)))) / (len(medians) + 1),
     )

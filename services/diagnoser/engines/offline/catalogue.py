@@ -78,6 +78,8 @@ class Cause(Strict):
     category: IncidentCategory
     applies_to: tuple[Literal["machine", "service"], ...] = Field(min_length=1)
     entity: Literal["affected", "changed"] = "affected"
+    unites: bool = False
+    """Whether it is one trouble of a service when all machines of the service show it."""
     weight: float
     refines: str = ""
     change: ChangeRule | None = None

@@ -20,13 +20,23 @@ LEAST = 0.45
 
 
 def confidences(found: Sequence[Hypothesis]) -> list[float]:
-    """Return the confidence of each hypothesis that is not ruled out, in their order and never rising along it."""
+    """Return the confidence of each hypothesis that is not ruled out, in their order and never rising along it.
+
+    The same cause at another place is no rival: both may be so.
+    """
     weights = [math.exp(min(one.log_odds, 50.0)) for one in found]
-    total = 1.0 + sum(weights)
     result: list[float] = []
     for one, weight in zip(found, weights, strict=True):
-        result.append(round(min(weight / total, cap(one), *result[-1:]), 3))
+        rivals = (w for other, w in zip(found, weights, strict=True) if one.cause is None or other.id != one.id)
+        total = 1.0 + sum(rivals) + (weight if one.cause else 0.0)
+        most = UNMEASURED_MOST if one is found[0] and _may_be_overtaken(found) else cap(one)
+        result.append(round(min(weight / total, most, *result[-1:]), 3))
     return result
+
+
+def _may_be_overtaken(found: Sequence[Hypothesis]) -> bool:
+    """Whether a rival would be ahead if what was not measured spoke for it."""
+    return any(one.missing and one.potential > found[0].log_odds for one in found[1:])
 
 
 def cap(one: Hypothesis) -> float:
@@ -47,10 +57,7 @@ def cap(one: Hypothesis) -> float:
 
 
 def is_conclusive(found: Sequence[Hypothesis], confidence: float) -> bool:
-    """Say whether the first may be called the diagnosis.
-
-    Not when a rival would be ahead if what was not measured spoke for it: then that has to be looked at first.
-    """
+    """Say whether the first may be called the diagnosis. What could still overtake it has to be looked at first."""
     if not found or found[0].cause is None or found[0].missing or confidence < LEAST:
         return False
-    return not any(one.missing and one.potential > found[0].log_odds for one in found[1:])
+    return not _may_be_overtaken(found)

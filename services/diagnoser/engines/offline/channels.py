@@ -80,6 +80,8 @@ RESOURCES = frozenset({"cpu", "memory", "disk", "disk_io", "gc"})
 """Channels that belong to a machine or process rather than to the traffic through it."""
 HARMS = frozenset({"errors", "latency", "restarts"})
 """Channels in which those who depend on an entity feel it."""
+ACTIVE = HARMS | RESOURCES | {"connections", "queue", "network"}
+"""Channels in which a shift is trouble by itself; more or less traffic is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,10 @@ class Meaning:
     """The value at which nothing is left; None when unknown. Zero for what counts the rest that is free."""
 
     def floor(self, level: float) -> float:
-        """Return the smallest change of this series that matters."""
+        """Return the smallest change that matters. Of what should be whole, a few points do, whatever the level."""
         points = self.channel.share * (self.full / 100.0 if self.full else 1.0) if self.is_share else 0.0
+        if points and self.direction == "down":
+            return points
         return max(self.channel.relative * abs(level), points, 1e-9)
 
     def used(self, value: float) -> float | None:

@@ -11,7 +11,7 @@ from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.engines.offline.book import Book
 from services.diagnoser.engines.offline.catalogue import Catalogue
 from services.diagnoser.engines.offline.certainty import confidences, is_conclusive
-from services.diagnoser.engines.offline.channels import HARMS, RESOURCES
+from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.scene import Scene, impact, scene_of
 from services.diagnoser.engines.offline.telling import cites, findings, gaps, missing, next_checks, ruled_out, title
 from services.diagnoser.engines.offline.weighing import Hypothesis, hypotheses
@@ -24,7 +24,6 @@ VERSION = "1"
 RANKED_MAX = 5
 RANKED_LEAST = 0.01
 TEMPLATES_MAX = 50
-_ACTIVE = HARMS | RESOURCES | {"connections", "queue", "network"}
 
 
 def diagnose(case: Case, catalogue: Catalogue) -> Conclusion:
@@ -43,20 +42,21 @@ def diagnose(case: Case, catalogue: Catalogue) -> Conclusion:
 
 def _is_calm(scene: Scene) -> bool:
     """Whether everything that was measured is within its background now, and what was alerted on was measured."""
-    if scene.surging() or any(o.channel in _ACTIVE for o in scene.harmful()):
+    if scene.surging() or any(o.channel in ACTIVE for o in scene.harmful()):
         return False
-    measured = {o.entity for o in scene.observations if o.channel in _ACTIVE or not o.is_harmful}
+    measured = {o.entity for o in scene.observations if o.channel in ACTIVE or not o.is_harmful}
     alerted = scene.alerted()
     if alerted:
         return all(measured & set(scene.map.near(entity)) for entity in alerted)
-    return bool(measured) or bool(scene.case.alerts)
+    is_over = bool(scene.case.alerts) and all(alert.is_over for alert in scene.case.alerts)
+    return bool(measured) or (is_over and not any(shape.level == "error" for shape in scene.shapes))
 
 
 def _calm(book: Book, scene: Scene) -> DiagnosticResult:
-    over = [o for o in scene.observations if o.standing.was_shifted and o.channel in _ACTIVE]
+    over = [o for o in scene.observations if o.standing.was_shifted and o.channel in ACTIVE]
     over.sort(key=lambda o: (-abs(o.standing.peak), o.number))
     told = [Finding(statement=f"{moved(o)}; it was outside earlier", cites=book.observations([o])) for o in over[:5]]
-    looked = scene.at([*scene.alerted()] or [o.entity for o in scene.observations], _ACTIVE)
+    looked = scene.at([*scene.alerted()] or [o.entity for o in scene.observations], ACTIVE)
     told += [Finding(statement=moved(o), cites=book.observations([o])) for o in looked[:5] if o not in over[:5]]
     past = "; something was, earlier in the window" if over else ""
     return DiagnosticResult(

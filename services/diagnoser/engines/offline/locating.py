@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.scene import Observation, Scene
 
 EXPLAINED = 0.5
 """A part below explains the one above when its own change is at least this share of the other's."""
 HARM_MAX = 30.0
 """Widths; farther out is not more certain."""
+NEWS = 3 * 3600.0
+"""Seconds before now within which a shift may belong to this incident, if the window is not longer."""
 _FELT = frozenset({"latency", "errors"})
 
 
@@ -26,7 +29,7 @@ def suspects(scene: Scene) -> list[Suspect]:
     """Return the entities with harm of their own, the likeliest origin first."""
     seen: dict[str, list[Observation]] = {}
     for one in scene.harmful():
-        if not scene.map.is_view(one.entity):
+        if not scene.map.is_view(one.entity) and one.channel in ACTIVE:
             seen.setdefault(one.entity, []).append(one)
     alerted = scene.alerted()
     felt = {entity for start in alerted for entity in (start, *scene.map.feeds(start))}
@@ -35,8 +38,16 @@ def suspects(scene: Scene) -> list[Suspect]:
         score = max(min(abs(o.harm), HARM_MAX) for o in observations) / HARM_MAX
         score += 1.0 if not _is_explained(scene, entity, observations) else 0.0
         score += 0.5 if entity in felt or not felt else 0.0
+        score -= 1.0 if all(_is_old(scene, o) for o in observations) else 0.0
         found.append(Suspect(entity, score, tuple(observations)))
     return sorted(found, key=lambda suspect: (-suspect.score, suspect.observations[0].number))
+
+
+def _is_old(scene: Scene, one: Observation) -> bool:
+    """Whether it had been so long before the window that it is no news."""
+    if scene.now is None or one.onset is None:
+        return False
+    return scene.now - one.onset > max(NEWS, 2 * len(one.series.window) * (one.series.step_s or 0.0))
 
 
 def _is_explained(scene: Scene, entity: str, observations: list[Observation]) -> bool:

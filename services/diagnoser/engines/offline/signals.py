@@ -12,7 +12,7 @@ from services.diagnoser.engines.offline.catalogue import Signal
 from services.diagnoser.engines.offline.logs import SURGE, Shape
 from services.diagnoser.engines.offline.scene import Observation, Scene
 
-SUDDEN = 0.5
+SUDDEN = 0.7
 """The share of its final size that a sudden shift has reached soon after it began."""
 
 State = Literal["present", "absent", "unmeasured"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause
 from services.diagnoser.engines.offline.changes import Link, link
@@ -11,6 +12,8 @@ from services.diagnoser.engines.offline.locating import Suspect, suspects
 from services.diagnoser.engines.offline.scene import Observation, Scene, impact
 from services.diagnoser.engines.offline.signals import Match, match
 
+UNMEASURED = 1.0
+"""What a required signal costs that nobody measured: a cause that can be shown goes first."""
 UNEXPLAINED = 0.4
 UNEXPLAINED_MAX = 4
 UNKNOWN_WEIGHT = -0.5
@@ -41,14 +44,24 @@ class Hypothesis:
         return self.cause.id if self.cause else UNKNOWN
 
     @property
+    def is_founded(self) -> bool:
+        """Whether anything but harm, which every cause does, speaks for it."""
+        return self.link is not None or any(m.signal.where != "sufferers" for m in self.support)
+
+    @property
     def is_ruled_out(self) -> bool:
         """Whether something it cannot be without is known not to be there."""
         return bool(self.absent) or self.lacks_change
 
     @property
+    def is_shown(self) -> bool:
+        """Whether all it cannot be without was measured and is there."""
+        return not self.is_ruled_out and not self.missing
+
+    @property
     def potential(self) -> float:
         """Its log-odds if what was not measured spoke for it."""
-        return self.log_odds + sum(one.signal.weight for one in self.missing)
+        return self.log_odds + sum(one.signal.weight + UNMEASURED for one in self.missing)
 
     @property
     def observations(self) -> list[Observation]:
@@ -60,11 +73,12 @@ class Hypothesis:
 def hypotheses(scene: Scene, catalogue: Catalogue) -> list[Hypothesis]:
     """Return all hypotheses, ruled out ones included, the likeliest first."""
     origins = suspects(scene)
-    known = [
+    judged = (
         _hypothesis(scene, cause, entity)
         for cause in catalogue.causes
         for entity in _places(scene, cause, [suspect.entity for suspect in origins])
-    ]
+    )
+    known = _united(scene, [one for one in judged if one.is_founded])
     unknown = [
         Hypothesis(None, suspect.entity, UNKNOWN_WEIGHT - UNKNOWN_STEP * rank, suspect=suspect)
         for rank, suspect in enumerate(origins)
@@ -106,18 +120,36 @@ def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
     if cause.change:
         found = link(scene, entity, cause.change, _onset(scene, entity, seen), seen)
     log_odds = cause.weight + sum(one.gain for one in support) - sum(one.gain for one in against)
-    log_odds += (found.gain if found else 0.0) - UNEXPLAINED * _unexplained(scene, entity)
+    missing = tuple(one for one in required if one.state == "unmeasured")
+    log_odds += (found.gain if found else 0.0) - UNEXPLAINED * _unexplained(scene, entity) - UNMEASURED * len(missing)
     return Hypothesis(
         cause,
         entity,
         log_odds,
         support,
         against,
-        missing=tuple(one for one in required if one.state == "unmeasured"),
+        missing=missing,
         absent=tuple(one for one in required if one.state == "absent"),
         link=found,
         lacks_change=cause.change is not None and found is None,
     )
+
+
+def _united(scene: Scene, known: list[Hypothesis]) -> list[Hypothesis]:
+    """Return the hypotheses with one at the service in place of the same at each of its machines."""
+    found = list(known)
+    for service, machines in scene.map.machines.items():
+        for cause in dict.fromkeys(one.cause for one in known if one.cause and one.cause.unites):
+            same = [one for one in known if one.cause == cause and one.entity in machines and one.is_shown]
+            if len(same) >= max(len(machines), 2):
+                best = max(same, key=lambda one: one.log_odds)
+                found = [one for one in found if one not in same]
+                found.append(replace(best, entity=service, support=_merged(same)))
+    return found
+
+
+def _merged(same: Iterable[Hypothesis]) -> tuple[Match, ...]:
+    return tuple(match for one in same for match in one.support)
 
 
 def _onset(scene: Scene, entity: str, seen: list[Observation]) -> float | None:
