@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from services.diagnoser.engines.offline.background import Standing, standing, trend
+from tests.support.cases import Curve, daily, flat, ramp, series, step
+
+
+def judged(curve: Curve, *, noise: float = 0.02) -> Standing:
+    made = series("web", "cpu", 100.0, noise=noise, curve=curve)
+    found = standing(made["baseline"], made["window"], made["step_s"], lambda level: 0.05 * level)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize(
+    "curve, shifted, is_ramp",
+    [
+        pytest.param(flat, False, False, id="noise alone is no shift"),
+        pytest.param(daily(40.0), False, False, id="the rhythm of the day is no shift"),
+        pytest.param(step(3.0, -10), False, False, id="less than what matters is no shift"),
+        pytest.param(step(40.0, -20), True, False, id="a jump is a shift and no ramp"),
+        pytest.param(ramp(60.0, -60), True, True, id="growing for an hour is a ramp"),
+        pytest.param(lambda at: min(ramp(60.0, -60)(at), 40.0), True, True, id="a ramp may rest at its ceiling"),
+        pytest.param(step(-40.0, -20), True, False, id="a fall is a shift too"),
+    ],
+)
+def test_a_series_is_judged_against_its_own_background(curve: Curve, shifted: bool, is_ramp: bool) -> None:  # noqa: FBT001 -- columns of the table
+    found = judged(curve)
+    assert (found.is_shifted, found.is_ramp) == (shifted, is_ramp)
+
+
+@pytest.mark.parametrize("curve", [step(40.0, -20), ramp(60.0, -60)])
+def test_the_onset_is_found_within_a_few_minutes(curve: Curve) -> None:
+    begun = 1200.0 if curve(-30.0) == 0.0 else 3600.0
+    onset = judged(curve).onset
+    assert onset is not None
+    assert begun - 600 <= onset <= begun + 60
+
+
+def test_a_jump_is_sudden_and_growth_is_not() -> None:
+    assert judged(step(40.0, -20)).suddenness > 0.9
+    assert judged(ramp(60.0, -60)).suddenness < 0.5
+
+
+def test_what_came_and_went_is_not_shifted_now() -> None:
+    found = judged(lambda at: 50.0 if -25 <= at < -12 else 0.0)
+    assert (found.is_shifted, found.was_shifted) == (False, True)
+
+
+def test_a_series_without_recent_measurements_says_nothing_of_now() -> None:
+    assert standing([1.0] * 50, [1.0, 1.0, None, None, None, None], 60.0, lambda _: 0.1) is None
+    assert standing([1.0] * 50, [], 60.0, lambda _: 0.1) is None
+
+
+def test_missing_measurements_change_neither_shift_nor_onset_much() -> None:
+    made = series("web", "cpu", 100.0, curve=step(40.0, -20))
+    chance = random.Random(4)
+    holes = {key: [v if chance.random() > 0.1 else None for v in made[key]] for key in ("baseline", "window")}
+    whole = standing(made["baseline"], made["window"], 60.0, lambda level: 0.05 * level)
+    found = standing(holes["baseline"], holes["window"], 60.0, lambda level: 0.05 * level)
+    assert whole is not None
+    assert found is not None
+    assert found.shift == pytest.approx(whole.shift, rel=0.2)
+    assert found.onset == pytest.approx(whole.onset, abs=120)
+
+
+def test_without_a_baseline_the_head_of_the_window_stands_in_and_the_history_counts_as_thin() -> None:
+    made = series("web", "cpu", 100.0, curve=step(40.0, -12))
+    found = standing([], made["window"], 60.0, lambda level: 0.05 * level)
+    assert found is not None
+    assert found.is_shifted
+    assert found.windows <= 2
+
+
+def test_a_leak_older_than_the_data_shows_as_a_trend() -> None:
+    made = series("web", "mem", 100.0, noise=0.01, curve=ramp(200.0, -390))
+    rhythm = series("web", "mem", 100.0, noise=0.01)
+    assert trend([*made["baseline"], *made["window"]], 60.0) > 100
+    assert trend([*rhythm["baseline"], *rhythm["window"]], 60.0) == 0.0
