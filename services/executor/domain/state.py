@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Literal
 from uuid import UUID, uuid5
 
@@ -79,7 +80,13 @@ class Approval(_State):
 
     def content(self) -> Plan:
         """Return the plan; raises RefusedError when the stored bytes are not those of the digest."""
-        return read_plan(self.plan, self.sha256)
+        return _content(self.plan, self.sha256)
+
+
+@lru_cache(maxsize=64)
+def _content(text: str, sha256: str) -> Plan:
+    """Read each plan once, not at every look: a transition has few milliseconds."""
+    return read_plan(text, sha256)
 
 
 class StepState(_State):

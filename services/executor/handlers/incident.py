@@ -11,12 +11,11 @@ from services.executor.domain.config import ExecutorConfig
 from services.executor.domain.policy import Policy
 from services.executor.domain.state import Cancel, Case, Execution
 from services.executor.handlers import approving, asking, directing, executing, planning, settling, stepping, verifying
-from services.executor.handlers.doubting import RECORD, ask_person
+from services.executor.handlers.doubting import RECORD
 from services.executor.handlers.ending import VERIFY, VERIFY_END
 from services.executor.handlers.governor import GRANTED, REFUSED
+from services.executor.handlers.parking import park
 from services.executor.handlers.turn import Turn
-from shared.events.approvals import PlanRefused
-from shared.events.executions import StepUnknown
 from shared.events.incidents import IncidentClosed, IncidentReopened, IncidentSourceRecovered
 from shared.events.investigations import RecommendationMade, RecommendationSuperseded
 from shared.events.people import DecisionSubmitted, NoticePosted
@@ -77,10 +76,7 @@ class Incident:
         decision = Decision(state)
         if case is None:
             return decision
-        case.parked = case.parked or "poison"
-        turn = Turn(ExecutorConfig(Policy(), People(people=()), {}), case, message, 0.0, decision)
-        turn.audit("dead", message=message.id, type=message.type, reason=reason)
-        _say_what_died(turn, reason)
+        park(Turn(ExecutorConfig(Policy(), People(people=()), {}), case, message, 0.0, decision), reason)
         decision.state = case.model_dump(mode="json")
         return decision
 
@@ -157,36 +153,6 @@ def _noticed(turn: Turn) -> None:
     except ValidationError:
         # A forged or broken notice must not park the incident; without a sound one people are told again.
         turn.audit("unreadable", message=turn.message.id)
-
-
-def _say_what_died(turn: Turn, reason: str) -> None:
-    case, body = turn.case, turn.message.body
-    activity = body.get("id") if isinstance(body, dict) else None
-    proposal, execution = case.proposal, case.running
-    step = execution.current() if execution is not None else None
-    if proposal is not None and proposal.preparing and activity == proposal.awaits:
-        proposal.preparing, proposal.awaits = False, ""
-        turn.emit(
-            PlanRefused(
-                recommendation_id=proposal.id, runbook_id=proposal.runbook_id, why="unusable_plan", detail=reason
-            )
-        )
-    in_flight = {"calling": step.call_id, "reconciling": execution.awaits} if execution and step else {}
-    if execution is not None and step is not None and activity and activity == in_flight.get(execution.phase):
-        turn.emit(
-            StepUnknown(
-                execution_id=execution.id,
-                step_id=step.id,
-                rollback=execution.rolling_back,
-                why="unreadable",
-                detail=reason,
-            )
-        )
-        ask_person(turn, execution, step, reason)
-        return
-    if execution is not None and execution.phase in ("checking", "waiting_permit"):
-        stepping.hold(turn, execution)
-    turn.hand_off("parked", f"{turn.message.type} {turn.message.id} cannot be handled: {reason}")
 
 
 _MESSAGES: Mapping[str, Handler] = {
