@@ -35,7 +35,7 @@ class Outgoing:
     traceparent: str = ""
     resend: int = 0
     id: str = ""
-    """Only for a resend: the id of the event that goes out again. Empty means: the store allots the next id."""
+    """For an event that may go out again: its id, the same each time. Empty means: the store allots the next id."""
 
 
 @dataclass(frozen=True, slots=True)
