@@ -6,14 +6,23 @@ import re
 
 from shared.bus.intake import incoming
 from shared.bus.port import Received
+from shared.events.incidents import IncidentClosed, IncidentReopened, IncidentSourceRecovered
+from shared.events.investigations import RecommendationMade, RecommendationSuperseded
+from shared.events.people import DecisionSubmitted, NoticePosted
 from shared.incident.model import check_environment
 from shared.store.model import Incoming
 
 OF_INCIDENTS = frozenset(
-    {"recommendation.made", "recommendation.superseded", "incident.source_recovered", "incident.closed"}
+    {
+        RecommendationMade.type,
+        RecommendationSuperseded.type,
+        IncidentSourceRecovered.type,
+        IncidentClosed.type,
+        IncidentReopened.type,
+    }
 )
 """What the executor acts on; its own words and what is for people only are left."""
-OF_DECISIONS = frozenset({"decision.submitted", "notice.posted"})
+OF_DECISIONS = frozenset({DecisionSubmitted.type, NoticePosted.type})
 
 _SUBJECT = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
 
