@@ -102,7 +102,7 @@ async def test_a_collector_that_fails_leaves_a_gap_that_can_be_cited_and_holds_n
 class TestImpatient:
     @pytest.fixture
     def changes(self) -> dict[str, Any]:
-        return {"collect_seconds": 0.5}
+        return {"collect_seconds": 4.0}
 
     async def test_a_collector_that_is_late_leaves_a_gap_and_the_others_count(self, running: Running) -> None:
         running.outside.slow.add("logs")
