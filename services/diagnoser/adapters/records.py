@@ -10,6 +10,7 @@ from sqlalchemy import func, or_, select
 
 from services.diagnoser.adapters.tables import DISPOSITION
 from services.diagnoser.domain.gathering import JSON
+from services.diagnoser.handlers.metrics import UNACCOUNTED
 from services.diagnoser.handlers.scope_turn import KIND
 from shared.incident.actor import Actor
 from shared.runtime.clock import at
@@ -37,12 +38,14 @@ class StoredRecords:
         }
         waiting = self._store.waiting()
         taken = total["numbered"] - total["others"]
+        unaccounted = taken - total["decided"] - total["lost"]
+        UNACCOUNTED.set(unaccounted)
         return {
             "inserts": taken + waiting,
             "dispositions": total["decided"],
             "dead_without_receipt": total["lost"],
             "pending": waiting,
-            "balanced": taken == total["decided"] + total["lost"],
+            "balanced": unaccounted == 0,
             "kept": int(kept[0]["n"]),
         }
 

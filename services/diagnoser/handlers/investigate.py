@@ -25,6 +25,7 @@ from services.diagnoser.domain.gathering import (
     series_of,
     spans,
 )
+from services.diagnoser.handlers.metrics import COLLECTED, CONCLUDED
 from services.diagnoser.ports import Archive, Collector, DataClock, Engine, Investigated, Redact, Scene
 from shared.errors import NotFoundError, SignoffError, UnavailableError
 from shared.events.investigations import CollectorOutcome
@@ -81,6 +82,7 @@ class Investigator:
             collectors=[outcome.model_dump(mode="json") for outcome in outcomes],
         )
         await self._means.archive.keep(kept, fence=claimed.fence)
+        CONCLUDED.labels(conclusion.result.status, str(conclusion.result.degraded is not None).lower()).inc()
         findings = Findings(
             result=conclusion.result,
             gathered=snapshot(asked.investigation_id, conclusion, series_of(case), outcomes),
@@ -103,8 +105,10 @@ class Investigator:
     async def _collect(self, collector: Collector, scene: Scene, limit: float) -> tuple[CaseJSON, CollectorOutcome]:
         nothing: CaseJSON = {}
         part, outcome = await self._try(collector.name, lambda: collector.collect(scene), limit, nothing)
-        is_empty = outcome.outcome == OK and not _holds(part)
-        return part, outcome.model_copy(update={"outcome": EMPTY}) if is_empty else outcome
+        if outcome.outcome == OK and not _holds(part):
+            outcome = outcome.model_copy(update={"outcome": EMPTY})
+        COLLECTED.labels(outcome.collector, outcome.outcome).observe(outcome.seconds)
+        return part, outcome
 
     async def _try(
         self, name: str, work: Callable[[], Awaitable[Found]], limit: float, otherwise: Found

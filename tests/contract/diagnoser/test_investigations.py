@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from services.diagnoser.adapters.engine_process import EngineProcess
@@ -58,6 +59,9 @@ async def test_the_snapshot_is_bounded_and_names_every_collector(running: Runnin
         "on-call": "ok",
     }
     assert 0 < len(gathered["series"]) <= 20
+    metrics = httpx.AsyncClient(transport=httpx.ASGITransport(running.service.asgi), base_url="http://diagnoser")
+    assert 'collector="metrics",outcome="ok"' in (await metrics.get("/metrics")).text
+    await metrics.aclose()
     assert gathered["series"][0]["id"] == gathered["evidence"][0]["series_id"]
     assert all(len(series["values"]) <= 200 for series in gathered["series"])
     assert gathered["logs"]
