@@ -23,6 +23,9 @@ from shared.incident.model import is_simulated
 from shared.runtime.people import Person
 from shared.store.port import Store
 
+CHARTS_MAX = 6
+"""Charts that an incident's page shows at once; the others are one click away."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -76,8 +79,8 @@ class Pages:
                 **await self._about(detail, incident.id),
                 "pending": asked,
                 "running": running(detail),
-                "cited": cited,
-                "others": others,
+                "cited": cited[:CHARTS_MAX],
+                "others": cited[CHARTS_MAX:] + others,
                 "snapshot": detail.snapshot(),
                 "times": times(detail),
             }

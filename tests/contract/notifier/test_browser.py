@@ -12,10 +12,11 @@ from playwright.async_api import Browser, expect
 
 from shared.events.approvals import ApprovalVoteRecorded
 from shared.incident.actor import Actor
+from shared.incident.evidence import Finding
 from shared.runtime.server import Listener, bind
 from tests.contract.notifier.conftest import Running
 from tests.support.browser import DESKTOP, PHONE, SMALL_PHONE, complaints, open_browser, open_phone, violations
-from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, executed, granted, until_asked
+from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, concluded, executed, granted, until_asked
 
 pytestmark = pytest.mark.browser
 
@@ -87,7 +88,29 @@ async def test_a_person_approves_on_a_phone(site: Site, browser: Browser, *, jav
 
 
 async def test_risk_why_what_and_both_buttons_are_on_the_first_screen(site: Site, browser: Browser) -> None:
-    await site.running.tell(*until_asked())
+    diagnosis = concluded().result.model_copy(
+        update={
+            "statement": "Memory of night-web-03 grows without end since deploy of bookshop v2.14.0. "
+            "request.latency_p95 of bookshop went from 181 ms to 755 ms.",
+            "findings": tuple(
+                Finding(statement=statement, cites=("e1", "e2"))
+                for statement in (
+                    "deploy of bookshop v2.14.0 came 3 min before it began and reached night-web-03, not web-01, web-02, web-04",
+                    "process.rss of night-web-03 has grown without a break from 5.58 GB to 13.1 GB",
+                    "gc.pause_ms of night-web-03 went from 18.2 ms to 427 ms",
+                    "cpu.percent of night-web-03 has grown without a break from 40.7 % to 93 %",
+                )
+            ),
+        }
+    )
+    request = asked().model_copy(
+        update={
+            "impact": "Requests in flight on this host fail; the load balancer takes it out for about 20 s",
+            "expected_effect": "Memory falls below 70 % within two minutes and latency follows",
+        }
+    )
+    story = [*until_asked()[:3], concluded().model_copy(update={"result": diagnosis}), until_asked()[4], request]
+    await site.running.tell(*story)
     await site.running.stage("awaiting_approval")
     async with open_phone(browser) as phone:
         page = await phone.new_page()
@@ -96,8 +119,10 @@ async def test_risk_why_what_and_both_buttons_are_on_the_first_screen(site: Site
         for shown in (
             page.get_by_text("Medium risk"),
             page.get_by_role("heading", name="Why"),
+            page.get_by_text("Likely (87\u00a0%)"),
             page.get_by_role("heading", name="What will happen"),
-            page.get_by_text("shop on web-3 is away for about 20 s").first,
+            page.get_by_text("Requests in flight on this host fail"),
+            page.get_by_text("Not possible; if it does not help, a person takes over"),
             page.get_by_role("button", name="Reject"),
             page.get_by_role("button", name="Approve"),
         ):

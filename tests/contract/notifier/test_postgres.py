@@ -32,7 +32,7 @@ async def test_a_story_from_alert_to_summary(running: Running) -> None:
     await running.stage("closed")
     assert "✓ Approved" in (await browser.get(f"/a/{APPROVAL}")).text
     async with running.operator() as operator:
-        (row,) = (await operator.get("/api/incidents", params={"environment": "sim:r1"})).json()
+        (row,) = (await operator.get("/api/incidents", params={"environment": "sim:night-shift-1a212dd423e"})).json()
         detail = (await operator.get("/api/incidents/INC-AB")).json()
     assert row["stage"] == "closed"
     assert detail["summary"]

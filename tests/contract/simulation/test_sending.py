@@ -79,7 +79,7 @@ async def test_both_vendors_tell_of_the_trouble_and_after_the_fix_of_the_recover
 ) -> None:
     world = World(tmp_path, FIXTURES, ingest.address, wall)
     life = world.begin("high_cpu", speed=60.0, via="webhook", seed=None)
-    wall.now += 1
+    wall.now += 2
     world.look(life)
     await ingest.has(2)
     world.call(life, RESTART, "prod-web-03", {"process": "storefront"}, "tok")
@@ -135,7 +135,7 @@ async def test_a_world_that_stopped_before_ingest_took_a_webhook_posts_it_when_i
     away = Address(webhooks="http://127.0.0.1:9", control="", secrets=ingest.address.secrets, token="")
     first = World(tmp_path, FIXTURES, away, wall)
     life = first.begin("high_cpu", speed=60.0, via="webhook", seed=None)
-    wall.now += 1
+    wall.now += 2
     first.look(life)
 
     async def refused() -> list[str]:

@@ -32,7 +32,7 @@ from shared.runbooks.plan import Plan, PlannedClause, PlannedStep, PlannedVerify
 from tests.unit.notifier.clock import T0
 
 INCIDENT = "INC-ABCDEFGH23"
-RUN = "sim:r1"
+RUN = "sim:night-shift-1a212dd423e"
 APPROVAL = "apr-1"
 EXECUTION = "exe-1"
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">'

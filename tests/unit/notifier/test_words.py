@@ -129,8 +129,8 @@ async def test_the_terminal_links_each_question_once() -> None:
     assert overview
     terminal = Terminal(written.append, invite)
     asking = notice(overview, "http://127.0.0.1:8700")
-    await terminal.post("sim:r1", INCIDENT, asking)
-    await terminal.post("sim:r1", INCIDENT, asking.model_copy(update={"line": ""}))
+    await terminal.post("sim:night-shift-1a212dd423e", INCIDENT, asking)
+    await terminal.post("sim:night-shift-1a212dd423e", INCIDENT, asking.model_copy(update={"line": ""}))
     assert "".join(written).count(f"/a/{APPROVAL}?login=one-time") == 1
 
 
