@@ -42,7 +42,7 @@ def diagnose(case: Case, catalogue: Catalogue) -> Conclusion:
 
 def _is_calm(scene: Scene) -> bool:
     """Whether everything that was measured is within its background now, and what was alerted on was measured."""
-    if scene.surging() or any(o.channel in ACTIVE for o in scene.harmful()):
+    if scene.surging or any(o.channel in ACTIVE for o in scene.harmful()):
         return False
     measured = {o.entity for o in scene.observations if o.channel in ACTIVE or not o.is_harmful}
     alerted = scene.alerted()

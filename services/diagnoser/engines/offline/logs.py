@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from operator import eq
 
 import orjson
 
@@ -82,7 +83,7 @@ class _Masker(dict[str, str]):
             if found:
                 self.mentions[token] = found
                 text = self._names.sub("<entity>", token)
-        masked = _VARIABLE.sub("<*>", text)
+        masked = text if text.isalpha() else _VARIABLE.sub("<*>", text)
         if len(self) < 200_000:  # noqa: PLR2004 -- bounds the memory a flood of distinct words may take
             self[token] = masked
         return masked
@@ -132,9 +133,10 @@ def _alike(
     """Return the known shape these tokens belong to, widened for them, or a new one."""
     group = groups.setdefault((entity, level, len(tokens), tokens[0] if tokens else ""), [])
     for shape in group:
-        same = sum(a == b for a, b in zip(shape.tokens, tokens, strict=True))
+        same = sum(map(eq, shape.tokens, tokens))
         if same >= ALIKE * len(tokens) or len(group) >= GROUP_MAX:
-            shape.tokens = [a if a == b else "<*>" for a, b in zip(shape.tokens, tokens, strict=True)]
+            if same < len(tokens):
+                shape.tokens = [a if a == b else "<*>" for a, b in zip(shape.tokens, tokens, strict=True)]
             return shape
     shape = Shape(len(shapes), entity, level, tokens)
     group.append(shape)

@@ -62,6 +62,10 @@ class Scene:
     """Series without measurements in the later half of the window."""
     shapes: tuple[Shape, ...]
     now: float | None
+    fresh: float | None
+    """Log lines from this time on count as current; None when lines have no times."""
+    surging: tuple[Shape, ...]
+    """Warnings and errors that surge and still come, the strongest first."""
 
     def at(self, entities: Iterable[str], channels: Iterable[str]) -> list[Observation]:
         """Return the observations of some channels at some entities, the most harmful first."""
@@ -73,18 +77,9 @@ class Scene:
         """Return what is outside its background towards harm, the farthest first."""
         return sorted((o for o in self.observations if o.is_harmful), key=lambda o: (-o.harm, o.number))
 
-    def surging(self) -> list[Shape]:
-        """Return warnings and errors that surge and still come, the strongest first."""
-        found = [s for s in self.shapes if s.is_bad and s.surge >= SURGE and self.is_current(s)]
-        return sorted(found, key=lambda s: (-s.surge, s.number))
-
     def is_current(self, shape: Shape) -> bool:
-        """Whether lines of a shape came in the last third of the window, as far as they have times."""
-        times = [line.at for line in self.case.logs if line.at is not None]
-        if shape.last_at is None or not times:
-            return shape.count > 0
-        start, end = min(times), max(times)
-        return shape.last_at >= end - (end - start) / 3
+        """Whether lines of a shape came lately, as far as they have times."""
+        return is_current(shape, self.fresh)
 
     def alerted(self) -> list[str]:
         """Return the entities whose alerts still fire, in the order of the alerts."""
@@ -103,7 +98,22 @@ def scene_of(case: Case) -> Scene:
         elif any(value is not None for value in series.baseline):
             stale.append(series)
     names = [*chart.kinds, *(o.entity for o in observations)]
-    return Scene(case, chart, tuple(observations), tuple(stale), tuple(shapes_of(case, names)), now)
+    shapes = shapes_of(case, names)
+    fresh = _fresh(case)
+    surging = [s for s in shapes if s.is_bad and s.surge >= SURGE and is_current(s, fresh)]
+    surging.sort(key=lambda s: (-s.surge, s.number))
+    return Scene(case, chart, tuple(observations), tuple(stale), tuple(shapes), now, fresh, tuple(surging))
+
+
+def is_current(shape: Shape, fresh: float | None) -> bool:
+    """Whether a shape came at or after the time from which on lines are fresh."""
+    return shape.count > 0 if shape.last_at is None or fresh is None else shape.last_at >= fresh
+
+
+def _fresh(case: Case) -> float | None:
+    """Return where the last third of the window's lines begins."""
+    times = [line.at for line in case.logs if line.at is not None]
+    return max(times) - (max(times) - min(times)) / 3 if times else None
 
 
 def _observe(number: int, series: CaseSeries, now: float | None) -> Observation | None:

@@ -64,7 +64,7 @@ def findings(book: Book, scene: Scene, top: Hypothesis | None) -> tuple[Finding,
             told.setdefault(cited_log, Finding(statement=said, cites=(cited_log,)))
     for one in [*impact(scene), *scene.harmful()]:
         _tell(told, book, one)
-    for shape in scene.surging():
+    for shape in scene.surging:
         [cited_log] = book.shapes([shape])
         said = f"{shape.entity or 'The log'}: {counted(shape)}: {clipped(shape.template, QUOTED)}"
         told.setdefault(cited_log, Finding(statement=said, cites=(cited_log,)))

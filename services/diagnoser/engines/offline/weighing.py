@@ -93,7 +93,7 @@ def _places(scene: Scene, cause: Cause, origins: list[str]) -> list[str]:
     if cause.entity == "changed":
         found = [change.entity for change in scene.case.changes if change.entity]
     else:
-        logged = [shape.entity for shape in scene.surging()]
+        logged = [shape.entity for shape in scene.surging]
         around = [near for entity in [*origins, *scene.alerted(), *logged] if entity for near in scene.map.near(entity)]
         found = [*origins, *scene.alerted(), *logged, *around]
     return [entity for entity in dict.fromkeys(found) if entity and _applies(scene, cause, entity)]
@@ -157,7 +157,7 @@ def _onset(scene: Scene, entity: str, seen: list[Observation]) -> float | None:
     times = [o.onset for o in seen if o.onset is not None]
     if not seen:
         times = [o.onset for o in scene.harmful() if o.entity in scene.map.near(entity) and o.onset is not None]
-        times += [s.first_at for s in scene.surging() if s.entity == entity and s.first_at is not None]
+        times += [s.first_at for s in scene.surging if s.entity == entity and s.first_at is not None]
     return min(times, default=None)
 
 
