@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from services.notifier.domain.notice import Notice
+from services.notifier.domain.wording import visible
 from shared.integrations.acting import CommunicationProvider, Post
 from shared.integrations.registry import Integrations
 
@@ -32,5 +33,5 @@ class Slack:
 
 
 def escaped(text: str) -> str:
-    """Return text in which Slack finds no mention, channel or link that an alert put there."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    """Return text in which Slack finds no mention, channel or link that an alert put there, and nothing is hidden."""
+    return visible(text).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

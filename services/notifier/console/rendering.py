@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from services.notifier.domain import wording
 from services.notifier.domain.charts import HEIGHT, WIDTH
@@ -22,6 +23,7 @@ def templates() -> Environment:
         loader=FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=_shown,
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -40,6 +42,11 @@ def templates() -> Environment:
     environment.tests |= {"simulated": is_simulated}
     environment.globals |= {"chart_width": WIDTH, "chart_height": HEIGHT}
     return environment
+
+
+def _shown(value: object) -> object:
+    """Everything that a template prints passes here."""
+    return wording.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def clock(value: str | datetime) -> str:

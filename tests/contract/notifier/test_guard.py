@@ -242,6 +242,18 @@ async def test_what_senders_wrote_is_shown_as_text_everywhere(running: Running) 
     await browser.aclose()
 
 
+async def test_a_title_cannot_make_a_page_look_other_than_it_is(running: Running) -> None:
+    title = "disk\x1b[2J full \u202eelbisrever\u202c on web\u200b-3"
+    await running.tell(opened(title), *until_asked()[1:])
+    await running.journaled(6)
+    browser = await running.browser()
+    for path in ("/", f"/i/{INCIDENT}"):
+        text = (await browser.get(path)).text
+        assert "disk\\u001b[2J full \\u202eelbisrever\\u202c on web\\u200b-3" in text, path
+        assert not set("\x1b\u202e\u202c\u200b") & set(text), path
+    await browser.aclose()
+
+
 async def test_a_large_body_is_refused_before_it_is_read(running: Running) -> None:
     browser = await running.browser()
     answer = await browser.post(f"/i/{INCIDENT}/requests", data={"text": "x" * 70_000})

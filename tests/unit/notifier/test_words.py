@@ -113,6 +113,7 @@ def test_a_notice_asks_when_there_is_a_question_and_tells_otherwise() -> None:
 
 def test_slack_finds_no_mention_that_an_alert_wrote() -> None:
     assert escaped("<!channel> & <https://evil|here>") == "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;"
+    assert escaped("a\u202eb") == "a\\u202eb"
 
 
 def test_an_alert_cannot_steer_the_terminal() -> None:
