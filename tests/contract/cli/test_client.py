@@ -1,0 +1,141 @@
+"""Client commands against a server that they find by its data directory."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import httpx
+import pytest
+
+from tests.support.signoff import COMMAND, Signoff, environment, until
+
+pytestmark = pytest.mark.timeout(180)
+
+
+def post(running: Signoff, body: bytes) -> str:
+    """Deliver a body as Datadog would and return its receipt."""
+    shown = running.run("config", "show", "--reveal").stdout
+    token = shown.partition('{"X-Signoff-Token": "')[2].partition('"')[0]
+    answer = httpx.post(
+        f"{running.address('webhook_url')}/webhooks/datadog", content=body, headers={"X-Signoff-Token": token}
+    )
+    assert (answer.status_code, answer.json()) == (202, {"receipt": answer.headers["Signoff-Receipt"]})
+    return str(answer.json()["receipt"])
+
+
+def test_both_listeners_are_ready_and_count_each_metric_once(running: Signoff) -> None:
+    for name in ("url", "webhook_url"):
+        address = running.address(name)
+        assert httpx.get(f"{address}/readyz").json() == {"ready": True, "problems": {}}
+        assert httpx.get(f"{address}/livez").status_code == 200
+        metrics = httpx.get(f"{address}/metrics").text
+        kinds = [line for line in metrics.splitlines() if line.startswith("# TYPE ")]
+        assert len(kinds) == len(set(kinds))
+        for service in ("ingest", "diagnoser", "executor", "notifier"):
+            assert f'signoff_ready{{service="{service}"}} 1.0' in metrics
+
+
+def test_before_anything_happened_lists_are_empty(running: Signoff) -> None:
+    assert running.json("dead-letters", "list") == []
+    assert running.json("silence", "list") == []
+
+
+def test_a_delivery_is_followed_from_its_receipt_to_its_disposition(running: Signoff) -> None:
+    receipt = post(running, b'{"id": "1", "title": "[Test] hello", "alert_transition": "Test Notification"}')
+
+    def decided() -> dict[str, object] | None:
+        found: dict[str, object] = running.json("deliveries", "show", receipt)
+        return found if found["disposition"] != "in_flight" else None
+
+    found = until(decided, limit=30, what="a disposition")
+    assert set(found) >= {"receipt", "source", "received_at", "disposition", "reason", "incident_id", "alerts"}
+    assert (found["receipt"], found["source"], found["disposition"]) == (receipt, "datadog", "test")
+    account = running.run("deliveries", "account")
+    assert (account.returncode, json.loads(account.stdout)["balanced"]) == (0, True)
+
+
+def test_a_receipt_that_was_never_given_is_not_found(running: Signoff) -> None:
+    assert running.run("deliveries", "show", "06H15L4BMPVT9I6LDFFAM28VUK20CH82BJ").returncode == 3
+
+
+@pytest.mark.parametrize("person", ["sample-approver", "sample-responder"])
+def test_login_prints_a_link_that_asks_whether_to_continue_as_the_person(running: Signoff, person: str) -> None:
+    link = running.run("login", person).stdout.strip()
+
+    page = httpx.get(link)
+
+    assert page.status_code == 200
+    assert "Continue as" in page.text
+
+
+def test_login_of_a_person_nobody_knows_names_those_there_are(running: Signoff) -> None:
+    done = running.run("login", "nobody")
+
+    assert done.returncode == 3
+    assert "sample-second-approver" in done.stderr
+
+
+def test_topics_tail_shows_the_log_of_a_running_server(running: Signoff) -> None:
+    receipt = post(running, b"{ no JSON")
+
+    with subprocess.Popen(
+        [COMMAND, "topics", "tail", "alerts.v1", "--from-start", "--data", str(running.data)],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment(),
+    ) as tail:
+        assert tail.stdout is not None
+        found = next(record for record in map(json.loads, tail.stdout) if receipt in record["headers"]["ce_id"])
+        tail.terminate()
+
+    assert found["headers"]["ce_type"] == "delivery.unreadable.v1"
+    assert found["headers"]["ce_traceparent"].startswith("00-")
+    assert json.loads(found["body"])["receipt"] == receipt
+
+
+def test_config_show_prints_what_to_paste_and_no_secret_unasked(running: Signoff) -> None:
+    secrets = [path.read_text().strip() for path in (running.data / "secrets").iterdir()]
+
+    shown = running.run("config", "show").stdout
+    as_json = running.run("config", "show", "-o", "json").stdout
+
+    assert f"URL             {running.address('webhook_url')}/webhooks/datadog" in shown
+    assert f"Webhook URL     {running.address('webhook_url')}/webhooks/pagerduty" in shown
+    assert '{"X-Signoff-Token": "********"}' in shown
+    assert '"alert_transition": "$ALERT_TRANSITION"' in shown
+    assert not [secret for secret in secrets if secret in shown + as_json]
+    rows = {row["setting"]: row for row in json.loads(as_json)}
+    assert rows["ingest.receipt_key"] == {
+        "setting": "ingest.receipt_key",
+        "value": "********",
+        "source": f"generated in {running.data / 'secrets'}",
+    }
+
+
+def test_config_show_takes_the_public_address_of_a_tunnel(running: Signoff) -> None:
+    shown = running.run("config", "show", "--url", "https://hooks.example/").stdout
+
+    assert "https://hooks.example/webhooks/datadog" in shown
+
+
+def test_a_table_in_a_pipe_has_one_line_a_row(running: Signoff) -> None:
+    lines = running.run("topics", "list").stdout.splitlines()
+
+    assert [line.split()[0] for line in lines[1:]] == [
+        "alerts.v1",
+        "incidents.v1",
+        "decisions.v1",
+        "requests.v1",
+        "dead-letters.v1",
+    ]
+
+
+def test_a_server_that_stops_takes_its_run_file_along(signoff: Signoff) -> None:
+    signoff.up()
+    assert (signoff.data / "run.json").stat().st_mode & 0o777 == 0o600
+
+    signoff.stop()
+
+    assert signoff.started["up"].returncode == 0
+    assert not (signoff.data / "run.json").exists()
