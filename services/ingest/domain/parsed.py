@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import wraps
-from typing import Any, ParamSpec
-from urllib.parse import parse_qsl
+from typing import ParamSpec
 
 from shared.incident.alert import Alert
-from shared.incident.enums import Severity
 
 P = ParamSpec("P")
-
-TITLE_MAX = 500
-DESCRIPTION_MAX = 4000
-LINK_MAX = 1000
-LABEL_MAX = 200
-LABELS_MAX = 64
-LABELS_TEXT_MAX = 3000
-"""Characters of all labels together. With four bytes a character the largest alert still fits into an event."""
-SERVICES_MAX = 20
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_MISSING = re.compile(r"|null|none|undefined|\$[a-z_]+(\[[^\]]*\])?|\{\{[^{}]*\}\}", re.IGNORECASE)
-"""What senders write when they have nothing: an empty word, a null as text, a variable that was not filled in."""
-_FORM = re.compile(rb"\s*[A-Za-z_][\w.\[\]-]*=")
-_EMPTY_VALUES_MAX = 32
-_FORM_FIELDS_MAX = 1000
-
-_OLDEST, _NEWEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
-_MILLISECONDS = 1e11
-"""Larger numbers are milliseconds: as seconds they would lie after the year 5000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +54,12 @@ class NotUnderstood(Exception):  # noqa: N818 -- leaves a parser as a value, nev
 
 
 def total(parser: Parser) -> Parser:
-    """Make a parser one that never raises: a body that it fails on is kept for people to read, never sent back."""
+    """Make a parser one that never raises and always finds something, so that no body is lost or sent back for ever."""
 
     @wraps(parser)
     def parse(body: bytes, headers: Mapping[str, str], received_at: datetime) -> Parsed:
         try:
-            return parser(body, headers, received_at)
+            return parser(body, headers, received_at) or (Unreadable("nothing", "there is no message in the body"),)
         except NotUnderstood as reason:
             return (reason.unreadable,)
         except Exception as error:  # noqa: BLE001 -- a 500 would be sent again for two days and hold up what follows
@@ -98,111 +74,3 @@ def understood(find: Callable[P, Found], *args: P.args, **kwargs: P.kwargs) -> F
         return find(*args, **kwargs)
     except NotUnderstood as reason:
         return reason.unreadable
-
-
-def read_json(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
-    """Return the JSON value of a body, or the fields of a form, of which one named `payload` may hold the JSON.
-
-    Forgiven are a byte order mark, raw newlines in strings, and values left empty (`"a": ,`: a variable without quotes
-    that had no value). Names that stand twice and numbers that are none are not: what they mean is a guess.
-    """
-    if not body.strip():
-        raise NotUnderstood("empty", "the body is empty; check the payload of the webhook")
-    try:
-        text = body.decode("utf-8-sig")
-        if not _FORM.match(body):
-            return _load(text)
-        fields = dict(parse_qsl(text.strip(), keep_blank_values=True, max_num_fields=_FORM_FIELDS_MAX))
-        return _load(fields["payload"]) if set(fields) == {"payload"} else fields
-    except UnicodeDecodeError as error:
-        raise NotUnderstood("not_utf8", f"byte {error.start} is not UTF-8") from error
-    except json.JSONDecodeError as error:
-        detail = f"{error.msg} at line {error.lineno} column {error.colno}; quote every variable of the payload"
-        raise NotUnderstood("broken_json", detail) from error
-    except (RecursionError, ValueError) as error:
-        raise NotUnderstood("broken_json", "nested too deeply, too many fields, or a number is too long") from error
-
-
-def _load(text: str) -> Any:  # noqa: ANN401 -- any JSON value
-    for _ in range(_EMPTY_VALUES_MAX):
-        try:
-            return json.loads(text, strict=False, object_pairs_hook=_object, parse_constant=_no_number)
-        except json.JSONDecodeError as error:
-            before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip()
-            if not before.endswith(":") or not after.startswith((",", "}")):
-                raise
-            text = f"{before} null{after}"
-    raise NotUnderstood("broken_json", "too many values are empty; quote every variable of the payload")
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    fields = dict(pairs)
-    if len(fields) < len(pairs):
-        raise NotUnderstood("duplicate_name", "a name stands twice in one object; each may stand once")
-    return fields
-
-
-def _no_number(name: str) -> None:
-    raise NotUnderstood("broken_json", f"{name} is no JSON")
-
-
-def word(value: object, limit: int = LABEL_MAX) -> str:
-    """Return a field as text; what stands for "missing" (null, an unresolved variable) becomes empty.
-
-    Control characters go. Half a surrogate pair, which JSON can escape and UTF-8 cannot hold, becomes `?`.
-    """
-    if not isinstance(value, (str, int, float)) or isinstance(value, bool):
-        return ""
-    text = _CONTROL.sub("", str(value).encode("utf-8", "replace").decode()).strip()
-    return "" if _MISSING.fullmatch(text) else text[:limit].strip()
-
-
-def labels(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return name and value pairs as labels, without those that lack a half and those that there is no room for."""
-    found: dict[str, str] = {}
-    room = LABELS_TEXT_MAX
-    for name, value in pairs:
-        room -= len(name) + len(value)
-        if room < 0 or len(found) == LABELS_MAX:
-            break
-        if name and value:
-            found[name] = value
-    return found
-
-
-def mapping(value: object) -> Mapping[str, Any]:
-    """Return a JSON object, empty for anything else."""
-    return value if isinstance(value, dict) else {}
-
-
-def epoch(text: str) -> datetime | None:
-    """Return a time from epoch seconds or milliseconds, None when it is neither or outside 2000 to 2100."""
-    try:
-        number = float(text)
-    except ValueError:
-        return None
-    seconds = number / 1000 if number > _MILLISECONDS else number
-    return datetime.fromtimestamp(seconds, UTC) if _OLDEST.timestamp() <= seconds <= _NEWEST.timestamp() else None
-
-
-def iso_time(text: str) -> datetime | None:
-    """Return a time from ISO 8601 text with zone, None when it is not."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return None
-    return time if time.tzinfo is not None and _OLDEST <= time <= _NEWEST else None
-
-
-_SEVERITIES = {
-    "p1": Severity.SEV1, "sev1": Severity.SEV1, "sev-1": Severity.SEV1, "critical": Severity.SEV1,
-    "p2": Severity.SEV2, "sev2": Severity.SEV2, "sev-2": Severity.SEV2, "high": Severity.SEV2, "error": Severity.SEV2,
-    "p3": Severity.SEV3, "sev3": Severity.SEV3, "sev-3": Severity.SEV3, "medium": Severity.SEV3,
-    "p4": Severity.SEV4, "sev4": Severity.SEV4, "sev-4": Severity.SEV4, "low": Severity.SEV4, "warning": Severity.SEV4,
-    "p5": Severity.SEV4, "sev-5": Severity.SEV4, "info": Severity.SEV4,
-}  # fmt: skip
-
-
-def severity(*candidates: str) -> Severity:
-    """Return the first candidate that names a severity, else sev3."""
-    return next((_SEVERITIES[c.lower()] for c in candidates if c.lower() in _SEVERITIES), Severity.SEV3)

@@ -15,19 +15,17 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from services.ingest.domain.parsed import (
+from services.ingest.domain.datadog_title import read_title
+from services.ingest.domain.parsed import AlertFound, NotUnderstood, Parsed, total
+from services.ingest.domain.reading import (
     DESCRIPTION_MAX,
     LINK_MAX,
     TITLE_MAX,
-    AlertFound,
-    NotUnderstood,
-    Parsed,
     epoch,
     labels,
     mapping,
     read_json,
     severity,
-    total,
     word,
 )
 from shared.incident.alert import Alert, fingerprint
@@ -37,13 +35,7 @@ SOURCE = "datadog"
 
 _ID_LENGTH_MIN = 3
 """Shorter event ids are typing mistakes of a template, such as a literal `ID`."""
-_BRACKET = re.compile(r"\s*\[([^\]]{1,200})\]\s*")
-_PRIORITY = re.compile(r"P[1-5]")
-_GROUP = re.compile(r"\s+on \{(.*)\}$")
 _MONITOR_LINK = re.compile(r"https?://[^\s)\"']{0,200}/monitors[/#](\d{1,30})[^\s)\"']{0,800}")
-_TRANSITION = re.compile(
-    r"(re-?)?(triggered|warn|no data|recovered|notify|resolved|muted|unmuted|ok|alert)( recovered)?", re.IGNORECASE
-)
 _RECOVERED = ("recovered", "resolved", "ok")
 _TAGS_MAX = 20_000
 _SCOPE_MAX = 1000
@@ -64,7 +56,7 @@ def parse(body: bytes, headers: Mapping[str, str], received_at: datetime) -> Par
 
 
 def _alert(fields: Mapping[str, Any], received_at: datetime) -> AlertFound:
-    head = _read_title(html.unescape(word(fields.get("title"), 2 * TITLE_MAX)))
+    head = read_title(html.unescape(word(fields.get("title"), 2 * TITLE_MAX)))
     text = html.unescape(word(fields.get("text"), DESCRIPTION_MAX) or word(fields.get("body"), DESCRIPTION_MAX))
     text = text.replace("%%%", "").strip()
     link = word(fields.get("link"), LINK_MAX) or _link(word(fields.get("body"), 100_000))
@@ -101,33 +93,6 @@ def _alert(fields: Mapping[str, Any], received_at: datetime) -> AlertFound:
         ),
         delivery_key=f"{org}:{event_id}" if len(event_id) >= _ID_LENGTH_MIN else None,
     )
-
-
-class _Head:
-    """The parts of a title: `[P2] [Triggered on {host:a}] [TEST] name`, brackets in any order."""
-
-    def __init__(self) -> None:
-        self.priority = self.transition = self.group = self.name = ""
-        self.is_test = False
-
-
-def _read_title(title: str) -> _Head:
-    head, rest = _Head(), title
-    while match := _BRACKET.match(rest):
-        inside = match[1].strip()
-        group = _GROUP.search(inside)
-        bare = inside[: group.start()].strip() if group else inside
-        if _PRIORITY.fullmatch(inside):
-            head.priority = inside
-        elif inside.upper() == "TEST":
-            head.is_test = True
-        elif group or _TRANSITION.fullmatch(bare):
-            head.transition, head.group = bare, group[1] if group else ""
-        else:
-            break
-        rest = rest[match.end() :]
-    head.name = rest.strip()
-    return head
 
 
 def _status(transition: str, alert_type: str) -> AlertStatus:

@@ -11,22 +11,18 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from services.ingest.domain.parsed import (
+from services.ingest.domain.parsed import AlertFound, NotUnderstood, Parsed, total, understood
+from services.ingest.domain.reading import (
     DESCRIPTION_MAX,
     LINK_MAX,
     SERVICES_MAX,
     TITLE_MAX,
-    AlertFound,
-    NotUnderstood,
-    Parsed,
     epoch,
     iso_time,
     labels,
     mapping,
     read_json,
     severity,
-    total,
-    understood,
     word,
 )
 from shared.incident.alert import Alert, fingerprint

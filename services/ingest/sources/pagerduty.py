@@ -10,20 +10,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from services.ingest.domain.parsed import (
+from services.ingest.domain.parsed import AlertFound, NotAnAlert, NotUnderstood, Parsed, total, understood
+from services.ingest.domain.reading import (
     LINK_MAX,
     TITLE_MAX,
-    AlertFound,
-    NotAnAlert,
-    NotUnderstood,
-    Parsed,
     iso_time,
     labels,
     mapping,
     read_json,
     severity,
-    total,
-    understood,
     word,
 )
 from shared.incident.alert import Alert, fingerprint

@@ -73,6 +73,12 @@ class Running:
     folder: Path
     client: httpx.AsyncClient
 
+    async def end(self) -> None:
+        """Stop all but the bus."""
+        await self.listener.stop()
+        await self.service.stop()
+        await self.store.close()
+
     async def post(self, source: str, body: bytes, secret: str = OLD, **headers: str) -> httpx.Response:
         """Send a delivery as an authentic sender does."""
         given = headers_for(source, body, secret) | headers
@@ -135,11 +141,10 @@ async def running_ingest(folder: Path, bus: Bus, **changes: object) -> AsyncIter
     await service.start()
     await listener.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=30) as client:
-        yield Running(service, store, bus, listener, folder, client)
-    await listener.stop()
-    await service.stop()
+        running = Running(service, store, bus, listener, folder, client)
+        yield running
+    await running.end()
     await bus.stop()
-    await store.close()
 
 
 StartIngest = Callable[..., Awaitable[Running]]

@@ -124,6 +124,9 @@ async def test_a_restart_keeps_the_spool_its_size_and_its_order(start: StartInge
     running = await start(append_seconds=LIMIT, spool_max=6)
     with locked(running.folder / "bus.db"):
         await send(running, *range(5))
+        await running.end()
+    await running.bus.stop()
+    with locked(running.folder / "bus.db"):
         running = await start(append_seconds=LIMIT, spool_max=6)
         assert (await running.account())["in_spool"] == 5
         await send(running, 5)

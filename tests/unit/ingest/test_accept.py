@@ -7,15 +7,20 @@ import zlib
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from services.ingest.domain.parsed import Parser
+from services.ingest.domain.parsed import Parsed, Parser, total
 from services.ingest.handlers.accept import Accepted, accept
 from services.ingest.sources import datadog, generic, pagerduty
 from shared.bus.port import WireRecord
 from shared.events.deliveries import DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
 from shared.events.envelope import EVENT_MAX, read_headers
+from tests.unit.ingest.bodies import v3
 
 PARSERS: dict[str, Parser] = {"datadog": datadog.parse, "pagerduty": pagerduty.parse, "generic": generic.parse}
+TEMPLATE: dict[str, Any] = json.loads(datadog.TEMPLATE)
+INCIDENT: dict[str, Any] = json.loads(v3())["event"]["data"]
 KEY, NOW = b"receipt-key", 1_764_000_000.0
 
 
@@ -75,6 +80,70 @@ def test_an_event_stays_under_its_limit_whatever_the_body(size: int) -> None:
     assert body.startswith(zlib.decompress(base64.b64decode(event.raw)))
     assert event.raw_size == len(body)
     assert event.raw_truncated == (size > 60)
+
+
+NAMES = {*TEMPLATE, *INCIDENT, "key", "host", "metric", "cycle", "severity", "description", "at", "name", "summary"}
+WIDE = {"emoji": "\U0001f525", "quotes": '"', "newlines": "a\n", "controls": "\u0001a", "halves": "\ud83d"}
+
+
+@pytest.mark.parametrize("text", WIDE.values(), ids=WIDE)
+@pytest.mark.parametrize("source", PARSERS)
+def test_an_event_stays_under_its_limit_however_wide_its_text(source: str, text: str) -> None:
+    long = text * 5000
+    tags = ",".join(f"{text * 50}{n}:{text * 90}" for n in range(200))
+    everything = dict.fromkeys(NAMES, long)
+    inner = {
+        **everything,
+        "labels": {f"{text * 40}{n}": long for n in range(200)},
+        "services": [f"{long}{n}" for n in "ab"],
+    }
+    incident = {**everything, "type": "incident", "service": everything, "priority": everything, "id": long}
+    fields = {**inner, "tags": tags, "id": long, "org": {"id": long}, "event": {"id": long, "data": incident}}
+    body = json.dumps(fields | {"noise": base64.b64encode(os.urandom(60_000)).decode()}).encode()
+    _, [record] = records(body, source)
+    assert len(record.body) <= EVENT_MAX
+    event = DeliveryReceived.read(read(record))
+    assert body.startswith(zlib.decompress(base64.b64decode(event.raw)))
+
+
+def test_a_body_on_which_a_parser_fails_is_kept() -> None:
+    def fails(body: bytes, headers: object, received_at: object) -> Parsed:
+        raise KeyError(body, headers, received_at)
+
+    delivered = accept(Accepted("datadog", "live", {}, b"secret", NOW, 6), total(fails), KEY, b"0123456789")
+    [record] = delivered.records
+    event = DeliveryUnreadable.read(read(record))
+    assert (event.why, zlib.decompress(base64.b64decode(event.raw))) == ("parser_failed", b"secret")
+    assert "secret" not in event.detail
+
+
+def test_a_trace_of_the_sender_is_continued() -> None:
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    accepted = Accepted("datadog", "live", {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}, b"{}", NOW, 2)
+    [record] = accept(accepted, PARSERS["datadog"], KEY, b"0123456789").records
+    assert trace in record.headers["ce_traceparent"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=4),
+    max_leaves=10,
+)
+
+
+@pytest.mark.parametrize("source", PARSERS)
+@given(value=JSON)
+def test_any_json_becomes_events_with_numbered_messages(source: str, value: object) -> None:
+    receipt, found = records(json.dumps(value).encode(), source)
+    ids = [read(record)["message_id"] for record in found]
+    assert ids == ([receipt] if len(ids) == 1 else [f"{receipt}/{n + 1}" for n in range(len(ids))])
+    assert ids
+
+
+@pytest.mark.parametrize("source", PARSERS)
+@given(body=st.binary(max_size=300))
+def test_any_bytes_become_one_event(source: str, body: bytes) -> None:
+    assert len(records(body, source)[1]) == 1
 
 
 def test_a_body_that_was_too_large_is_kept_as_far_as_it_was_read() -> None:

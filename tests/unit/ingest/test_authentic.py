@@ -55,6 +55,10 @@ def standard(secret: bytes, stamp: float = NOW) -> dict[str, str]:
         (check_standard(NOW + 301), standard(OLD), None),
         (check_standard(NOW), standard(b"else"), None),
         (check_standard(NOW), {}, None),
+        (check_standard(NOW), standard(OLD) | {"webhook-timestamp": "soon"}, None),
+        (check_standard(NOW), standard(OLD) | {"webhook-timestamp": "9" * 400}, None),
+        (check_standard(NOW), standard(OLD) | {"webhook-timestamp": "\u00b2"}, None),
+        (check_standard(NOW), standard(OLD) | {"webhook-id": "other"}, None),
     ],
 )
 def test_a_delivery_belongs_where_its_secret_says(
@@ -68,6 +72,42 @@ def test_a_secret_in_standard_form_is_decoded() -> None:
     raw = b"0123456789abcdef01234567"
     secrets = Secrets(live=(b"whsec_" + base64.b64encode(raw),))
     assert vouch(check_standard(NOW), secrets, standard(raw), BODY) == Voucher("live", "1")
+
+
+@pytest.mark.parametrize("blank", ["", " ", "\n", "whsec_"])
+def test_a_blank_secret_is_none(blank: str) -> None:
+    assert Secrets.of([blank], blank) == Secrets()
+    assert Secrets.of([blank, "a"], "b") == Secrets((b"a",), b"b")
+
+
+def test_every_bit_of_a_signed_body_and_of_its_signature_counts() -> None:
+    good = signed(OLD)
+    for place in range(len(BODY) * 8):
+        body = bytearray(BODY)
+        body[place // 8] ^= 1 << place % 8
+        assert vouch(check_pagerduty, SECRETS, {"x-pagerduty-signature": good}, bytes(body)) is None
+    for place in range(3, len(good)):
+        other = good[:place] + ("0" if good[place] != "0" else "1") + good[place + 1 :]
+        assert vouch(check_pagerduty, SECRETS, {"x-pagerduty-signature": other}, BODY) is None
+
+
+def test_ten_thousand_signatures_are_one_refusal() -> None:
+    header = {"x-pagerduty-signature": ",".join([f"v1={'0' * 64}"] * 10_000)}
+    assert vouch(check_pagerduty, SECRETS, header, BODY) is None
+
+
+@pytest.mark.parametrize(
+    "secret, expected", [(OLD, "1"), (NEW, "2"), (REPLAY, "replay")], ids=["first", "second", "replay"]
+)
+def test_which_secret_vouched_is_told(secret: bytes, expected: str) -> None:
+    voucher = vouch(check_token, SECRETS, {"x-signoff-token": secret.decode(), "signoff-run": "r1"}, BODY)
+    assert voucher is not None
+    assert voucher.secret == expected
+
+
+def test_a_secret_that_is_no_ascii_is_compared_as_bytes() -> None:
+    sent = "pässwörd".encode().decode("latin-1")
+    assert vouch(check_token, Secrets.of(["pässwörd"]), {"x-signoff-token": sent}, BODY) == Voucher("live", "1")
 
 
 def test_a_source_without_any_secret_is_off() -> None:

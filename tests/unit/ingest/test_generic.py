@@ -18,11 +18,11 @@ def test_several_alerts_in_one_body_have_the_key_of_their_delivery() -> None:
     assert (second.alert.title, second.alert.services, second.delivery_key) == ("k", ("cart", "shop"), "w")
 
 
-def test_the_envelope_of_standard_webhooks_is_opened() -> None:
-    body = {"type": "alert.fired", "timestamp": "x", "data": {"title": "a", "at": "2026-11-24T02:00:00+00:00"}}
-    [message] = parse(json.dumps(body).encode(), {}, RECEIVED)
-    assert isinstance(message, AlertFound)
-    assert message.alert.occurred_at.hour == 2
+def test_of_several_alerts_one_that_cannot_be_understood_takes_no_other_with_it() -> None:
+    first, second, third = parse(b'[{"title": "a"}, {"severity": "P1"}, 7]', {}, RECEIVED)
+    assert isinstance(first, AlertFound)
+    assert isinstance(second, Unreadable)
+    assert isinstance(third, Unreadable)
 
 
 def test_more_alerts_than_allowed_are_kept_and_not_understood() -> None:
@@ -30,6 +30,8 @@ def test_more_alerts_than_allowed_are_kept_and_not_understood() -> None:
     assert message == Unreadable("too_many", "101 alerts in one body; 100 are allowed")
 
 
-def test_an_alert_needs_a_name() -> None:
-    [message] = parse(b'{"severity": "P1"}', {}, RECEIVED)
-    assert isinstance(message, Unreadable)
+def test_the_time_of_an_alert_may_be_a_date_or_seconds() -> None:
+    for at in ("2026-11-24T02:00:00+00:00", 1795485600, "1795485600000"):
+        [message] = parse(json.dumps({"title": "a", "at": at}).encode(), {}, RECEIVED)
+        assert isinstance(message, AlertFound)
+        assert message.alert.occurred_at == datetime(2026, 11, 24, 2, tzinfo=UTC)
