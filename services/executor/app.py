@@ -109,7 +109,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     integrations = Integrations(
         {"world_url": settings.world.url, "world_token": settings.world.token.get_secret_value()}
     )
-    calling = Calling(integrations)
+    calling = Calling(integrations, store.now)
     outside = ConnectedOutside(integrations, calling.verbs)
     workers = (
         ActivityWorker(store, {work.CALL: calling.call}, CALLS_MAX),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 
 from services.executor.domain.work import Call, Called
 from shared.errors import UnavailableError
@@ -23,10 +23,11 @@ _LOG = logging.getLogger(__name__)
 
 
 class Calling:
-    """Calls verbs through the actuator of an environment."""
+    """Calls verbs through the actuator of an environment. `now` is the database's clock."""
 
-    def __init__(self, integrations: Integrations) -> None:
+    def __init__(self, integrations: Integrations, now: Callable[[], Awaitable[float]]) -> None:
         self._integrations = integrations
+        self._now = now
 
     def verbs(self, environment: str) -> Collection[str] | None:
         """Return the verbs that can be called in an environment, None when it has no actuator."""
@@ -52,8 +53,9 @@ class Calling:
             return CallResult("failed_safe", f"nothing can be changed in environment {args['environment']!r}")
         if args["verb"] not in actuator.verbs():
             return CallResult("failed_safe", f"unknown verb {args['verb']!r}")
-        if not await _is_ours(renew):
-            return CallResult("failed_safe", "the lease could not be renewed, so nothing was sent")
+        late = await self._too_late(args, renew)
+        if late:
+            return CallResult("failed_safe", f"{late}, so nothing was sent")
         try:
             async with asyncio.timeout(args["limit"]):
                 return await actuator.call(
@@ -65,9 +67,11 @@ class Calling:
             _LOG.exception("call_failed")
             return CallResult("unknown", f"{type(error).__name__}: {error}")
 
-
-async def _is_ours(renew: Renew) -> bool:
-    try:
-        return await renew()
-    except UnavailableError:
-        return False
+    async def _too_late(self, args: Call, renew: Renew) -> str:
+        """Return why the call must not begin any more; the renewal of the lease is the last thing before the bytes."""
+        try:
+            if await self._now() > args["begin_by"]:
+                return "the time in which it may begin is over"
+            return "" if await renew() else "the lease could not be renewed"
+        except UnavailableError:
+            return "the lease could not be renewed"

@@ -18,6 +18,9 @@ READ_LEASE = 90.0
 """Seconds a read may take, with 30 s to spare."""
 LEASE_MARGIN = 30.0
 """Seconds by which the lease of a call outlives the call's time limit."""
+BEGIN_WITHIN = 60.0
+"""Seconds after its intent within which a call may begin. A process that was away for longer must not act on what was
+true before."""
 
 Scalar = str | int | bool
 
@@ -86,7 +89,10 @@ class Rechecked(TypedDict):
 
 
 class Call(_Of):
-    """Call the verb once within `limit` seconds; the lease is `limit` + LEASE_MARGIN."""
+    """Call the verb once within `limit` seconds; the lease is `limit` + LEASE_MARGIN.
+
+    `begin_by` is an instant on the database's clock after which the call must not begin.
+    """
 
     execution_id: str
     step_id: str
@@ -96,6 +102,7 @@ class Call(_Of):
     arguments: dict[str, Scalar]
     token: str
     limit: float
+    begin_by: float
 
 
 class Called(TypedDict):

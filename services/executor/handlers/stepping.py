@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from services.executor.domain.state import Execution, StepState
-from services.executor.domain.work import CALL, LEASE_MARGIN, RECHECK
+from services.executor.domain.work import BEGIN_WITHIN, CALL, LEASE_MARGIN, RECHECK
 from services.executor.handlers.asking import EXPIRY, NOTICE, REMIND
 from services.executor.handlers.governor import ASK, BACK
 from services.executor.handlers.turn import Turn
@@ -109,6 +109,7 @@ def start(turn: Turn, execution: Execution, step: StepState) -> None:
         "arguments": dict(call.arguments),
         "token": step.token,
         "limit": limit,
+        "begin_by": min(turn.now + BEGIN_WITHIN, execution.deadline),
     }
     turn.decision.activities.append(Activity(step.call_id, CALL, args, kind="once", lease=limit + LEASE_MARGIN))
     turn.emit(

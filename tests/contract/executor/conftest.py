@@ -143,6 +143,11 @@ class Place:
         self.world.call(self.world.life(self.run), "host/restart-process@v1", host, {"process": "storefront"}, "other")
 
 
+async def began() -> float:
+    """The database's clock of a call that begins at once."""
+    return 0.0
+
+
 @pytest.fixture
 async def place(tmp_path: Path) -> AsyncIterator[Place]:
     """A run in which a process leaks memory."""
@@ -154,7 +159,7 @@ async def place(tmp_path: Path) -> AsyncIterator[Place]:
     await listener.start()
     url = f"http://127.0.0.1:{listener.port}"
     integrations = Integrations({"world_url": url, "world_token": WORLD_TOKEN})
-    calling = Calling(integrations)
+    calling = Calling(integrations, began)
     outside = ConnectedOutside(integrations, calling.verbs)
     runbooks = load_runbooks(PROJECT / "runbooks")
     yield Place(world, wall, line, url, life.run.id, integrations, calling, outside, runbooks)

@@ -31,6 +31,7 @@ def call_of(place: Place, **changes: Any) -> Call:  # noqa: ANN401 -- fields of 
         "arguments": {"process": "storefront", "pid": PID, "service": "storefront"},
         "token": "tok-1",
         "limit": 5.0,
+        "begin_by": 60.0,
     }
     return {**call, **changes}  # type: ignore[typeddict-item]  # a test may break it
 
@@ -59,10 +60,15 @@ async def test_a_call_is_made_with_the_token_that_marks_it(place: Place) -> None
             "nothing can be changed in environment 'live'",
             id="an environment without actuator",
         ),
+        pytest.param(
+            {"begin_by": -1.0},
+            "the time in which it may begin is over, so nothing was sent",
+            id="an intent from before the process was away",
+        ),
     ],
 )
 async def test_what_cannot_be_sent_fails_safely_and_reaches_nobody(
-    place: Place, changes: dict[str, str], detail: str
+    place: Place, changes: dict[str, Any], detail: str
 ) -> None:
     result = await place.calling.call(claimed_for(call_of(place, **changes)), ours)
     assert (result["outcome"], result["detail"]) == ("failed_safe", detail)

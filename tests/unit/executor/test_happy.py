@@ -28,6 +28,7 @@ def test_one_approval_runs_the_plan_verifies_it_and_frees_the_target() -> None:
     assert set(story.locks) == {"box-1"}
     call = executor.newest(CALL)
     assert (call.kind, call.lease, call.args["limit"], call.args["token"]) == ("once", 90, 60, started[1].body["token"])
+    assert call.args["begin_by"] == executor.now + 60, "a process that was away acts on nothing older"
     assert types(story.call()) == ["step.succeeded", "execution.finished"]
     assert executor.newest(VERIFY_READ).args["since"] is None
     story.read()
