@@ -19,17 +19,18 @@ ANSWERS = "plan.refused | approval.requested | execution.started"
 
 
 def follow(turn: IncidentTurn) -> None:
-    """Fold one event of `incidents.v1`. A copy that was sent again says nothing new."""
+    """Fold one event of `incidents.v1`. What was sent again says something new only if it settles what was open."""
     message, state = turn.message, turn.state
-    if message.meta.get("resend") or message.meta.get("environment") != state.environment:
+    owner = EVENTS[message.type].owner if message.type in EVENTS else ""
+    debts = after(state.debts, message.type, message.body) if owner == EXECUTOR else state.debts
+    known = bool(message.meta.get("resend")) and debts == state.debts
+    if known or message.meta.get("environment") != state.environment:
         return
     progress = advance(Progress(Stage(state.stage), state.stage_recovered), message.type, message.body)
     state.stage, state.stage_recovered = progress.stage.value, progress.recovered
     _tell(turn)
-    owner = EVENTS[message.type].owner if message.type in EVENTS else ""
-    if owner == EXECUTOR:
-        state.debts = after(state.debts, message.type, message.body)
-    elif message.type == RecommendationMade.type and state.recommended is not None:
+    state.debts = debts
+    if message.type == RecommendationMade.type and state.recommended is not None:
         if message.body["recommendation_id"] == state.recommended["id"]:
             state.recommended["event_id"] = message.id
     elif message.type == IncidentClosed.type:

@@ -543,6 +543,20 @@ def test_an_answered_recommendation_does_not_go_out_again(story: Story) -> None:
     assert [event.type for _, event in story.events].count("recommendation.made") == 1
 
 
+def test_an_answer_that_came_only_when_it_was_sent_again_counts_and_once_more_changes_nothing(story: Story) -> None:
+    recommendation = recommended(story)
+    story.wait(60)
+    answer = {"approval_id": "a1", "recommendation_id": recommendation}
+
+    story.tell("approval.requested", answer, source="signoff/executor", time=time(500).isoformat(), resend="1")
+    heard = story.state["debts"], story.state["stage"]
+    story.executor("approval.rejected", approval_id="a1")
+    story.tell("approval.requested", answer, source="signoff/executor", time=time(500).isoformat(), resend="2")
+
+    assert heard == ({f"recommendation:{recommendation}": "ended", "approval:a1": "open"}, "awaiting_approval")
+    assert story.state["stage"] == "rejected"
+
+
 def test_what_has_not_come_back_from_the_bus_is_not_sent_again() -> None:
     story = Story()
     story.open()
