@@ -1,4 +1,4 @@
-"""What stands below an entry of a replay, for a person who reads along. Pure."""
+"""Entries of the timeline for a person who reads along, and what stands below them. Pure."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ CITES_MAX = 3
 
 Detail = Mapping[str, Any]
 """An incident as `incidents show -o json` has it."""
+
+
+def line(entry: Mapping[str, str]) -> str:
+    """Return one entry as a line."""
+    return f"{entry['at'][11:19]}  {entry['type']:<24} {entry['text']}"
 
 
 def explained(entry_type: str, detail: Detail) -> list[str]:

@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cli.client import Client, as_person, login_link, server, world
-from cli.commands.incidents import line
 from cli.errors import Exit
-from cli.explaining import explained
+from cli.explaining import explained, line
 from cli.output import Format, say, write, write_line
 from shared.errors import RefusedError
 from shared.incident.enums import Stage

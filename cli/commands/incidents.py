@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from cli.answers import answer
 from cli.client import DATA, server
 from cli.errors import Exit
+from cli.explaining import line
 from cli.output import Format, write, write_line, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
@@ -62,11 +63,6 @@ def watch(incident: str, *, data: Path = DATA, output: Output = "table") -> int:
         if detail["incident"]["stage"] == Stage.CLOSED:
             return Exit.DONE
         time.sleep(WATCH_SECONDS)
-
-
-def line(entry: dict[str, str]) -> str:
-    """Return one timeline entry as a line."""
-    return f"{entry['at'][11:19]}  {entry['type']:<24} {entry['text']}"
 
 
 def ack(incident: str, *, data: Path = DATA) -> None:
