@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from shared.events.incidents import IncidentSourceRecovered
 from tests.contract.notifier.conftest import Running, World
 from tests.support.kinds import eventually
+from tests.unit.notifier.clock import T0
 from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, executed, granted, opened, until_asked
 
 
@@ -37,6 +39,17 @@ async def test_the_whole_story_ends_closed_verified_and_summed_up(running: Runni
     assert detail["executions"][0]["steps"][0]["status"] == "succeeded"
     assert detail["summary"]["sentences"][0]["text"] == "It leaked memory and was restarted."
     assert detail["times"]["fix"] is not None
+
+
+async def test_alerts_that_have_recovered_are_not_shown_as_firing(running: Running) -> None:
+    await running.tell(opened())
+    await running.stage("open")
+    browser = await running.browser()
+    assert "datadog · firing" in (await browser.get(f"/i/{INCIDENT}")).text
+    await running.tell(IncidentSourceRecovered(recovered_at=T0))
+    await running.stage("resolved")
+    assert "datadog · recovered" in (await browser.get(f"/i/{INCIDENT}")).text
+    await browser.aclose()
 
 
 async def test_an_event_of_another_environment_is_not_taken_into_an_incident(running: Running) -> None:
