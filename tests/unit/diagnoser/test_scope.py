@@ -2,47 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from itertools import permutations
 from typing import Any
 
 import pytest
 
 from services.diagnoser.domain.config import Config
-from services.diagnoser.domain.rules import CorrelationRule, FlapRule, Maintenance, Rules
 from services.diagnoser.handlers.scope import Scope
 from shared.events.deliveries import DeliveryNotAnAlert, DeliveryUnreadable
-from shared.events.people import IncidentRequested, Silence, SilenceRequested
-from shared.incident.actor import Actor
-from shared.incident.alert import Alert
+from shared.events.people import IncidentRequested
 from shared.incident.enums import Severity
-from shared.runtime.clock import at as wall_time
-from shared.store.model import Decision, Message
 from tests.unit.diagnoser.aggregates import NOW, Aggregate, message
 from tests.unit.diagnoser.alerts import KEY, alert, delivery, time
-
-RULES = Rules(
-    correlate=(
-        CorrelationRule(name="same_service", same=("service",), window_seconds=600),
-        CorrelationRule(name="same_host", same=("host",), window_seconds=600),
-    )
-)
-PERSON = Actor(kind="person", id="pat", name="Pat")
+from tests.unit.diagnoser.scopes import PERSON, RULES, ruling, told
 
 
 @pytest.fixture
 def scope() -> Aggregate:
     return Aggregate(Scope(), Config(rules=RULES, receipt_key=KEY))
-
-
-def ruling(decision: Decision) -> tuple[str, str | None]:
-    """The disposition of the only message and its incident."""
-    [record] = decision.records
-    return record.values["disposition"], record.values["incident_id"]
-
-
-def told(decision: Decision) -> list[tuple[str, str]]:
-    return [(local.aggregate, local.type) for local in decision.messages]
 
 
 def test_the_first_alert_opens_an_incident(scope: Aggregate) -> None:
@@ -220,108 +197,6 @@ def test_a_reopened_incident_takes_alerts_again(scope: Aggregate) -> None:
     assert ruling(scope.give(delivery("r2", alert("mem")))) == ("attached", incident)
 
 
-def silence(verb: str = "add", **matchers: str) -> Message:
-    body = SilenceRequested(
-        request_id="q1",
-        actor=PERSON,
-        verb="add" if verb == "add" else "end",
-        silence_id="s1",
-        silence=Silence(
-            id="s1",
-            matchers=matchers,
-            starts_at=wall_time(NOW - 1),
-            ends_at=wall_time(NOW + 600),
-            author=PERSON,
-            reason="known",
-        ),
-    )
-    return message("notifier/q1", body.type, body.model_dump(mode="json"))
-
-
-def test_a_silenced_alert_is_suppressed_with_author_and_reason(scope: Aggregate) -> None:
-    scope.give(silence(service="shop"))
-
-    decision = scope.give(delivery("r1", alert()))
-
-    assert ruling(decision) == ("suppressed", None)
-    assert decision.records[0].values["reason"] == "silence s1 by Pat: known"
-
-
-def test_a_silence_leaves_other_alerts_alone(scope: Aggregate) -> None:
-    scope.give(silence(service="shop", host="h9"))
-
-    assert ruling(scope.give(delivery("r1", alert())))[0] == "new_incident"
-
-
-def test_an_alert_that_still_fires_when_its_silence_ends_opens_an_incident(scope: Aggregate) -> None:
-    scope.give(silence(service="shop"))
-    scope.give(delivery("r1", alert()))
-    scope.now += 601
-
-    assert ruling(scope.give(delivery("r2", alert(at=60))))[0] == "new_incident"
-
-
-def test_a_silence_ended_by_a_person_ends_now(scope: Aggregate) -> None:
-    scope.give(silence(service="shop"))
-    scope.give(silence("end"))
-
-    assert ruling(scope.give(delivery("r1", alert())))[0] == "new_incident"
-
-
-def test_a_recovery_of_a_silenced_alert_is_a_recovery_without_incident(scope: Aggregate) -> None:
-    scope.give(silence(service="shop"))
-    scope.give(delivery("r1", alert()))
-
-    assert ruling(scope.give(delivery("r2", alert(at=9, recovered=True)))) == ("recovered", None)
-
-
-def test_maintenance_suppresses_by_plan() -> None:
-    window = Maintenance(
-        title="move",
-        matchers={"service": "shop"},
-        starts_at=wall_time(NOW),
-        ends_at=wall_time(NOW) + timedelta(hours=1),
-    )
-    scope = Aggregate(Scope(), Config(rules=Rules(maintenance=(window,)), receipt_key=KEY))
-
-    assert ruling(scope.give(delivery("r1", alert())))[0] == "suppressed"
-
-
-def flapping(*, simulated: bool) -> Aggregate:
-    rules = Rules(flap=FlapRule(changes=3, within_seconds=100, hold_seconds=60, simulated=simulated))
-    return Aggregate(Scope(), Config(rules=rules, receipt_key=KEY))
-
-
-def change(scope: Aggregate, number: int) -> Decision:
-    fires = number % 2 == 0
-    return scope.give(delivery(f"r{number}", alert(at=number * 10.0, cycle=f"c{number // 2}", recovered=not fires)))
-
-
-def test_a_flapping_alert_is_held_and_acted_on_when_it_stays() -> None:
-    scope = flapping(simulated=True)
-    dispositions = [ruling(change(scope, number))[0] for number in range(3)]
-
-    released = scope.wait(61)
-
-    assert dispositions == ["new_incident", "recovered", "held"]
-    assert [kind for _, kind in told(released)] == ["attach"]
-    assert released.records == []
-
-
-def test_a_held_alert_that_recovers_meanwhile_does_nothing() -> None:
-    scope = flapping(simulated=True)
-    for number in range(4):
-        change(scope, number)
-
-    assert scope.wait(61).messages == []
-
-
-def test_simulated_runs_hold_nothing_by_default() -> None:
-    scope = flapping(simulated=False)
-
-    assert [ruling(change(scope, number))[0] for number in range(3)] == ["new_incident", "recovered", "attached"]
-
-
 def test_a_live_message_without_the_proof_of_ingest_is_quarantined(scope: Aggregate) -> None:
     forged = delivery("r1", alert(), environment="live", mac="0" * 64)
 
@@ -379,16 +254,6 @@ def test_a_person_opens_an_incident(scope: Aggregate) -> None:
     [local] = decision.messages
     assert (local.type, local.body["alert"]["title"]) == ("open", "Checkout is slow")
     assert ruling(scope.give(delivery("r1", alert(at=NOW - 1_790_000_000.0))))[0] == "attached"
-
-
-def test_alert_text_is_never_matched_but_by_equality(scope: Aggregate) -> None:
-    scope.give(silence(title=".*"))
-
-    assert ruling(scope.give(delivery("r1", _named("anything"))))[0] == "new_incident"
-
-
-def _named(title: str) -> Alert:
-    return alert(title=title)
 
 
 def test_beyond_the_limit_the_longest_quiet_incidents_take_no_more_alerts(scope: Aggregate) -> None:

@@ -1,0 +1,130 @@
+"""Reasons to stay quiet about an alert: silences, maintenance, flapping."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from services.diagnoser.domain.config import Config
+from services.diagnoser.domain.rules import FlapRule, Maintenance, Rules
+from services.diagnoser.handlers.scope import Scope
+from shared.events.people import Silence, SilenceRequested
+from shared.runtime.clock import at as wall_time
+from shared.store.model import Decision, Message
+from tests.unit.diagnoser.aggregates import NOW, Aggregate, message
+from tests.unit.diagnoser.alerts import KEY, alert, delivery
+from tests.unit.diagnoser.scopes import PERSON, RULES, ruling, told
+
+
+@pytest.fixture
+def scope() -> Aggregate:
+    return Aggregate(Scope(), Config(rules=RULES, receipt_key=KEY))
+
+
+def silence(verb: str = "add", **matchers: str) -> Message:
+    body = SilenceRequested(
+        request_id="q1",
+        actor=PERSON,
+        verb="add" if verb == "add" else "end",
+        silence_id="s1",
+        silence=Silence(
+            id="s1",
+            matchers=matchers,
+            starts_at=wall_time(NOW - 1),
+            ends_at=wall_time(NOW + 600),
+            author=PERSON,
+            reason="known",
+        ),
+    )
+    return message("notifier/q1", body.type, body.model_dump(mode="json"))
+
+
+def test_a_silenced_alert_is_suppressed_with_author_and_reason(scope: Aggregate) -> None:
+    scope.give(silence(service="shop"))
+
+    decision = scope.give(delivery("r1", alert()))
+
+    assert ruling(decision) == ("suppressed", None)
+    assert decision.records[0].values["reason"] == "silence s1 by Pat: known"
+
+
+def test_a_silence_leaves_other_alerts_alone(scope: Aggregate) -> None:
+    scope.give(silence(service="shop", host="h9"))
+
+    assert ruling(scope.give(delivery("r1", alert())))[0] == "new_incident"
+
+
+def test_an_alert_that_still_fires_when_its_silence_ends_opens_an_incident(scope: Aggregate) -> None:
+    scope.give(silence(service="shop"))
+    scope.give(delivery("r1", alert()))
+    scope.now += 601
+
+    assert ruling(scope.give(delivery("r2", alert(at=60))))[0] == "new_incident"
+
+
+def test_a_silence_ended_by_a_person_ends_now(scope: Aggregate) -> None:
+    scope.give(silence(service="shop"))
+    scope.give(silence("end"))
+
+    assert ruling(scope.give(delivery("r1", alert())))[0] == "new_incident"
+
+
+def test_a_recovery_of_a_silenced_alert_is_a_recovery_without_incident(scope: Aggregate) -> None:
+    scope.give(silence(service="shop"))
+    scope.give(delivery("r1", alert()))
+
+    assert ruling(scope.give(delivery("r2", alert(at=9, recovered=True)))) == ("recovered", None)
+
+
+def test_maintenance_suppresses_by_plan() -> None:
+    window = Maintenance(
+        title="move",
+        matchers={"service": "shop"},
+        starts_at=wall_time(NOW),
+        ends_at=wall_time(NOW) + timedelta(hours=1),
+    )
+    scope = Aggregate(Scope(), Config(rules=Rules(maintenance=(window,)), receipt_key=KEY))
+
+    assert ruling(scope.give(delivery("r1", alert())))[0] == "suppressed"
+
+
+def flapping(*, simulated: bool) -> Aggregate:
+    rules = Rules(flap=FlapRule(changes=3, within_seconds=100, hold_seconds=60, simulated=simulated))
+    return Aggregate(Scope(), Config(rules=rules, receipt_key=KEY))
+
+
+def change(scope: Aggregate, number: int) -> Decision:
+    fires = number % 2 == 0
+    return scope.give(delivery(f"r{number}", alert(at=number * 10.0, cycle=f"c{number // 2}", recovered=not fires)))
+
+
+def test_a_flapping_alert_is_held_and_acted_on_when_it_stays() -> None:
+    scope = flapping(simulated=True)
+    dispositions = [ruling(change(scope, number))[0] for number in range(3)]
+
+    released = scope.wait(61)
+
+    assert dispositions == ["new_incident", "recovered", "held"]
+    assert [kind for _, kind in told(released)] == ["attach"]
+    assert released.records == []
+
+
+def test_a_held_alert_that_recovers_meanwhile_does_nothing() -> None:
+    scope = flapping(simulated=True)
+    for number in range(4):
+        change(scope, number)
+
+    assert scope.wait(61).messages == []
+
+
+def test_simulated_runs_hold_nothing_by_default() -> None:
+    scope = flapping(simulated=False)
+
+    assert [ruling(change(scope, number))[0] for number in range(3)] == ["new_incident", "recovered", "attached"]
+
+
+def test_alert_text_is_never_matched_but_by_equality(scope: Aggregate) -> None:
+    scope.give(silence(title=".*"))
+
+    assert ruling(scope.give(delivery("r1", alert(title="anything"))))[0] == "new_incident"
