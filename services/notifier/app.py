@@ -39,6 +39,7 @@ from services.notifier.ports import Channel, Peer
 from services.notifier.settings import Settings
 from shared.bus.port import Bus, Subscription
 from shared.bus.relay import Relay
+from shared.bus.topics import group
 from shared.errors import ConfigurationError
 from shared.events.payload import INCIDENTS
 from shared.integrations.registry import Integrations
@@ -119,7 +120,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     desk = Desk(store, read_model, signer, people, peers["executor"])
     integrations = Integrations(_world(settings))
     channels = _channels(settings, integrations, signing_in)
-    bus.subscribe(Subscription("notifier-incidents", INCIDENTS, route, store))
+    bus.subscribe(Subscription(group(NAME, INCIDENTS), INCIDENTS, route, store))
     config = Config(place.base_url, tuple(channels), _live(channels), settings.answer_seconds)
     store.configure(config, hashlib.sha256(repr(config).encode()).hexdigest())
 
