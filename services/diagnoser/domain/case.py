@@ -191,6 +191,8 @@ class Case(Model):
     logs: Items[CaseLog] = ()
     logs_baseline: Items[CaseLog] = ()
     changes: Items[CaseChange] = ()
+    knows_changes: bool = False
+    """Whether anybody looked for changes; an empty list says that there were none."""
     has_doubtful_times: bool = False
     """Whether a time of an alert or change came as text without its zone."""
 
@@ -201,4 +203,5 @@ def read_case(value: object) -> Case:
         raise ValueError(f"a case is a JSON object, not {type(value).__name__}")  # noqa: TRY004 -- wrong data, not a bug
     lists = [found for key in ("alerts", "changes") if isinstance(found := value.get(key), list | tuple)]
     doubtful = any(is_zoneless(item.get("at")) for items in lists for item in items if isinstance(item, dict))
-    return Case.model_validate({**value, "has_doubtful_times": doubtful})
+    known = isinstance(value.get("changes"), list | tuple)
+    return Case.model_validate({**value, "has_doubtful_times": doubtful, "knows_changes": known})

@@ -21,6 +21,8 @@ STARTED = 1.5
 """Widths from which on a shift that is going on has begun."""
 FARTHEST = 100.0
 """Widths; what never moved before is not infinitely far out."""
+RECENT = 3
+"""Background windows that count as just before the window."""
 RAMP_SECONDS = 600.0
 RAMP_POINTS = 6
 WINDOWS_MAX = 200
@@ -52,6 +54,8 @@ class Standing:
     """Change a second while it rises gradually; 0 otherwise."""
     suddenness: float
     """The share of its largest size that the shift had reached soon after the onset, at most half-way to now."""
+    share_before: float
+    """The share of the shift that was there just before the window."""
     windows: int
     """How many background windows there were to judge by."""
     rarity: float
@@ -103,9 +107,16 @@ def standing(
         is_ramp=slope != 0.0,
         slope=slope,
         suddenness=float(rise[min(2 * now, len(rise) // 2)] / max(float(np.max(rise)), 1e-12)),
+        share_before=_share(values[max(first - RECENT * now, 0) : first], before, after),
         windows=len(medians),
         rarity=(1 + int(np.sum(side * (medians - before) >= abs(after - before)))) / (len(medians) + 1),
     )
+
+
+def _share(recent: Array, before: float, after: float) -> float:
+    if not len(recent) or after == before:
+        return 0.0
+    return (float(np.median(recent)) - before) / (after - before)
 
 
 def trend(values: Sequence[float | None], step: float) -> float:

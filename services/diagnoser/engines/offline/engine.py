@@ -114,7 +114,8 @@ def _doubts(book: Book, scene: Scene) -> list[str]:
         f"metrics of {e}" for e in scene.alerted() if not any(o.entity in scene.map.near(e) for o in scene.observations)
     ]
     doubts += [f"{series.name} of {series.entity} in the window" for series in scene.stale[:5]]
-    doubts += ["metrics"] if not scene.observations and not doubts else []
+    doubts += [] if scene.case.knows_changes else ["changes before it began"]
+    doubts += ["metrics"] if not scene.observations else []
     doubts += ["the zone of times without one; they were read as UTC"] if scene.case.has_doubtful_times else []
     for text in doubts:
         book.gap(text)

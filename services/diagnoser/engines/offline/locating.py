@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.diagnoser.engines.offline.channels import ACTIVE
+from services.diagnoser.domain.case import CaseSeries
+from services.diagnoser.engines.offline.channels import ACTIVE, meaning
+from services.diagnoser.engines.offline.logs import Shape
 from services.diagnoser.engines.offline.scene import Observation, Scene
 
 EXPLAINED = 0.5
 """A part below explains the one above when its own change is at least this share of the other's."""
 HARM_MAX = 30.0
 """Widths; farther out is not more certain."""
-NEWS = 3 * 3600.0
-"""Seconds before now within which a shift may belong to this incident, if the window is not longer."""
+NEWS = 0.5
+LOG_SHARE = 0.5
+"""What a surge of errors counts beside a shift of a metric."""
 _FELT = frozenset({"latency", "errors"})
 
 
@@ -23,31 +26,35 @@ class Suspect:
     entity: str
     score: float
     observations: tuple[Observation, ...]
+    shapes: tuple[Shape, ...] = ()
 
 
 def suspects(scene: Scene) -> list[Suspect]:
     """Return the entities with harm of their own, the likeliest origin first."""
-    seen: dict[str, list[Observation]] = {}
+    seen: dict[str, list[Observation]] = {shape.entity: [] for shape in scene.surging if shape.entity}
     for one in scene.harmful():
         if not scene.map.is_view(one.entity) and one.channel in ACTIVE:
             seen.setdefault(one.entity, []).append(one)
     alerted = scene.alerted()
+    told = {meaning(CaseSeries(name=a.metric)).channel.name for a in scene.case.alerts if a.metric and not a.is_over}
     felt = {entity for start in alerted for entity in (start, *scene.map.feeds(start))}
     found = []
     for entity, observations in seen.items():
-        score = max(min(abs(o.harm), HARM_MAX) for o in observations) / HARM_MAX
+        shapes = tuple(shape for shape in scene.surging if shape.entity == entity)
+        score = max((min(abs(o.harm), HARM_MAX) for o in observations), default=0.0) / HARM_MAX
+        score += LOG_SHARE * max((min(s.surge, HARM_MAX) for s in shapes), default=0.0) / HARM_MAX
         score += 1.0 if not _is_explained(scene, entity, observations) else 0.0
         score += 0.5 if entity in felt or not felt else 0.0
-        score -= 1.0 if all(_is_old(scene, o) for o in observations) else 0.0
-        found.append(Suspect(entity, score, tuple(observations)))
-    return sorted(found, key=lambda suspect: (-suspect.score, suspect.observations[0].number))
+        score += 0.5 if not told or any(o.channel in told for o in observations) else 0.0
+        score -= 1.0 if observations and all(_is_old(o) for o in observations) else 0.0
+        found.append(Suspect(entity, score, tuple(observations), shapes))
+    ranks = {suspect.entity: rank for rank, suspect in enumerate(found)}
+    return sorted(found, key=lambda suspect: (-suspect.score, ranks[suspect.entity]))
 
 
-def _is_old(scene: Scene, one: Observation) -> bool:
-    """Whether it had been so long before the window that it is no news."""
-    if scene.now is None or one.onset is None:
-        return False
-    return scene.now - one.onset > max(NEWS, 2 * len(one.series.window) * (one.series.step_s or 0.0))
+def _is_old(one: Observation) -> bool:
+    """Whether most of it was there before the window, and so is no news."""
+    return one.standing.share_before >= NEWS and not one.is_ramp
 
 
 def _is_explained(scene: Scene, entity: str, observations: list[Observation]) -> bool:

@@ -32,6 +32,7 @@ def cites(book: Book, one: Hypothesis) -> tuple[str, ...]:
     shown = list(book.observations(one.observations[:6]))
     shown += [book.link(one.link)] if one.link else []
     shown += [cited for m in one.support for cited in book.shapes(m.shapes)]
+    shown += book.shapes(one.suspect.shapes[:3]) if one.suspect else ()
     shown = shown or [book.alert(n, a) for n, a in enumerate(book.scene.case.alerts) if a.place == one.entity]
     return tuple(dict.fromkeys(shown)) or gaps(book, one) or (book.gap(f"what happens at {one.entity}", one.entity),)
 

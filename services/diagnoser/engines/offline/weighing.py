@@ -16,8 +16,9 @@ UNMEASURED = 1.0
 """What a required signal costs that nobody measured: a cause that can be shown goes first."""
 UNEXPLAINED = 0.4
 UNEXPLAINED_MAX = 4
-UNKNOWN_WEIGHT = -0.5
-UNKNOWN_STEP = 0.8
+UNKNOWN_WEIGHT = 0.3
+UNKNOWN_STEP = 2.0
+"""Nats a place loses for each point by which it is less suspect than the first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +81,8 @@ def hypotheses(scene: Scene, catalogue: Catalogue) -> list[Hypothesis]:
     )
     known = _united(scene, [one for one in judged if one.is_founded])
     unknown = [
-        Hypothesis(None, suspect.entity, UNKNOWN_WEIGHT - UNKNOWN_STEP * rank, suspect=suspect)
-        for rank, suspect in enumerate(origins)
+        Hypothesis(None, one.entity, UNKNOWN_WEIGHT - UNKNOWN_STEP * (origins[0].score - one.score), suspect=one)
+        for one in origins
     ]
     found = [*known, *unknown]
     ranks = {id(one): rank for rank, one in enumerate(found)}
@@ -131,7 +132,7 @@ def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
         missing=missing,
         absent=tuple(one for one in required if one.state == "absent"),
         link=found,
-        lacks_change=cause.change is not None and found is None,
+        lacks_change=cause.change is not None and found is None and scene.case.knows_changes,
     )
 
 
