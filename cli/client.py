@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,7 @@ class Client:
     def __init__(self, url: str, token: str, data: Path) -> None:
         self._data = data
         self._client = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {token}"}, timeout=30.0)
+        weakref.finalize(self, self._client.close)
 
     def get(self, path: str, **query: str) -> Any:  # noqa: ANN401 -- any JSON value
         """Return the JSON of a GET."""

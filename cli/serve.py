@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from cli.composition import compose
 from cli.errors import Exit
-from cli.output import say
 from cli.project import FIXTURES
 from cli.starting import (
     LOOPBACK,
@@ -17,8 +17,8 @@ from cli.starting import (
     prepare,
     read,
     remove_run_file,
-    tell_what_is_off,
     url_of,
+    what_is_off,
     write_run_file,
 )
 from cli.world import address
@@ -27,6 +27,8 @@ from shared.runtime.configuration import Configuration
 from shared.runtime.server import Listener
 from simulation.app import build_world_app
 from simulation.driver import World
+
+log = logging.getLogger("signoff")
 
 PORTS = {"ingest": 8701, "diagnoser": 8703, "executor": 8704, "notifier": 8700}
 WORLD_PORT = 8705
@@ -53,9 +55,9 @@ async def serve_one(name: str, *, data: Path, host: str, port: int, stop: asynci
         if name == "notifier":
             run_file = write_run_file(sections, data, url_of(listening), sections.services.ingest_url)
             composed.stack.callback(remove_run_file, run_file)
-        say(f"{name} is ready on {url_of(listening)}")
-        if name == "ingest":
-            tell_what_is_off(sections)
+        log.info("%s is ready on %s", name, url_of(listening))
+        for text in what_is_off(sections) if name == "ingest" else ():
+            log.warning(text)
         await stop.wait()
     finally:
         await composed.stop()
@@ -74,7 +76,7 @@ async def serve_world(data: Path, port: int | None, stop: asyncio.Event) -> int:
     try:
         await listener.start()
         await world.start()
-        say(f"the world is ready on {url_of(listening)}")
+        log.info("the world is ready on %s", url_of(listening))
         await stop.wait()
     finally:
         await listener.stop()

@@ -13,7 +13,6 @@ from urllib.parse import urlsplit
 from cli.client import RUN_FILE, Running
 from cli.errors import Exit, HintedError
 from cli.importing import importing
-from cli.output import say
 from cli.secrets import SOURCES, give_secrets
 from cli.sections import Sections, read_sections
 from shared.runtime.configuration import Configuration, read_configuration
@@ -97,9 +96,8 @@ def remove_run_file(path: Path) -> None:
         return
 
 
-def tell_what_is_off(sections: Sections) -> None:
-    """Say which sources have no secret and answer 503."""
+def what_is_off(sections: Sections) -> list[str]:
+    """Return a line about each source that has no secret and therefore answers 503."""
     ingest = sections.of["ingest"].model_dump()
-    for source in SOURCES:
-        if not ingest[source]["secrets"]:
-            say(f"  Off        {source}: it has no secret (ingest.{source}.secrets) and answers 503")
+    off = [source for source in SOURCES if not ingest[source]["secrets"]]
+    return [f"{source} is off: it has no secret (ingest.{source}.secrets) and answers 503" for source in off]

@@ -21,8 +21,8 @@ from cli.starting import (
     prepare,
     read,
     remove_run_file,
-    tell_what_is_off,
     url_of,
+    what_is_off,
     write_run_file,
 )
 from cli.world import address
@@ -106,6 +106,7 @@ def _greet(sections: Sections, data: Path, url: str, webhook_url: str) -> None:
     say(f"signoff is ready: everything in one process, data in {data}")
     say(f"  Console    {url}        sign in: signoff login")
     say(f"  Webhooks   {webhook_url}/webhooks/datadog, /pagerduty, /generic        set up: signoff config show")
-    tell_what_is_off(sections)
+    for text in what_is_off(sections):
+        say(f"  Off        {text}")
     say("  Next       signoff replay high_cpu        (in another terminal)")
     say("  Stop       Ctrl-C")
