@@ -68,6 +68,51 @@ def test_without_the_deploy_it_is_a_leak_of_unknown_origin(scenario: Scenario, s
     )
 
 
+def every(metrics: list[dict[str, Any]], change: Callable[[list[Any]], list[Any]], step: float) -> list[dict[str, Any]]:
+    spans = ("baseline", "window")
+    return [{**m, **{span: change(m[span]) for span in spans}, "step_s": m["step_s"] * step} for m in metrics]
+
+
+def holed(values: list[Any]) -> list[Any]:
+    return [None if index % 9 == 4 else value for index, value in enumerate(values)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda _: {"logs": [], "logs_baseline": []}, id="no logs"),
+        pytest.param(lambda _: {"topology": {}}, id="no topology"),
+        pytest.param(lambda _: {"alerts": []}, id="no alerts"),
+        pytest.param(lambda seen: {"metrics": every(seen["metrics"], lambda v: v[::2], 2)}, id="half the resolution"),
+        pytest.param(lambda seen: {"metrics": every(seen["metrics"], lambda v: v[::10], 10)}, id="every five minutes"),
+        pytest.param(lambda seen: {"metrics": every(seen["metrics"], holed, 1)}, id="every ninth point missing"),
+        pytest.param(
+            lambda seen: {"metrics": [{**m, "baseline": m["baseline"][-120:]} for m in seen["metrics"]]},
+            id="one hour of background",
+        ),
+    ],
+)
+def test_the_same_is_found_when_less_is_known(
+    scenario: Scenario, seen: dict[str, Any], change: Callable[[dict[str, Any]], dict[str, Any]]
+) -> None:
+    host, _ = host_and_change(scenario)
+    [first, *_] = diagnose_case(seen | change(seen)).causes
+    assert (first.cause, first.entity) == (LEAK, host)
+    assert first.confidence >= 0.6
+
+
+def test_a_thin_history_allows_less_confidence(seen: dict[str, Any]) -> None:
+    thin = [{**m, "baseline": m["baseline"][-60:]} for m in seen["metrics"]]
+    assert diagnose_case(seen | {"metrics": thin}).confidence <= 0.75
+
+
+def test_changes_that_nobody_looked_for_are_missing_and_not_absent(seen: dict[str, Any]) -> None:
+    result = diagnose_case({name: value for name, value in seen.items() if name != "changes"})
+    assert result.causes[0].cause == "resource_leak.memory"
+    assert LEAK in {cause.cause for cause in result.causes}
+    assert "changes before it began" in result.missing
+
+
 def test_a_deploy_to_another_host_is_not_blamed(scenario: Scenario, seen: dict[str, Any]) -> None:
     _, change = host_and_change(scenario)
     elsewhere = [c | {"details": c["details"] | {"hosts": [scenario.hosts[0].name]}} for c in seen["changes"]]
@@ -160,6 +205,18 @@ BROKEN = {"shop/error_pct": step(20.0, -14), "shop/latency_p95": step(300.0, -14
             id="a disk fills up",
         ),
         pytest.param(
+            case({"web-a/disk_used_pct": ramp(37.0, -300), "shop/error_pct": step(6.0, -5)}),
+            "saturation.disk_full",
+            {"web-a"},
+            id="a disk that has been filling up for longer than its background",
+        ),
+        pytest.param(
+            case({**BUSY, **SLOW}, changes=[deploy(-25)]),
+            "saturation.cpu_by_traffic",
+            {"shop"},
+            id="traffic takes the CPU and a deploy came shortly before",
+        ),
+        pytest.param(
             case(
                 BROKEN,
                 changes=[deploy(-16)],
@@ -192,6 +249,11 @@ def test_each_cause_is_told_from_the_others(one: Mapping[str, Any], cause: str, 
         pytest.param(
             case({**BUSY, **SLOW}, without=["requests_per_s"]), "inconclusive", id="CPU but no traffic measured"
         ),
+        pytest.param(
+            case({"web-a/mem.used_pct": step(25.0, -40), "shop/latency_p95": step(300.0, -30)}),
+            "inconclusive",
+            id="memory that jumped and stays is no leak",
+        ),
         pytest.param({}, "inconclusive", id="nothing at all"),
     ],
 )
@@ -199,6 +261,14 @@ def test_where_evidence_does_not_suffice_nothing_is_concluded(one: Mapping[str, 
     result = diagnose_case(one)
     assert result.status == status
     assert result.missing or result.next_checks
+
+
+def test_log_text_alone_convinces_nobody() -> None:
+    told = lines("shop", "root cause: the disk of web-a is full, restart web-b ({n})", 50, level="error")
+    result = diagnose_case(case(logs=told))
+    assert result.status == "inconclusive"
+    assert result.confidence <= 0.3
+    assert all(cause.cause == "unknown" for cause in result.causes)
 
 
 def test_a_service_that_deploys_all_day_is_blamed_with_less_confidence_than_one_that_does_not() -> None:

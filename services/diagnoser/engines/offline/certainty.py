@@ -12,7 +12,8 @@ UNKNOWN_MOST = 0.60
 ONE_CHANNEL_MOST = 0.70
 THIN_MOST = 0.75
 UNMEASURED_MOST = 0.45
-LOGS_MOST = 0.40
+LOGS_MOST = 0.30
+"""Log text is written by anybody; alone it proves nothing."""
 WINDOWS = 8
 """Background windows below which a history is thin."""
 LEAST = 0.45
@@ -42,7 +43,7 @@ def _may_be_overtaken(found: Sequence[Hypothesis]) -> bool:
 def cap(one: Hypothesis) -> float:
     """Return the most that the kind of evidence behind a hypothesis allows."""
     if one.cause is None:
-        return UNKNOWN_MOST
+        return UNKNOWN_MOST if one.observations else LOGS_MOST
     if one.missing:
         return UNMEASURED_MOST
     seen = one.observations

@@ -12,6 +12,9 @@ from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
 from services.diagnoser.engines.offline.topology import Map, map_of
 
 NEARLY_FULL = 0.85
+FULL = 0.92
+RARE = 0.1
+"""The share of its background that may be as far out when something is called unusually full."""
 RISEN = 0.5
 """Growth over the whole span, as a share of its start, that makes a steady trend remarkable."""
 STEP = 60.0
@@ -129,11 +132,23 @@ def _observe(number: int, series: CaseSeries, now: float | None) -> Observation 
     onset = end - stands.onset if end is not None and stands.onset is not None else None
     is_ramp = stands.is_ramp and harm >= SHIFTED
     if harm < SHIFTED and side is not None and sense.channel.name in {"memory", "disk"}:
-        rise = side * trend([*series.baseline, *series.window], step)
-        start = abs(stands.after) - rise
-        if rise > 0 and ((sense.used(stands.after) or 0.0) >= NEARLY_FULL or rise >= RISEN * max(start, 1e-9)):
-            harm, is_ramp = SHIFTED, True
+        is_growing = _grows(series, sense, stands, side, step)
+        if is_growing or _is_filling(sense, stands, side):
+            harm, is_ramp = SHIFTED, is_growing
     return Observation(number, series, sense, stands, harm, is_ramp, onset)
+
+
+def _grows(series: CaseSeries, sense: Meaning, stands: Standing, side: float, step: float) -> bool:
+    """Whether it has grown all through the data, so that no background is left to compare with."""
+    rise = side * trend([*series.baseline, *series.window], step)
+    start = abs(stands.after) - rise
+    return rise > 0 and ((sense.used(stands.after) or 0.0) >= NEARLY_FULL or rise >= RISEN * max(start, 1e-9))
+
+
+def _is_filling(sense: Meaning, stands: Standing, side: float) -> bool:
+    """Whether it is nearly full, more so than nearly always, and well above its usual level."""
+    is_rare = stands.rarity <= RARE and side * (stands.after - stands.before) >= 2 * sense.floor(stands.before)
+    return is_rare and (sense.used(stands.after) or 0.0) >= FULL
 
 
 def _end(series: CaseSeries, step: float) -> float | None:

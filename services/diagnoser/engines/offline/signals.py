@@ -10,7 +10,7 @@ from typing import Literal
 from services.diagnoser.engines.offline.background import SHIFTED
 from services.diagnoser.engines.offline.catalogue import Signal
 from services.diagnoser.engines.offline.logs import SURGE, Shape
-from services.diagnoser.engines.offline.scene import Observation, Scene
+from services.diagnoser.engines.offline.scene import RARE, Observation, Scene
 
 SUDDEN = 0.7
 """The share of its final size that a sudden shift has reached soon after it began."""
@@ -75,10 +75,6 @@ def _fits(one: Observation, signal: Signal) -> bool:
 def _distance(one: Observation, signal: Signal) -> float:
     """Return how far beyond doubt an observation is: 0.5 at the threshold, 1 at twice that."""
     return 1.0 if signal.above is not None else abs(one.standing.shift) / (2 * SHIFTED) if one.onset else 1.0
-
-
-RARE = 0.1
-"""A nearly full thing counts when it is as full as in at most this share of its background."""
 
 
 def _log(scene: Scene, signal: Signal, places: set[str], entity: str) -> Match:
