@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from services.ingest.adapters.delivery_log import CircuitLog
 from services.ingest.domain.authentic import Secrets
 from services.ingest.domain.parsed import Parser
+from services.ingest.entrypoints.body import BodyReader
 from services.ingest.entrypoints.control import control_routes
 from services.ingest.entrypoints.webhooks import PREFIX, Webhooks
 from services.ingest.handlers import canary
@@ -104,7 +105,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     secrets = {source: _secrets(getattr(settings, source)) for source in PARSERS}
     keeper = Keeper(delivery_log, {**PARSERS, canary.SOURCE: canary.parse}, receipt_key)
     ingest = Ingest(settings, delivery_log, Relay(store, bus), keeper, secrets)
-    webhooks = Webhooks(secrets, keeper, body_seconds=settings.body_seconds)
+    webhooks = Webhooks(secrets, keeper, BodyReader(seconds=settings.body_seconds))
     routes = [*control_routes(keeper), *care_routes(store)]
     inner = service_asgi(routes, token=surroundings.service_token, problems=ingest.problems)
     ingest.asgi = _split(webhooks, inner)

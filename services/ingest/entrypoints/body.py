@@ -1,4 +1,4 @@
-"""The body of a request: all of it or its prefix, within a time, whatever the sender does."""
+"""The body of a request: all of it or its prefix, within a time and a room, whatever the sender does."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ BODY_MAX = 1024 * 1024
 """Bytes of a body that are kept."""
 DRAIN_MAX = 32 * 1024 * 1024
 """Bytes read of one body; what follows is not waited for. A sender that still writes might miss an early answer."""
+ROOM = 64 * 1024 * 1024
+"""Bytes of all bodies that are being read. Signed ones have to be read before anybody knows who sent them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +32,40 @@ class SenderGoneError(Exception):
     """The sender closed the connection before the body was complete."""
 
 
-class LateError(Exception):
-    """The body did not arrive in time."""
+class NotReadError(Exception):
+    """The body is not complete; the message says why."""
 
 
-async def read_body(receive: Receive, *, seconds: float) -> Body:
-    """Return a body, cut when it is too large. Raises SenderGoneError, and LateError when what is kept is missing."""
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(seconds):
-            more = True
-            while more and size <= DRAIN_MAX:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise SenderGoneError
-                part = message.get("body", b"")
-                if size < BODY_MAX:
-                    parts.append(part[: BODY_MAX - size])
-                size += len(part)
-                more = message.get("more_body", False)
-    except TimeoutError as error:
-        if size <= BODY_MAX:
-            raise LateError from error
-    return Body(b"".join(parts), size)
+class BodyReader:
+    """Reads bodies, each within `seconds`, all together within `room` bytes."""
+
+    def __init__(self, *, seconds: float, room: int = ROOM) -> None:
+        self._seconds = seconds
+        self._room = room
+
+    async def read(self, receive: Receive) -> Body:
+        """Return a body, cut when it is too large. Raises SenderGoneError, and NotReadError when it took too much."""
+        parts: list[bytes] = []
+        size = held = 0
+        try:
+            async with asyncio.timeout(self._seconds):
+                more = True
+                while more and size <= DRAIN_MAX:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise SenderGoneError
+                    part = message.get("body", b"")
+                    size += len(part)
+                    more = message.get("more_body", False)
+                    part = part[: BODY_MAX - held]
+                    if len(part) > self._room:
+                        raise NotReadError("too many large bodies come at a time")
+                    parts.append(part)
+                    held += len(part)
+                    self._room -= len(part)
+        except TimeoutError as error:
+            if size <= BODY_MAX:
+                raise NotReadError(f"the body did not come within {self._seconds:g} s") from error
+        finally:
+            self._room += held
+        return Body(b"".join(parts), size)

@@ -14,7 +14,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from services.ingest.domain.authentic import Check, Secrets, check_pagerduty, check_standard, check_token, vouch
-from services.ingest.entrypoints.body import BODY_MAX, Body, LateError, SenderGoneError, read_body
+from services.ingest.entrypoints.body import BODY_MAX, Body, BodyReader, NotReadError, SenderGoneError
 from services.ingest.handlers.accept import Accepted
 from services.ingest.handlers.keep import Keeper
 from services.ingest.handlers.metrics import ANSWERS, AUTHENTICATED
@@ -38,10 +38,10 @@ class Answer:
 class Webhooks:
     """The ASGI application."""
 
-    def __init__(self, secrets: Mapping[str, Secrets], keeper: Keeper, *, body_seconds: float) -> None:
+    def __init__(self, secrets: Mapping[str, Secrets], keeper: Keeper, bodies: BodyReader) -> None:
         self._secrets = secrets
         self._keeper = keeper
-        self._body_seconds = body_seconds
+        self._bodies = bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -71,17 +71,17 @@ class Webhooks:
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         try:
             return await self._authenticated(source, secrets, headers, receive)
-        except LateError:
-            return Answer(503, {"error": f"the body did not arrive within {self._body_seconds:g} s, send it again"})
+        except NotReadError as reason:
+            return Answer(503, {"error": f"{reason}, send it again"})
 
     async def _authenticated(
         self, source: str, secrets: Secrets, headers: Mapping[str, str], receive: Receive
     ) -> Answer:
         if source == "datadog":  # The header alone vouches, so nobody else's body is read.
             voucher = vouch(check_token, secrets, headers, b"")
-            body = await read_body(receive, seconds=self._body_seconds) if voucher else Body(b"", 0)
+            body = await self._bodies.read(receive) if voucher else Body(b"", 0)
         else:
-            body = await read_body(receive, seconds=self._body_seconds)
+            body = await self._bodies.read(receive)
             if body.is_cut:
                 return Answer(413, {"error": f"more than {BODY_MAX} bytes: too large to verify its signature"})
             check: Check = check_pagerduty if source == "pagerduty" else check_standard(wall())
