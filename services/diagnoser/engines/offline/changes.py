@@ -94,4 +94,5 @@ def _spared(scene: Scene, change: CaseChange, seen: Sequence[Observation]) -> tu
         for other in scene.at(scene.map.peers(one.entity), [one.channel])
         if other.series.name == one.series.name and other.entity not in change.hosts
     ]
-    return () if any(peer.is_harmful for peer in peers) else tuple(dict.fromkeys(peers))
+    calm = sorted(set(peers), key=lambda peer: peer.number)
+    return () if any(peer.is_harmful for peer in calm) else tuple(calm)

@@ -20,9 +20,9 @@ RISEN = 0.5
 STEP = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Observation:
-    """One series and where it stands. `harm` is its shift towards harm, in widths of its background."""
+    """One series and where it stands; itself only, however alike. `harm` is its shift towards harm, in widths."""
 
     number: int
     series: CaseSeries

@@ -16,6 +16,8 @@ from shared.incident.evidence import Finding
 
 FINDINGS_MAX = 10
 RULED_OUT_MAX = 5
+SPARED_MAX = 8
+NAMES_MAX = 4
 QUOTED = 90
 
 
@@ -55,7 +57,7 @@ def findings(book: Book, scene: Scene, top: Hypothesis | None) -> tuple[Finding,
             spared = f" and spared {_names(top.link.spared)}" if top.link.spared else ""
             where = f" reached {', '.join(top.link.change.hosts)}" if top.link.change.hosts else ""
             said = f"{name_of(top.link.change)} came {before(top.link.delay)}{where and ' and' + where}{spared}"
-            cited = (book.link(top.link), *book.observations(top.link.spared))
+            cited = (book.link(top.link), *book.observations(top.link.spared[:SPARED_MAX]))
             told[cited[0]] = Finding(statement=said, cites=cited)
         for one in top.observations:
             _tell(told, book, one)
@@ -78,7 +80,9 @@ def _tell(told: dict[str, Finding], book: Book, one: Observation) -> None:
 
 
 def _names(seen: Iterable[Observation]) -> str:
-    return ", ".join(dict.fromkeys(one.entity for one in seen))
+    names = list(dict.fromkeys(one.entity for one in seen))
+    more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
+    return ", ".join(names[:NAMES_MAX]) + more
 
 
 def ruled_out(book: Book, top: Hypothesis | None, others: Sequence[Hypothesis]) -> tuple[Finding, ...]:

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from services.diagnoser.domain.case import read_case
+from services.diagnoser.engines.offline.locating import suspects
+from services.diagnoser.engines.offline.scene import scene_of
+from tests.support.cases import Curve, lines, series, step
+
+CHAIN = ("front", "cart", "prices")
+"""Each calls the next."""
+
+
+def first(latencies: dict[str, Curve], *, views: tuple[str, ...] = (), **more: Any) -> str:  # noqa: ANN401 -- parts of a case
+    kinds = {name: "remote_view" if name in views else "service" for name in CHAIN}
+    one = {
+        "alerts": [{"entity": "front", "metric": "latency_p95"}],
+        "topology": {
+            "entities": [{"id": name, "kind": kind} for name, kind in kinds.items()],
+            "edges": [{"src": a, "dst": b, "kind": "calls"} for a, b in pairwise(CHAIN)],
+        },
+        "metrics": [
+            series(name, "latency_p95", 100.0, unit="ms", curve=latencies.get(name, lambda _: 0.0)) for name in CHAIN
+        ],
+        **more,
+    }
+    return suspects(scene_of(read_case(one)))[0].entity
+
+
+@pytest.mark.parametrize(
+    "latencies, views, origin",
+    [
+        pytest.param({"front": 300, "cart": 290, "prices": 280}, (), "prices", id="the deepest that suffers as much"),
+        pytest.param({"front": 300, "cart": 290, "prices": 30}, (), "cart", id="a little harm below explains nothing"),
+        pytest.param({"front": 300}, (), "front", id="nothing below suffers"),
+        pytest.param({"front": 300, "cart": 310, "prices": 280}, ("cart",), "prices", id="a view is looked through"),
+        pytest.param({"front": 300, "cart": 310}, ("cart",), "front", id="a view itself is never the origin"),
+    ],
+)
+def test_trouble_starts_at_the_deepest_part_that_explains_the_others(
+    latencies: dict[str, float], views: tuple[str, ...], origin: str
+) -> None:
+    assert first({name: step(by, -20) for name, by in latencies.items()}, views=views) == origin
+
+
+def test_what_had_been_so_before_the_window_is_no_news() -> None:
+    assert first({"front": step(200.0, -20), "prices": step(220.0, -90)}) == "front"
+
+
+def test_errors_in_the_log_make_their_writer_a_suspect() -> None:
+    assert first({}, logs=lines("cart", "cannot price basket {n}", 60, level="error")) == "cart"
