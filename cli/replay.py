@@ -36,8 +36,6 @@ class Replay:
     wait: bool = False
     via: Literal["webhook", "topic"] = "webhook"
     output: Format = "table"
-    links: bool = True
-    """Print the link of a question. `up` leaves that to the console's own channel."""
     patience: float = 1800.0
     """Seconds after which it is given up as waiting."""
 
@@ -62,10 +60,10 @@ class Follower:
         return details
 
     def _tell(self, detail: dict[str, Any]) -> None:
-        for alert in detail["alerts"]:
-            entry = {"id": f"alert:{alert['message_id']}", "type": "alert.received", "text": alert["alert"]["title"]}
-            self._once({**entry, "at": alert["alert"]["occurred_at"]})
         for entry in detail["timeline"]:
+            for alert in detail["alerts"]:
+                if alert["event_id"] == entry["id"]:
+                    self._once(_arrival(alert))
             if self._once({"incident": detail["incident"]["id"], **entry}):
                 self._explain(entry["type"], detail)
                 if entry["type"] == "approval.requested":
@@ -91,9 +89,9 @@ class Follower:
         for approval in pending:
             if self.replay.approve == "auto":
                 self._approve(detail["incident"]["id"], approval)
-            elif self.replay.links:
+            else:
                 link = login_link(self.replay.data, APPROVERS[0], f"/a/{approval['approval_id']}")
-                say(f"\n  APPROVAL LINK  {link}\n")
+                say("", f"  APPROVAL LINK  {link}", "")
 
     def _approve(self, incident: str, approval: dict[str, Any]) -> None:
         for person in APPROVERS[: approval["needed"]]:
@@ -132,6 +130,12 @@ class Follower:
         """Return the seconds since this was first asked in a row."""
         self.halted_since = self.halted_since or time.monotonic()
         return time.monotonic() - self.halted_since
+
+
+def _arrival(alert: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an alert as an entry, at the wall time at which it was told."""
+    received = {"id": f"alert:{alert['message_id']}", "type": "alert.received", "text": alert["alert"]["title"]}
+    return {**received, "at": alert["at"]}
 
 
 def _outcome(details: Sequence[dict[str, Any]], codes: Mapping[str, Exit]) -> Exit:

@@ -84,7 +84,10 @@ async def running(data: Path, ports: Ports, configuration: Configuration | None 
 
 async def run_up(data: Path, ports: Ports, stop: asyncio.Event, *, replay: str | None) -> int:
     """Run until `stop`; replay a scenario first when asked."""
-    async with running(data, ports):
+    configuration = read()
+    if replay is not None:
+        configuration.default(("notifier", "terminal"), value=False, place="the replay tells it all")
+    async with running(data, ports, configuration):
         if replay is not None:
             threading.Thread(target=_replay, args=(replay, data, stop), daemon=True).start()
         await stop.wait()
@@ -92,11 +95,11 @@ async def run_up(data: Path, ports: Ports, stop: asyncio.Event, *, replay: str |
 
 
 def _replay(scenario: str, data: Path, stop: asyncio.Event) -> None:
-    """Replay as a client of our own; the console's channel prints the link already."""
+    """Replay as a client of our own."""
     from cli.replay import Replay, follow
 
     try:
-        follow(Replay(scenario, data, approve="ask", wait=True, links=False))
+        follow(Replay(scenario, data, approve="ask", wait=True))
     except SignoffError as error:
         if not stop.is_set():
             tell(error)

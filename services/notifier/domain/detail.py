@@ -54,19 +54,18 @@ Take = Callable[[Any, Detail, Told], None]
 """Adds what one event says; the body has passed the check of its type."""
 
 
-def _alert(detail: Detail, attached: AttachedAlert) -> None:
-    detail.alerts.setdefault(attached.message_id, attached.model_dump(mode="json"))
+def _alert(detail: Detail, attached: AttachedAlert, event: Told) -> None:
+    alert = {**attached.model_dump(mode="json"), "event_id": event.id, "at": event.time}
+    detail.alerts.setdefault(attached.message_id, alert)
 
 
 def _incident_opened(payload: IncidentOpened, detail: Detail, event: Told) -> None:
-    del event
-    _alert(detail, AttachedAlert(message_id=payload.message_id, alert=payload.alert))
+    _alert(detail, AttachedAlert(message_id=payload.message_id, alert=payload.alert), event)
 
 
 def _incident_alerts_attached(payload: IncidentAlertsAttached, detail: Detail, event: Told) -> None:
-    del event
     for attached in payload.alerts:
-        _alert(detail, attached)
+        _alert(detail, attached, event)
 
 
 def _evidence_gathered(payload: EvidenceGathered, detail: Detail, event: Told) -> None:
