@@ -13,8 +13,8 @@ from tests.support.kinds import eventually
 from tests.support.world import lines
 
 ROOT = Path(__file__).parents[2]
-END_LIMIT = 100.0
-REACH_LIMIT = 40.0
+END_LIMIT = 180.0
+REACH_LIMIT = 90.0
 """Seconds within which a failpoint is reached, or never."""
 
 

@@ -21,7 +21,7 @@ from shared.store.port import Store
 from tests.contract.bus.conftest import ready
 from tests.resilience.account import in_all, left_behind, toll, verify
 from tests.resilience.conftest import Tell
-from tests.resilience.story import running, said, settle, under_way
+from tests.resilience.story import END_LIMIT, running, said, settle, under_way
 from tests.support import echo
 from tests.support.echo_main import Place
 from tests.support.kafka import KafkaServer, LocalKafka
@@ -55,7 +55,7 @@ def problems(place: Place) -> str:
 
 @pytest.mark.kafka
 @pytest.mark.crash
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("fault", ["stopped", "frozen", "killed"])
 async def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
     fault: str, make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
@@ -69,7 +69,7 @@ async def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
         finally:
             await asyncio.to_thread(undo)
         back = time.time()
-        assert await asyncio.to_thread(process.wait, 90) == 0, said(place)
+        assert await asyncio.to_thread(process.wait, END_LIMIT) == 0, said(place)
     left = await left_behind(place, 1)
     tell("kafka", f"broker {fault} {AWAY[fault]:g} s", toll(left, 0, back))
     verify(left)
@@ -78,7 +78,7 @@ async def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
 
 @pytest.mark.kafka
 @pytest.mark.crash
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_a_service_whose_broker_is_away_at_first_starts_says_so_and_catches_up(
     make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
 ) -> None:
@@ -90,7 +90,7 @@ async def test_a_service_whose_broker_is_away_at_first_starts_says_so_and_catche
         finally:
             await asyncio.to_thread(private_kafka.start)
         back = time.time()
-        assert await asyncio.to_thread(process.wait, 90) == 0, said(place)
+        assert await asyncio.to_thread(process.wait, END_LIMIT) == 0, said(place)
     left = await left_behind(place, 1)
     tell("kafka", "broker away at start", toll(left, 0, back))
     verify(left)
@@ -98,7 +98,7 @@ async def test_a_service_whose_broker_is_away_at_first_starts_says_so_and_catche
 
 @pytest.mark.kafka
 @pytest.mark.crash
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(400)
 async def test_a_service_killed_while_its_broker_answers_nothing_has_promised_nothing_that_is_lost(
     make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
 ) -> None:
@@ -122,7 +122,7 @@ async def test_a_service_killed_while_its_broker_answers_nothing_has_promised_no
 @pytest.mark.nightly
 @pytest.mark.kafka
 @pytest.mark.crash
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 async def test_a_broker_that_goes_away_again_and_again_loses_and_doubles_nothing(
     make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
 ) -> None:
@@ -139,7 +139,7 @@ async def test_a_broker_that_goes_away_again_and_again_loses_and_doubles_nothing
                 await asyncio.to_thread(undo)
             await asyncio.sleep(chance.uniform(0.0, 4.0))
         back = time.time()
-        assert await asyncio.to_thread(process.wait, 200) == 0, said(place)
+        assert await asyncio.to_thread(process.wait, 2 * END_LIMIT) == 0, said(place)
     left = await left_behind(place, ROUNDS)
     cost = in_all(toll(left, number, back) for number in range(ROUNDS))
     tell("kafka", f"broker away {FAULTS} times, seed {seed}", cost)

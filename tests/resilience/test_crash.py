@@ -50,7 +50,7 @@ def test_every_failpoint_there_is_ends_the_service_somewhere_in_this_suite() -> 
 
 
 @pytest.mark.crash
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 async def test_killed_at_every_failpoint_all_happens_once_and_in_order(
     make_place: Callable[..., Place], transport: str, request: pytest.FixtureRequest, tell: Tell
 ) -> None:
