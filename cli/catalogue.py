@@ -68,6 +68,13 @@ GROUPS: Mapping[str, tuple[str, Commands]] = {
         "What ingest would make of a webhook's body.",
         {"parse": ("webhooks:parse", "Show what ingest would make of a body.")},
     ),
+    "eval": (
+        "How good the diagnosis is, on your cases or ours.",
+        {
+            "predict": ("evaluate:predict", "Diagnose every case of a folder."),
+            "score": ("evaluate:score", "Score predictions against what was true."),
+        },
+    ),
     "world": (
         "The simulated world.",
         {

@@ -1,0 +1,150 @@
+"""`signoff eval ...`: how good the diagnosis is, on anybody's cases. Needs no server."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from cli.commands.incidents import Output
+
+if TYPE_CHECKING:
+    from services.diagnoser.engines.evaluation.predictions import Expected, Prediction
+    from services.diagnoser.engines.evaluation.scoring import Score
+
+Flag = Annotated[bool, Parameter(negative=())]
+COLUMNS = ("of", "cases", "ac_1", "ac_1_low", "ac_1_high", "ac_3", "avg_5", "mrr", "brier", "ece", "abstained")
+MORE = ("of", "sure", "sure_right", "healthy", "false_alarms", "p50_ms", "p95_ms", "cost_usd")
+
+
+def predict(*, cases: Path, out: Path, engine: Literal["offline"] = "offline") -> None:
+    """Diagnose every case of a folder and write what was said.
+
+    Parameters
+    ----------
+    cases
+        A folder with `rca-case/1` files, `*.json` or `*.json.gz`.
+    out
+        Where to write: one JSON object, case id to prediction.
+    engine
+        Which engine answers.
+    """
+    import orjson
+
+    from cli.case_files import read_folder
+    from cli.output import say
+    from services.diagnoser.domain.case import read_case
+    from services.diagnoser.engines.evaluation.predictions import prediction_of
+    from services.diagnoser.engines.offline.catalogue import load_catalogue
+    from services.diagnoser.engines.offline.engine import diagnose
+
+    catalogue = load_catalogue()
+    said: dict[str, Any] = {}
+    for name, case in read_folder(cases):
+        started = perf_counter()
+        conclusion = diagnose(read_case(case), catalogue)
+        took = (perf_counter() - started) * 1000.0
+        said[name] = prediction_of(conclusion, latency_ms=took).model_dump(mode="json")
+    out.write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
+    say(f"{len(said)} cases diagnosed by the {engine} engine; written to {out}")
+
+
+def score(
+    predictions: Path,
+    *,
+    cases: Path,
+    expected: Path,
+    cause: Flag = False,
+    labels: Path | None = None,
+    output: Output = "table",
+) -> None:
+    """Score predictions against what was true, beside what trivial guessing reaches.
+
+    Parameters
+    ----------
+    predictions
+        What `signoff eval predict` wrote.
+    cases
+        The folder of the cases, for the trivial guesses.
+    expected
+        The folder with one JSON object a case: `case_id`, `root_entities`, `cause`, ...
+    cause
+        Right means entity and cause, not the entity alone.
+    labels
+        A YAML file: cause of the catalogue, or `no_active_fault`, to the names that this set of cases gives it.
+    """
+    from dataclasses import asdict
+
+    from cli.case_files import read_folder
+    from cli.output import show, write, write_one
+    from services.diagnoser.domain.case import read_case
+    from services.diagnoser.engines.evaluation.baselines import baselines
+    from services.diagnoser.engines.evaluation.scoring import as_table, rows_of, scores
+
+    truths = read_expected(expected)
+    rows = rows_of(truths, read_predictions(predictions), by_cause=cause, labels=_labels(labels))
+    found: Mapping[str, Score] = scores(rows)
+    guessed = baselines({name: read_case(case) for name, case in read_folder(cases)}, truths, by_cause=cause)
+    if output != "table":
+        reached = {name: {"ac_1": one, "ac_3": three} for name, (one, three) in guessed.items()}
+        write_one({"scores": {name: asdict(one) for name, one in found.items()}, "baselines": reached}, output)
+        return
+    table = as_table(found)
+    show(table, COLUMNS, "table")
+    write("")
+    show(table, MORE, "table")
+    write("", "Trivial guesses")
+    show(
+        [{"by": by, "ac_1": f"{a:.3f}", "ac_3": f"{b:.3f}"} for by, (a, b) in guessed.items()],
+        ("by", "ac_1", "ac_3"),
+        "table",
+    )
+
+
+def read_expected(folder: Path) -> list[Expected]:
+    """Return what was true of the cases. Raises AuthoredError when a file does not say of which case."""
+    from pydantic import ValidationError
+
+    from cli.case_files import read_folder
+    from services.diagnoser.engines.evaluation.predictions import Expected
+    from shared.errors import AuthoredError
+
+    try:
+        return [Expected.model_validate({"case_id": name, **value}) for name, value in read_folder(folder)]
+    except ValidationError as error:
+        raise AuthoredError(f"{folder}: {error.errors()[0]['loc']}: {error.errors()[0]['msg']}") from error
+
+
+def read_predictions(path: Path) -> dict[str, Prediction]:
+    """Return predictions by case id. Raises AuthoredError when one is no prediction."""
+    from pydantic import ValidationError
+
+    from cli.case_files import read_object
+    from services.diagnoser.engines.evaluation.predictions import Prediction
+    from shared.errors import AuthoredError
+
+    found = {}
+    for name, value in read_object(path).items():
+        try:
+            found[name] = Prediction.model_validate(value)
+        except ValidationError as error:
+            raise AuthoredError(f"{path}: {name}: {error.errors()[0]['msg']}") from error
+    return found
+
+
+def _labels(path: Path | None) -> dict[str, list[str]]:
+    from shared.errors import AuthoredError, NotFoundError
+    from shared.runbooks.authored import parse
+
+    if path is None:
+        return {}
+    try:
+        value = parse(path.read_text(encoding="utf-8"), str(path))
+    except OSError as error:
+        raise NotFoundError(f"{path}: {error.strerror}") from error
+    if not isinstance(value, dict) or not all(isinstance(names, list) for names in value.values()):
+        raise AuthoredError(f"{path}: a mapping of causes to lists of names is needed")
+    return {str(cause): [str(name) for name in names] for cause, names in value.items()}
