@@ -6,7 +6,7 @@ one entry is the event that ends it; a doubt and its settling are entries of the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +59,10 @@ def _recommendation(body: Body) -> str:
     return f"Proposed runbook: {items[0]['title']}" if items else "No runbook answers this diagnosis"
 
 
+def _counted(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"
+
+
 def _evidence(body: Body) -> str:
     gaps = [outcome["collector"] for outcome in body.get("collectors", ()) if outcome["outcome"] not in ("ok", "empty")]
     text = f"{len(body.get('evidence', ()))} pieces of evidence gathered"
@@ -77,7 +81,7 @@ def _verification(word: str) -> Callable[[Body], str]:
 SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "incident.opened": lambda b: f"Incident opened: {b['title']}",
     "incident.classified": lambda b: f"Classified as {b['category']}",
-    "incident.alerts_attached": lambda b: f"{len(b['alerts'])} alert(s) joined, {b['total']} in all{_because(b)}",
+    "incident.alerts_attached": lambda b: f"{_counted(b['alerts'], 'alert')} joined, {b['total']} in all{_because(b)}",
     "incident.severity_raised": lambda b: f"Severity raised from {b['previous']} to {b['severity']}{_because(b)}",
     "incident.source_recovered": lambda _: "All alerts have recovered",
     "incident.related": lambda b: f"Related to {b['related_id']}{_because(b)}",
@@ -102,13 +106,15 @@ SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "approval.reminded": lambda _: "Reminded that an approval is pending",
     "approval.escalated": lambda b: f"Approval escalated to {', '.join(b['to']) or 'the next level'}",
     "approval.vote_recorded": lambda b: f"Approved, {b['have']} of {b['needed']}",
-    "approval.decision_refused": lambda b: f"Decision to {b['verb']} refused: {b['why']}{_because(b, 'detail')}",
+    "approval.decision_refused": lambda b: (
+        f"Decision{f' to {b["verb"]}' if b['verb'] else ''} refused: {b['why']}{_because(b, 'detail')}"
+    ),
     "approval.granted": lambda b: f"Approved by {_names(b['actors'])}{_because(b)}",
     "approval.rejected": lambda b: f"Rejected{_because(b)}",
     "approval.expired": lambda _: "Approval expired; nothing ran",
     "approval.withdrawn": lambda b: f"Approval withdrawn{_because(b)}",
     "approval.superseded": lambda b: f"Approval superseded{_because(b)}",
-    "execution.started": lambda b: f"Execution started, {len(b['steps'])} step(s)",
+    "execution.started": lambda b: f"Execution started, {_counted(b['steps'], 'step')}",
     "execution.paused": lambda b: f"Execution paused{_because(b)}",
     "execution.resumed": lambda b: f"Execution resumed{_because(b)}",
     "execution.finished": lambda b: f"Execution finished: {b['outcome']}{_because(b, 'detail')}",
