@@ -6,6 +6,7 @@ import sys
 from enum import IntEnum
 
 from shared.errors import AuthoredError, ConfigurationError, NotFoundError, RefusedError, SignoffError, UnavailableError
+from shared.incident.visible import one_line
 
 
 class Exit(IntEnum):
@@ -48,8 +49,10 @@ def code_of(error: SignoffError) -> Exit:
 
 def tell(error: SignoffError) -> None:
     """Print an error to standard error."""
-    lines = [f"error: {error}"]
+    text = f"error: {error}"
+    # Of the errors in files that people wrote each stands on its line; all others may repeat what a sender wrote.
+    lines = text.split("\n") if isinstance(error, AuthoredError) else [text]
     hints = error.hints if isinstance(error, HintedError) else ()
     width = max((len(what) for what, _ in hints), default=0) + 1
     lines += [f"  → {what + ':':<{width}} {command}" for what, command in hints]
-    sys.stderr.write("\n".join(lines) + "\n")
+    sys.stderr.write("".join(f"{one_line(line)}\n" for line in lines))

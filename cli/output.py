@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import orjson
 
+from shared.incident.visible import one_line, visible
+
 PIPE_COLUMNS = 400
 Format = Literal["table", "json", "jsonl"]
 
@@ -25,12 +27,12 @@ def show(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], output: Form
 
 def write_json(value: object) -> None:
     """Print one JSON value, indented."""
-    sys.stdout.write(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode() + "\n")
+    sys.stdout.write(visible(orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()) + "\n")
 
 
 def write_line(value: object) -> None:
     """Print one JSON value on one line, at once."""
-    sys.stdout.write(orjson.dumps(value).decode() + "\n")
+    sys.stdout.write(visible(orjson.dumps(value).decode()) + "\n")
     sys.stdout.flush()
 
 
@@ -39,15 +41,15 @@ def write_one(value: object, output: Format) -> None:
     (write_json if output == "json" else write_line)(value)
 
 
-def say(text: str) -> None:
-    """Tell a person something that is not data."""
-    sys.stderr.write(text + "\n")
+def say(*lines: str) -> None:
+    """Tell a person something that is not data, each text on one line."""
+    sys.stderr.write(_text(lines))
     sys.stderr.flush()
 
 
-def write(text: str) -> None:
-    """Print a line of data for people."""
-    sys.stdout.write(text + "\n")
+def write(*lines: str) -> None:
+    """Print data for people, each text on one line: senders wrote part of it, and must not write lines of ours."""
+    sys.stdout.write(_text(lines))
     sys.stdout.flush()
 
 
@@ -65,10 +67,16 @@ def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
     console = Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
     with console.capture() as captured:
         console.print(table)
-    write("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
+    # Not by `write`: on a terminal the headings are bold, and the cells are visible already.
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in captured.get().rstrip("\n").split("\n")))
+    sys.stdout.flush()
+
+
+def _text(lines: Sequence[str]) -> str:
+    return "".join(f"{one_line(line)}\n" for line in lines)
 
 
 def _cell(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return "" if value is None else str(value)
+        return one_line(", ".join(map(str, value)))
+    return "" if value is None else one_line(str(value))

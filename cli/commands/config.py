@@ -51,8 +51,8 @@ def show(*, data: Path = DATA, output: Output = "table", url: str = "", reveal: 
     rows = [row for name, section in sections.all() for row in _rows(configuration, (name,), section)]
     show_rows(rows, ("setting", "value", "source"), output)
     if output == "table":
-        for line in _senders(sections, (url or webhook_url(data)).rstrip("/"), reveal=reveal):
-            write(line)
+        for text in _senders(sections, (url or webhook_url(data)).rstrip("/"), reveal=reveal):
+            write(*text.split("\n"))
 
 
 def _read(data: Path) -> Configuration:

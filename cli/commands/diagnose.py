@@ -85,14 +85,14 @@ def _tell(conclusion: Mapping[str, Any]) -> None:
         show(rows, ("cause", "entity", "confidence", "cites"), "table")
     for heading, name in (("Findings", "findings"), ("Ruled out", "ruled_out")):
         if result[name]:
-            write(f"\n{heading}")
+            write("", heading)
         for item in result[name]:
             write(f"  {item['statement']}  [{', '.join(item['cites'])}]")
     for heading, name in (("Missing", "missing"), ("Next checks", "next_checks")):
         if result[name]:
-            write(f"\n{heading}")
+            write("", heading)
         for text in result[name]:
             write(f"  {text}")
-    write("\nEvidence")
+    write("", "Evidence")
     for item in conclusion["evidence"]:
         write(f"  {item['id']}  {item['summary']}")

@@ -52,7 +52,7 @@ def slack(run: str = "", *, data: Path = DATA, output: Output = "table") -> None
     posts: list[dict[str, Any]] = _of_run(data, run, "slack")
     if output == "table":
         for post in posts:
-            write("\n".join(f"{name}: {value}" for name, value in post.items()) + "\n")
+            write(*(f"{name}: {value}" for name, value in post.items()), "")
     else:
         show_rows(posts, (), output)
 

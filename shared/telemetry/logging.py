@@ -13,6 +13,8 @@ from urllib.parse import quote
 
 import structlog
 
+from shared.incident.visible import one_line, visible
+
 _SECRET_NAMES = re.compile(r"(?i)(token|secret|password|authorization|cookie|api[-_]?key|private[-_]?key|signature)$")
 _PATTERNS = (
     (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), r"\1 [redacted]"),
@@ -77,6 +79,15 @@ def _forms(secret: str) -> set[str]:
     return {form for form in forms if len(form) >= _SHORTEST}
 
 
+def _visible(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Keep text from outside from steering the terminal, or from beginning a line that could pass for ours."""
+    tracebacks = ("exception", "stack")
+    return {
+        key: visible(value) if key in tracebacks else one_line(value) if isinstance(value, str) else value
+        for key, value in event.items()
+    }
+
+
 def configure_logging(redactor: Redactor, *, level: str = "INFO", stream: TextIO | None = None) -> None:
     """Send all logs of the process, also those of libraries, to one stream through the redactor."""
     out = stream or sys.stderr
@@ -88,10 +99,12 @@ def configure_logging(redactor: Redactor, *, level: str = "INFO", stream: TextIO
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         structlog.processors.format_exc_info,
     ]
-    renderer: Any = structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
+    rendering: list[Any] = (
+        [_visible, structlog.dev.ConsoleRenderer()] if out.isatty() else [structlog.processors.JSONRenderer()]
+    )
     formatter = structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redactor, renderer],
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, redactor, *rendering],
     )
     handler = logging.StreamHandler(out)
     handler.setFormatter(formatter)

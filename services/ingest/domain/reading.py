@@ -22,6 +22,7 @@ LABELS_TEXT_MAX = 3000
 SERVICES_MAX = 20
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
+_LINE_END = re.compile(r"[\t\n\r]\s*")
 _MISSING = re.compile(r"|null|none|undefined|\$[a-z_]+(\[[^\]]*\])?|\{\{[^{}]*\}\}", re.IGNORECASE)
 """What senders write when they have nothing: an empty word, a null as text, a variable that was not filled in."""
 _FORM = re.compile(rb"\s*[A-Za-z_][\w.\[\]-]*=")
@@ -80,7 +81,12 @@ def _no_number(name: str) -> None:
 
 
 def word(value: object, limit: int = LABEL_MAX) -> str:
-    """Return a field as text; what stands for "missing" (null, an unresolved variable) becomes empty.
+    """Return a field as text on one line, so that no title passes for two entries; see `prose`."""
+    return _LINE_END.sub(" ", prose(value, limit))
+
+
+def prose(value: object, limit: int) -> str:
+    """Return a field as text with its lines; what stands for "missing" (null, an unresolved variable) becomes empty.
 
     Control characters go. Half a surrogate pair, which JSON can escape and UTF-8 cannot hold, becomes `?`.
     """

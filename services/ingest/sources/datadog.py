@@ -24,6 +24,7 @@ from services.ingest.domain.reading import (
     epoch,
     labels,
     mapping,
+    prose,
     read_json,
     severity,
     word,
@@ -57,7 +58,7 @@ def parse(body: bytes, headers: Mapping[str, str], received_at: datetime) -> Par
 
 def _alert(fields: Mapping[str, Any], received_at: datetime) -> AlertFound:
     head = read_title(html.unescape(word(fields.get("title"), 2 * TITLE_MAX)))
-    text = html.unescape(word(fields.get("text"), DESCRIPTION_MAX) or word(fields.get("body"), DESCRIPTION_MAX))
+    text = html.unescape(prose(fields.get("text"), DESCRIPTION_MAX) or prose(fields.get("body"), DESCRIPTION_MAX))
     text = text.replace("%%%", "").strip()
     link = word(fields.get("link"), LINK_MAX) or _link(word(fields.get("body"), 100_000))
     transition = word(fields.get("alert_transition")) or head.transition

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.notifier.domain.notice import Notice
-from services.notifier.domain.wording import visible
+from shared.incident.visible import visible
 from shared.integrations.acting import CommunicationProvider, Post
 from shared.integrations.registry import Integrations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from services.notifier.domain.notice import Notice
+from shared.incident.visible import one_line
 
 NAME = "terminal"
 
@@ -25,14 +26,9 @@ class Terminal:
         del environment, marker
         mark = "  [SIMULATED]" if notice.simulated else ""
         if notice.line:
-            self._write(f"{printable(notice.line)}{mark}  {printable(notice.fields['Incident'])}\n")
+            self._write(f"{one_line(notice.line)}{mark}  {one_line(notice.fields['Incident'])}\n")
         if notice.approval and notice.approval not in self._linked:
             self._linked.add(notice.approval)
             token = await self._invite()
             login = f"?login={token}" if token else ""
             self._write(f"\n  APPROVAL LINK  {notice.link}{login}\n\n")
-
-
-def printable(text: str) -> str:
-    """Return text that cannot steer a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)

@@ -13,6 +13,7 @@ from services.notifier.domain import wording
 from services.notifier.domain.charts import HEIGHT, WIDTH
 from services.notifier.domain.origin import place_of
 from shared.incident.model import is_simulated
+from shared.incident.visible import visible
 
 FOLDER = Path(__file__).parent
 
@@ -46,7 +47,7 @@ def templates() -> Environment:
 
 def _shown(value: object) -> object:
     """Everything that a template prints passes here."""
-    return wording.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def clock(value: str | datetime) -> str:

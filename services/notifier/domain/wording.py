@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
 from shared.incident.enums import RiskLevel, Severity, Stage
@@ -66,14 +65,6 @@ DEEDS: Mapping[str, str] = {
 _LONG = 100
 """From here on the next larger unit is used."""
 _HOURS_LONG = 48
-
-
-_HIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
-
-
-def visible(text: str) -> str:
-    """Return text with its control, direction and zero-width characters as escapes: they could make it look other."""
-    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def stage(value: str) -> str:

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from services.notifier.channels.slack import escaped
-from services.notifier.channels.terminal import Terminal, printable
+from services.notifier.channels.terminal import Terminal
 from services.notifier.console.rendering import ago, frame, web_link
 from services.notifier.domain.charts import amount, chart
 from services.notifier.domain.notice import notice
@@ -114,10 +114,6 @@ def test_a_notice_asks_when_there_is_a_question_and_tells_otherwise() -> None:
 def test_slack_finds_no_mention_that_an_alert_wrote() -> None:
     assert escaped("<!channel> & <https://evil|here>") == "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;"
     assert escaped("a\u202eb") == "a\\u202eb"
-
-
-def test_an_alert_cannot_steer_the_terminal() -> None:
-    assert printable("\x1b[2J\u202eboom\r\n") == " [2J boom  "
 
 
 async def test_the_terminal_links_each_question_once() -> None:
