@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from services.executor.handlers.preparing import Preparing
 from services.executor.handlers.reading import Reading
 from services.executor.handlers.rechecking import Rechecking
 from services.executor.handlers.reconciling import Reconciling
-from services.executor.settings import Settings
+from services.executor.settings import Settings, TrustedKey
 from shared.bus.port import Bus, Subscription
 from shared.bus.relay import Relay
 from shared.bus.topics import group
@@ -123,7 +124,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
 def _reads(outside: ConnectedOutside, runbooks: Mapping[str, Runbook]) -> dict[str, Handler]:
     return {
         work.PREPARE_PLAN: patient(Preparing(outside, runbooks).prepare),
-        work.RECHECK: patient(Rechecking(outside).recheck),
+        work.RECHECK: patient(Rechecking(outside, runbooks).recheck),
         work.RECONCILE: patient(Reconciling(outside).reconcile, tries=RECONCILE_TRIES),
         work.VERIFY_READ: patient(Reading(outside).read),
     }
@@ -132,8 +133,17 @@ def _reads(outside: ConnectedOutside, runbooks: Mapping[str, Runbook]) -> dict[s
 def _config(settings: Settings) -> ExecutorConfig:
     if not settings.trusted_keys:
         raise ConfigurationError("executor.trusted_keys is missing: without it no decision of a person can count")
-    trusted = {kid: public_key(text) for kid, text in settings.trusted_keys.items()}
-    return ExecutorConfig(_policy(settings.policy_file), load_people(settings.people_file), trusted)
+    keys = {kid: _key(given) for kid, given in settings.trusted_keys.items()}
+    trusted = {kid: public_key(key.key) for kid, key in keys.items()}
+    valid = {
+        kid: (key.since.timestamp() if key.since else -math.inf, key.until.timestamp() if key.until else math.inf)
+        for kid, key in keys.items()
+    }
+    return ExecutorConfig(_policy(settings.policy_file), load_people(settings.people_file), trusted, valid)
+
+
+def _key(given: str | TrustedKey) -> TrustedKey:
+    return given if isinstance(given, TrustedKey) else TrustedKey(key=given)
 
 
 def _policy(path: Path | None) -> Policy:
@@ -151,7 +161,7 @@ def _runbooks(folder: Path) -> dict[str, Runbook]:
     return runbooks
 
 
-def _digest(config: ExecutorConfig, trusted: Mapping[str, str], runbooks: Mapping[str, Runbook]) -> str:
+def _digest(config: ExecutorConfig, trusted: Mapping[str, str | TrustedKey], runbooks: Mapping[str, Runbook]) -> str:
     """Return what an audit entry names the rules of its day by."""
     digests = sorted((runbook.id, runbook.sha256) for runbook in runbooks.values())
     parts = (config.policy.model_dump_json(), config.people.model_dump_json(), sorted(trusted.items()), digests)

@@ -28,10 +28,11 @@ class ExecutionStarted(_OfExecution):
 
 
 class ExecutionPaused(_OfExecution):
-    """`execution.paused`: no further step starts."""
+    """`execution.paused`: no further step starts. It may come before the claim: then the granted approval waits."""
 
     type: ClassVar[str] = "execution.paused"
 
+    approval_id: str = ""
     reason: str
     actor: Actor | None = None
     decision_id: str = ""
@@ -57,10 +58,14 @@ class ExecutionFinished(_OfExecution):
 
 
 class ExecutionCancelled(_OfExecution):
-    """`execution.cancelled`: stopped before the next call, by a person, the governor or the recheck."""
+    """`execution.cancelled`: stopped before the next call, by a person, the governor or the recheck.
+
+    It may come before the claim: then nothing of what was approved ran.
+    """
 
     type: ClassVar[str] = "execution.cancelled"
 
+    approval_id: str = ""
     reason: str
     actor: Actor | None = None
     decision_id: str = ""

@@ -7,6 +7,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from shared.events.payload import Payload
+from shared.incident.actor import Actor
 from shared.incident.diagnosis import DiagnosticResult, RecommendationSet
 from shared.incident.evidence import Evidence, LogTemplate, MetricTimeSeries
 from shared.incident.model import Model
@@ -81,6 +82,8 @@ class RecommendationMade(Payload):
     recommendation_id: str
     investigation_id: str
     recommendations: RecommendationSet
+    proposed_by: Actor | None = None
+    """The person who proposed it, who may not approve it; None for what the diagnoser concluded."""
     category: str = "unknown"
     services: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()

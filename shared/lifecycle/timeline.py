@@ -78,6 +78,11 @@ def _verification(word: str) -> Callable[[Body], str]:
     return sentence
 
 
+def _refusal(body: Body) -> str:
+    what = f"Decision to {body['verb']}" if body["verb"] else "A record that claims to be a decision was"
+    return f"{what} refused: {body['why']}{_because(body, 'detail')}"
+
+
 SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "incident.opened": lambda b: f"Incident opened: {b['title']}",
     "incident.classified": lambda b: f"Classified as {b['category']}",
@@ -106,9 +111,7 @@ SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "approval.reminded": lambda _: "Reminded that an approval is pending",
     "approval.escalated": lambda b: f"Approval escalated to {', '.join(b['to']) or 'the next level'}",
     "approval.vote_recorded": lambda b: f"Approved, {b['have']} of {b['needed']}",
-    "approval.decision_refused": lambda b: (
-        f"Decision{f' to {b["verb"]}' if b['verb'] else ''} refused: {b['why']}{_because(b, 'detail')}"
-    ),
+    "approval.decision_refused": _refusal,
     "approval.granted": lambda b: f"Approved by {_names(b['actors'])}{_because(b)}",
     "approval.rejected": lambda b: f"Rejected{_because(b)}",
     "approval.expired": lambda _: "Approval expired; nothing ran",

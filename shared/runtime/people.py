@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from shared.incident.actor import Actor
 from shared.incident.enums import Role
@@ -40,6 +41,18 @@ class People(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     people: tuple[Person, ...]
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        """One person with two entries would count as two people."""
+        for name in ("id", "email", "slack_id", "pagerduty_id"):
+            seen: dict[str, str] = {}
+            for person in self.people:
+                value = str(getattr(person, name)).casefold()
+                if value and value in seen:
+                    raise ValueError(f"{seen[value]} and {person.id} have the same {name}: a person has one entry")
+                seen[value] = person.id
+        return self
 
     def find(self, person_id: str) -> Person | None:
         """Return the person with this id."""

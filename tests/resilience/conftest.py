@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
+from services.executor.domain import governing
 from tests.resilience.account import Toll
+from tests.resilience.house import House
 from tests.support.echo_main import Place
 
 _ROWS = pytest.StashKey[list[tuple[str, ...]]]()
@@ -65,3 +68,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for row in (_HEAD, *rows):
         cells = [f"{cell:{'<' if cell in row[:3] else '>'}{width}}" for cell, width in zip(row, widths, strict=True)]
         terminalreporter.write_line("  ".join(cells))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", params=STORES)
+async def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
+    """Executor and notifier in one process, started once for all cases of a module."""
+    postgres = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    url = postgres.create() if postgres else ""
+    found = House(tmp_path_factory.mktemp("house"), url)
+    with pytest.MonkeyPatch.context() as patch:
+        # After a freeze ends, people wait up to 15 s; these tests do not.
+        patch.setattr(governing, "FROZEN_RETRY", 0.2)
+        await found.open()
+        yield found
+        await found.close()
+    if postgres:
+        postgres.drop(url)

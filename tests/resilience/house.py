@@ -10,7 +10,7 @@ import contextlib
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import orjson
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.types import Receive, Scope, Send
 
 from services.executor import app as executor
 from services.executor.settings import Settings as ExecutorSettings
@@ -30,6 +31,7 @@ from shared.events.payload import INCIDENTS, Payload
 from shared.events.people import DecisionSubmitted
 from shared.runbooks.decision import SignedDecision, sign
 from shared.runbooks.load import load_runbooks
+from shared.runbooks.plan import digest
 from shared.runtime.secrets import new_key, private_key, public_text
 from shared.runtime.server import Listener, bind
 from shared.runtime.service import Service, Surroundings
@@ -38,6 +40,7 @@ from shared.store.port import Store
 from simulation.app import build_world_app
 from simulation.driver import Address, World
 from simulation.life import Life
+from tests.resilience.tampering import edit_state
 from tests.support.kinds import eventually
 
 PROJECT = Path(__file__).parents[2]
@@ -83,6 +86,8 @@ class House:
         self.signer = private_key(self.pem)
         self.retired = private_key(new_key())
         """A key that was trusted until an hour ago."""
+        self.spare = private_key(new_key())
+        self.spare_is_trusted = True
         self.people = PEOPLE
         self.world = World(folder, PROJECT / "fixtures", NOWHERE, time.time)
         self.live = self.world.begin("high_cpu", speed=1.0, via="webhook", seed=7)
@@ -151,12 +156,46 @@ class House:
         yield
         await self.start()
 
+    @contextlib.asynccontextmanager
+    async def without_una(self) -> AsyncIterator[None]:
+        """Let Una be an approver no more, for a while."""
+        people = self.people
+        async with self.down():
+            self.people = people.replace(
+                "name: Una, roles: [viewer, responder, approver]", "name: Una, roles: [viewer]"
+            )
+        try:
+            yield
+        finally:
+            async with self.down():
+                self.people = people
+
+    async def tamper(self, incident: str, *changes: tuple[str, str]) -> None:
+        """Change the plan that is kept, while nobody runs, as who has the database could."""
+        await self._rewrite(incident, changes, with_digest=False)
+
+    async def replace_plan(self, incident: str, *changes: tuple[str, str]) -> None:
+        """Change the plan and its digest."""
+        await self._rewrite(incident, changes, with_digest=True)
+
+    async def _rewrite(self, incident: str, changes: tuple[tuple[str, str], ...], *, with_digest: bool) -> None:
+        def changed(state: dict[str, Any]) -> dict[str, Any]:
+            approval = state["approval"]
+            for old, new in changes:
+                assert old in approval["plan"]
+                approval["plan"] = approval["plan"].replace(old, new)
+            if with_digest:
+                approval["sha256"] = digest(approval["plan"])
+            return state
+
+        await edit_state(self._location or str(self.folder / "executor.db"), f"incident/{incident}", changed)
+
     async def _service(self, stack: contextlib.AsyncExitStack, name: str, app: Any, settings: Any) -> Store:  # noqa: ANN401 -- a service's module and settings
         location = self._location or self.folder / f"{name}.db"
         store = open_store(location, service=name, kinds=app.kinds(settings), tables=app.tables())
         stack.push_async_callback(store.close)
         await store.open()
-        transport = httpx.ASGITransport(lambda *given: self.executor.asgi(*given), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(self._executor_now, raise_app_exceptions=False)
         headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
         peers = {
             peer: httpx.AsyncClient(transport=transport, base_url=f"http://{peer}", headers=headers)
@@ -171,6 +210,12 @@ class House:
     executor: executor.Executor
     notifier: Service
 
+    async def _executor_now(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.executor.asgi(scope, receive, send)
+
+    async def _notifier_now(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self.notifier.asgi(scope, receive, send)
+
     def _executor_settings(self) -> ExecutorSettings:
         hour_ago = datetime.fromtimestamp(time.time() - 3600, UTC)
         return ExecutorSettings.model_validate(
@@ -178,6 +223,7 @@ class House:
                 "trusted_keys": {
                     "test": public_text(self.signer),
                     "retired": {"key": public_text(self.retired), "until": hour_ago},
+                    **({"spare": public_text(self.spare)} if self.spare_is_trusted else {}),
                 },
                 "people_file": self.folder / "people.yaml",
                 "runbooks": self.folder / "runbooks",
@@ -245,9 +291,7 @@ class House:
             self.count += 1
             event = payload.outgoing(incident, environment=environment)
             found = event_id or f"{payload.owner}/{incident}:told-{self.count}"
-            headers = headers_of(
-                event, event_id=found, source=source or f"signoff/{payload.owner}", now=time.time()
-            )
+            headers = headers_of(event, event_id=found, source=source or f"signoff/{payload.owner}", now=time.time())
             records.append(WireRecord(event.topic, incident, headers, orjson.dumps(event.body)))
         assert not await self.bus.append(records)
 
@@ -260,9 +304,7 @@ class House:
     def client(self, token: str = "") -> httpx.AsyncClient:
         """Return a client of the console's listener."""
         headers = {"authorization": f"Bearer {token}"} if token else {}
-        transport = httpx.ASGITransport(
-            lambda *given: self.notifier.asgi(*given), raise_app_exceptions=False, client=("127.0.0.1", 50000)
-        )
+        transport = httpx.ASGITransport(self._notifier_now, raise_app_exceptions=False, client=("127.0.0.1", 50000))
         return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
 
     async def command(self, person: str) -> httpx.AsyncClient:
@@ -279,7 +321,7 @@ class House:
             async with self.client(RUN_TOKEN) as operator:
                 token = (await operator.post("/api/login-links", json={"person": person})).json()["token"]
             browser = self.client()
-            browser.headers |= {"sec-fetch-site": "same-origin", "origin": BASE}
+            browser.headers.update({"sec-fetch-site": "same-origin", "origin": BASE})
             answer = await browser.post("/login", data={"login": token, "next": "/"})
             assert answer.status_code == 303, answer.text
             self._sessions["browser", person] = browser

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
 from services.executor.domain.state import Approval, Vote
+from shared.errors import RefusedError
 from shared.incident.enums import RiskLevel, Role
 from shared.incident.model import is_simulated
-from shared.runbooks.decision import SignedDecision
+from shared.runbooks.decision import SignedDecision, verify
 from shared.runtime.people import People, Person
 
 AGE_MAX = 15 * 60.0
@@ -83,11 +86,38 @@ def may_vote(
     unfit = fit_for(decision, risk)
     if unfit is not None:
         return unfit
+    if decision.person == approval.proposer:
+        return No("proposer", "whoever proposed a plan does not approve it")
     if any(vote.person == decision.person for vote in approval.votes):
         return No("same_person", "each of the people needed must be another one")
     local = is_local(decision.via) and any(is_local(vote.via) for vote in approval.votes)
     if local and not is_simulated(environment):
         return No("same_machine", "all sessions signed in on this machine count as one person")
+    return None
+
+
+def lapsed(
+    vote: Vote,
+    approval: Approval,
+    *,
+    people: People,
+    keys: Mapping[str, Ed25519PublicKey],
+    environment: str,
+) -> No | None:
+    """Return why a vote that was counted counts no more, None while it stands.
+
+    What was kept is not believed: the person's own signed words must say it still, under a key that counts now.
+    """
+    try:
+        decision = verify(vote.decision, vote.signature, keys)
+    except RefusedError as error:
+        return No("signature", f"of the approval by {vote.name}: {error}")
+    said = (decision.verb, decision.subject, decision.plan_sha256, decision.person, decision.environment)
+    if said != ("approve", approval.id, approval.sha256, vote.person, environment):
+        return No("other_plan", f"{vote.name} approved something else")
+    person = people.find(vote.person)
+    if person is None or not person.has(Role.APPROVER):
+        return No("role", f"{vote.name} is no {Role.APPROVER} any more")
     return None
 
 
@@ -117,10 +147,17 @@ def is_local(via: str) -> bool:
     return via.endswith(":local")
 
 
-def vote_of(decision: SignedDecision, person: Person, decision_id: str) -> Vote:
-    """Return an accepted decision as a vote."""
+def vote_of(decision: SignedDecision, person: Person, decision_id: str, signed: tuple[str, str]) -> Vote:
+    """Return an accepted decision as a vote; `signed` are its bytes and their signature."""
+    text, signature = signed
     return Vote(
-        person=person.id, name=person.name, via=decision.via, decision_id=decision_id, reason=reason_of(decision)
+        person=person.id,
+        name=person.name,
+        via=decision.via,
+        decision_id=decision_id,
+        reason=reason_of(decision),
+        decision=text,
+        signature=signature,
     )
 
 

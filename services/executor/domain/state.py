@@ -29,13 +29,15 @@ class _State(BaseModel):
 
 
 class Vote(_State):
-    """One person's approval, as verified."""
+    """One person's approval, as verified; `decision` and `signature` are kept to be verified again at the claim."""
 
     person: str
     name: str
     via: str
     decision_id: str
     reason: str = ""
+    decision: str = ""
+    signature: str = ""
 
 
 class Proposal(_State):
@@ -43,6 +45,8 @@ class Proposal(_State):
 
     id: str
     items: list[dict[str, Any]]
+    proposer: str = ""
+    """The person who proposed it; empty for the diagnoser."""
     index: int = 0
     preparing: bool = True
     awaits: str = ""
@@ -66,6 +70,7 @@ class Approval(_State):
     sha256: str
     policy: ApprovalPolicyType
     needed: int
+    proposer: str = ""
     state: ApprovalState = "pending"
     expires_at: float
     on_expire: OnExpire = "expire"
@@ -203,7 +208,7 @@ class Case(_State):
         """Whether nothing but decisions came so far."""
         return self.proposal is None and not self.count
 
-    def _id(self, prefix: str, number: int) -> str:
+    def _id(self, prefix: str, number: int | str) -> str:
         return f"{prefix}-{self.incident_id.removeprefix('INC-').lower()}-{number}"
 
     def approval_id(self) -> str:
@@ -217,3 +222,8 @@ class Case(_State):
     def has_met(self, subject: str) -> bool:
         """Say whether `subject` is one of this incident's approvals or executions, over or not."""
         return any(subject in (self._id("apr", number), self._id("exe", number)) for number in range(1, self.count + 1))
+
+    def may_meet(self, subject: str) -> bool:
+        """Say whether `subject` has the form of this incident's approvals and executions: it may still come."""
+        stem, _, number = subject.rpartition("-")
+        return number.isdigit() and f"{stem}-" in (self._id("apr", ""), self._id("exe", ""))

@@ -69,12 +69,17 @@ class PreparedPlan(TypedDict):
 
 
 class Recheck(_Of):
-    """Look right before a step: does everything still hold that was approved? `plan` is the approved text."""
+    """Look right before a step: does everything still hold that was approved?
+
+    `plan` is the text that is kept, `plan_sha256` the digest that was approved. `claimed`: a step has begun before.
+    """
 
     execution_id: str
     step_id: str
     rollback: bool
+    claimed: bool
     plan: str
+    plan_sha256: str
 
 
 class Rechecked(TypedDict):

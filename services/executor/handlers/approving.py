@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from services.executor.domain.ruling import No, entitled, may_vote, reason_of, vote_of
-from services.executor.domain.state import Approval, Waiting
+from services.executor.domain.state import Approval, Vote, Waiting
 from services.executor.handlers import asking, directing, executing
 from services.executor.handlers.turn import Turn
 from shared.errors import RefusedError
@@ -75,6 +75,8 @@ def _rule(turn: Turn, decision: SignedDecision, *, waited: bool) -> None:
         turn.refuse(decision, person.why, person.detail)
     elif decision.verb not in ON_APPROVAL | directing.VERBS:
         turn.refuse(decision, "unknown_verb", f"{decision.verb} is no decision about an incident", person.actor)
+    elif not case.has_met(decision.subject) and not case.may_meet(decision.subject):
+        turn.refuse(decision, "unknown_subject", "no such approval or execution", person.actor)
     elif not case.has_met(decision.subject):
         _not_met(turn, decision, person, waited=waited)
     elif decision.verb in directing.VERBS:
@@ -125,15 +127,26 @@ def _withdraw(turn: Turn, decision: SignedDecision, person: Person, approval: Ap
 
 
 def _vote(turn: Turn, decision: SignedDecision, person: Person, approval: Approval) -> None:
-    no = may_vote(decision, approval, environment=turn.case.environment, risk=turn.plan.risk, now=turn.now)
-    if no is None and decision.verb == "approve" and turn.case.parked:
-        no = No("parked", "nothing is run for this incident any more")
+    no = may_vote(decision, approval, environment=turn.case.environment, risk=turn.risk, now=turn.now)
+    if no is None and decision.verb == "approve":
+        no = _may_run(turn, approval)
     if no is not None:
         turn.refuse(decision, no.why, no.detail, person.actor)
     elif decision.verb == "reject":
         _reject(turn, decision, person, approval)
     else:
         _approve(turn, decision, person, approval)
+
+
+def _may_run(turn: Turn, approval: Approval) -> No | None:
+    """Return why a plan could not be run whoever approves it."""
+    if turn.case.parked:
+        return No("parked", "nothing is run for this incident any more")
+    try:
+        approval.content()
+    except RefusedError as error:
+        return No("plan", f"what is kept is not what was asked: {error}")
+    return None
 
 
 def _reject(turn: Turn, decision: SignedDecision, person: Person, approval: Approval) -> None:
@@ -152,8 +165,23 @@ def _reject(turn: Turn, decision: SignedDecision, person: Person, approval: Appr
 
 
 def _approve(turn: Turn, decision: SignedDecision, person: Person, approval: Approval) -> None:
-    approval.votes.append(vote_of(decision, person, turn.message.id))
+    signed = (turn.message.body["decision"], turn.message.body["signature"])
+    gone = _without_lapsed(turn, approval)
+    approval.votes.append(vote_of(decision, person, turn.message.id, signed))
     turn.audit("approved", approval=approval.id, person=person.id, plan_sha256=approval.sha256)
+    _count(turn, decision, person, approval)
+    for vote, no in gone:
+        turn.refuse_vote(vote, no)
+
+
+def _without_lapsed(turn: Turn, approval: Approval) -> list[tuple[Vote, No]]:
+    """Drop the votes that count no more, and return them."""
+    found = [(vote, turn.lapsed(vote)) for vote in approval.votes]
+    approval.votes = [vote for vote, no in found if no is None]
+    return [(vote, no) for vote, no in found if no is not None]
+
+
+def _count(turn: Turn, decision: SignedDecision, person: Person, approval: Approval) -> None:
     if len(approval.votes) < approval.needed:
         turn.emit(
             ApprovalVoteRecorded(

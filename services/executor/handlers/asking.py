@@ -50,6 +50,7 @@ def ask(turn: Turn, proposal: Proposal, plan: Plan, asked: Asked, result: dict[s
         sha256=digest(result["plan"]),
         policy=asked.policy,
         needed=asked.needed,
+        proposer=proposal.proposer,
         expires_at=turn.now + stands,
         on_expire=on_expire,
     )

@@ -11,6 +11,7 @@ from services.executor.handlers.executing import advance
 from services.executor.handlers.settling import settle
 from services.executor.handlers.turn import Turn
 from shared.events.executions import ExecutionPaused, ExecutionResumed, StepSkipped
+from shared.incident.actor import Actor
 from shared.incident.enums import ActionStatus
 from shared.runbooks.decision import SignedDecision
 from shared.runtime.people import Person
@@ -27,7 +28,7 @@ def direct(turn: Turn, decision: SignedDecision, person: Person) -> None:
         return
     step = execution.current()
     step_id = step.id if step is not None else ""
-    no = may_direct(decision, plan_sha256=approval.sha256, risk=turn.plan.risk, step=step_id)
+    no = may_direct(decision, plan_sha256=approval.sha256, risk=turn.risk, step=step_id)
     no = no or _DOES[decision.verb](turn, execution, decision, person)
     if no is not None:
         turn.refuse(decision, no.why, no.detail, person.actor)
@@ -45,10 +46,7 @@ def stop(turn: Turn, execution: Execution, cancel: Cancel) -> No | None:
     if execution.cancel is not None:
         return No("already_cancelled", "it stops as soon as the call in flight is settled")
     execution.cancel = cancel
-    reason = f"{cancel.reason}; the call in flight is settled first"
-    turn.emit(
-        ExecutionPaused(execution_id=execution.id, reason=reason, actor=cancel.actor, decision_id=cancel.decision_id)
-    )
+    _paused(turn, execution, f"{cancel.reason}; the call in flight is settled first", cancel.actor, cancel.decision_id)
     return None
 
 
@@ -62,9 +60,7 @@ def _pause(turn: Turn, execution: Execution, decision: SignedDecision, person: P
         return No("not_now", "it is paused already" if execution.paused else "every step has ended")
     execution.paused = True
     reason = reason_of(decision) or f"paused by {person.name}"
-    turn.emit(
-        ExecutionPaused(execution_id=execution.id, reason=reason, actor=person.actor, decision_id=turn.message.id)
-    )
+    _paused(turn, execution, reason, person.actor, turn.message.id)
     if execution.phase not in UNSETTLED:
         stepping.hold(turn, execution)
     return None
@@ -133,6 +129,18 @@ def _not_in_doubt(execution: Execution, step: StepState | None) -> No | None:
     if execution.phase == "in_doubt" and step is not None:
         return None
     return No("not_now", "no step waits for a person to say what became of it")
+
+
+def _paused(turn: Turn, execution: Execution, reason: str, actor: Actor | None, decision_id: str) -> None:
+    turn.emit(
+        ExecutionPaused(
+            execution_id=execution.id,
+            approval_id=execution.approval_id,
+            reason=reason,
+            actor=actor,
+            decision_id=decision_id,
+        )
+    )
 
 
 def _resumed(turn: Turn, execution: Execution, decision: SignedDecision, person: Person) -> None:

@@ -32,7 +32,15 @@ def cancel(turn: Turn, execution: Execution, reason: str, actor: Actor | None = 
     if execution.rolling_back:
         _rollback_stopped(turn, execution, reason)
         return
-    turn.emit(ExecutionCancelled(execution_id=execution.id, reason=reason, actor=actor, decision_id=decision_id))
+    turn.emit(
+        ExecutionCancelled(
+            execution_id=execution.id,
+            approval_id=execution.approval_id,
+            reason=reason,
+            actor=actor,
+            decision_id=decision_id,
+        )
+    )
     if not execution.claimed and turn.case.approval is not None:
         asking.close(turn, turn.case.approval, "cancelled", reason)
         return

@@ -64,7 +64,18 @@ def granted(turn: Turn) -> None:
         if turn.case.running is not None:
             advance(turn, execution)
         return
+    lapsed = "" if execution.claimed else _lapsed(turn)
+    if lapsed:
+        ending.cancel(turn, execution, lapsed)
+        return
     stepping.start(turn, execution, step)
+
+
+def _lapsed(turn: Turn) -> str:
+    """Return why what people approved counts no more at the claim; empty when all of it stands."""
+    approval = turn.case.approval
+    gone = [no for vote in approval.votes if (no := turn.lapsed(vote)) is not None] if approval else []
+    return "; ".join(f"{no.why}: {no.detail}" for no in gone)
 
 
 def _may_go_on(turn: Turn, execution: Execution) -> bool:

@@ -41,7 +41,8 @@ def recommended(turn: Turn) -> None:
     drop(turn, "superseded", "a newer recommendation came")
     case.recovered = False
     case.traceparent = turn.message.meta.get("traceparent", "") or case.traceparent
-    case.proposal = Proposal(id=made.recommendation_id, items=items)
+    proposer = made.proposed_by.id if made.proposed_by else ""
+    case.proposal = Proposal(id=made.recommendation_id, items=items, proposer=proposer)
     prepare(turn)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
 from services.executor.domain.work import Recheck, Rechecked
 from services.executor.handlers.gathering import Fields, read
@@ -11,32 +12,25 @@ from services.executor.ports import Outside
 from shared.errors import AuthoredError, NotFoundError, RefusedError
 from shared.integrations.reading import InfrastructureReader
 from shared.runbooks.conditions import shown
-from shared.runbooks.plan import Plan, PlannedStep, digest, read_plan
+from shared.runbooks.model import Runbook
+from shared.runbooks.plan import Plan, PlannedStep, read_plan
 
 
 class Rechecking:
-    """May only let a step go on as approved, or stop it: `plan`, `target_drift`, `unreadable`, `precondition`."""
+    """May only let a step go on as approved, or stop it.
 
-    def __init__(self, outside: Outside) -> None:
+    Why it stops: `plan`, `runbook`, `target_drift`, `unreadable` or `precondition`.
+    """
+
+    def __init__(self, outside: Outside, runbooks: Mapping[str, Runbook]) -> None:
         self._outside = outside
+        self._runbooks = runbooks
 
     async def recheck(self, args: Recheck) -> Rechecked:
         """Repeat the plan's reads and judge. An undo asks only for its target: it must work when things went wrong."""
         before: dict[str, str] = {}
-        why = detail = ""
         try:
-            plan, step = _approved(args)
-            infrastructure = self._outside.infrastructure(args["environment"])
-            detail = await _drift(infrastructure, step, undo=args["rollback"])
-            why = "target_drift" if detail else ""
-            if not detail and not args["rollback"]:
-                gathered = {
-                    one.id: await read(self._outside, args["environment"], one.uses, one.arguments)
-                    for one in plan.gather
-                }
-                before = _flat(gathered)
-                detail = await asyncio.to_thread(_failing, plan, gathered)
-                why = "precondition" if detail else ""
+            why, detail = await self._judge(args, before)
         except RefusedError as error:
             why, detail = "plan", str(error)
         except (AuthoredError, NotFoundError) as error:
@@ -50,9 +44,31 @@ class Rechecking:
             "before": before,
         }
 
+    async def _judge(self, args: Recheck, before: dict[str, str]) -> tuple[str, str]:
+        """Return why the step must not go on, empty when it may; put what was read into `before`."""
+        plan, step = _approved(args)
+        if not args["claimed"] and not self._is_current(plan):
+            return "runbook", f"{plan.runbook_id} was edited after this plan was made; it needs a new plan"
+        drift = await _drift(self._outside.infrastructure(args["environment"]), step, undo=args["rollback"])
+        if drift:
+            return "target_drift", drift
+        if args["rollback"]:
+            return "", ""
+        gathered = {
+            one.id: await read(self._outside, args["environment"], one.uses, one.arguments) for one in plan.gather
+        }
+        before |= _flat(gathered)
+        failing = await asyncio.to_thread(_failing, plan, gathered)
+        return ("precondition", failing) if failing else ("", "")
+
+    def _is_current(self, plan: Plan) -> bool:
+        """Say whether the runbook is still the one the plan was made of. What has begun goes on as approved."""
+        runbook = self._runbooks.get(plan.runbook_id)
+        return runbook is not None and runbook.sha256 == plan.runbook_sha256
+
 
 def _approved(args: Recheck) -> tuple[Plan, PlannedStep]:
-    plan = read_plan(args["plan"], digest(args["plan"]))
+    plan = read_plan(args["plan"], args["plan_sha256"])
     if plan.environment != args["environment"] or plan.incident_id != args["incident_id"]:
         raise RefusedError("the plan is of another incident")
     step = next((step for step in plan.steps if step.id == args["step_id"]), None)

@@ -46,7 +46,9 @@ def check(turn: Turn, execution: Execution, step: StepState) -> None:
         execution_id=execution.id,
         step_id=step.id,
         rollback=execution.rolling_back,
+        claimed=execution.claimed,
         plan=turn.case.approval.plan if turn.case.approval else "",
+        plan_sha256=turn.case.approval.sha256 if turn.case.approval else "",
     )
 
 
@@ -80,7 +82,7 @@ def wait_for_leave(turn: Turn, execution: Execution, reason: str, retry_at: floa
     hold(turn, execution)
     turn.timer_at(RETRY, retry_at)
     if not execution.held:
-        turn.emit(ExecutionPaused(execution_id=execution.id, reason=reason))
+        turn.emit(ExecutionPaused(execution_id=execution.id, approval_id=execution.approval_id, reason=reason))
     execution.held = reason
 
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from services.executor.domain.config import ExecutorConfig
-from services.executor.domain.state import Case
+from services.executor.domain.ruling import No, lapsed
+from services.executor.domain.state import Case, Vote
 from services.executor.domain.work import READ_LEASE
+from shared.errors import RefusedError
 from shared.events.approvals import ApprovalDecisionRefused
 from shared.events.envelope import Outgoing
 from shared.events.executions import HandoffRequested
 from shared.events.payload import Payload
 from shared.incident.actor import Actor
+from shared.incident.enums import RiskLevel
 from shared.runbooks.decision import SignedDecision
 from shared.runbooks.plan import Plan
 from shared.store.model import Activity, Decision, Local, Message, Row, Timer
@@ -39,6 +42,14 @@ class Turn:
         if self.case.approval is None:
             raise LookupError(f"{self.case.incident_id} has no approval")
         return self.case.approval.content()
+
+    @property
+    def risk(self) -> RiskLevel:
+        """The risk of the current plan; high when its bytes are not those that were asked about."""
+        try:
+            return self.plan.risk
+        except RefusedError:
+            return RiskLevel.HIGH
 
     def emit(self, payload: Payload) -> Outgoing:
         """Add an event."""
@@ -124,8 +135,34 @@ class Turn:
         subject, verb = (decision.subject, decision.verb) if decision else ("", "")
         if decision is not None and actor is None:
             actor = Actor(kind="person", id=decision.person)
-        refused = ApprovalDecisionRefused(
-            subject=subject, decision_id=self.message.id, verb=verb, why=why, detail=detail, actor=actor
+        self._refused(
+            ApprovalDecisionRefused(
+                subject=subject, decision_id=self.message.id, verb=verb, why=why, detail=detail, actor=actor
+            )
         )
+
+    def lapsed(self, vote: Vote) -> No | None:
+        """Return why an approval that was counted counts no more."""
+        if self.case.approval is None:
+            return None
+        config, environment = self.config, self.case.environment
+        keys = config.keys_at(self.now)
+        return lapsed(vote, self.case.approval, people=config.people, keys=keys, environment=environment)
+
+    def refuse_vote(self, vote: Vote, no: No) -> None:
+        """Say that an approval that was counted counts no more."""
+        self._refused(
+            ApprovalDecisionRefused(
+                subject=self.case.approval.id if self.case.approval else "",
+                decision_id=vote.decision_id,
+                verb="approve",
+                why=no.why,
+                detail=no.detail,
+                actor=Actor(kind="person", id=vote.person, name=vote.name),
+            )
+        )
+
+    def _refused(self, refused: ApprovalDecisionRefused) -> None:
         self.emit(refused)
-        self.audit("decision_refused", subject=subject, verb=verb, why=why, person=actor.id if actor else "")
+        person = refused.actor.id if refused.actor else ""
+        self.audit("decision_refused", subject=refused.subject, verb=refused.verb, why=refused.why, person=person)

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from services.notifier.domain.detail import Detail, Take
 from shared.events.approvals import (
+    ApprovalDecisionRefused,
     ApprovalExpired,
     ApprovalGranted,
     ApprovalRejected,
@@ -44,13 +45,24 @@ def _approval_requested(payload: ApprovalRequested, detail: Detail, event: Told)
 
 
 def _approval_vote_recorded(payload: ApprovalVoteRecorded, detail: Detail, event: Told) -> None:
-    _vote(detail, payload.approval_id, payload.actor, event)
+    _vote(detail, payload.approval_id, payload.actor, event, payload.decision_id)
 
 
 def _approval_granted(payload: ApprovalGranted, detail: Detail, event: Told) -> None:
     for actor in payload.actors:
-        _vote(detail, payload.approval_id, actor, event)
+        _vote(detail, payload.approval_id, actor, event, payload.decision_id)
     _end(detail, payload.approval_id, "granted", event, reason=payload.reason)
+
+
+def _approval_decision_refused(payload: ApprovalDecisionRefused, detail: Detail, event: Told) -> None:
+    """A vote may count no more: whoever gave it has lost the role, or its key is revoked.
+
+    A refusal that names nobody is of a record that nobody signed; such a one takes nobody's vote away.
+    """
+    del event
+    approval = detail.approvals.get(payload.subject)
+    if approval is not None and payload.actor is not None:
+        approval["votes"] = [vote for vote in approval["votes"] if vote["decision_id"] != payload.decision_id]
 
 
 def _approval_rejected(payload: ApprovalRejected, detail: Detail, event: Told) -> None:
@@ -89,10 +101,10 @@ def _decision_submitted(payload: DecisionSubmitted, detail: Detail, event: Told)
     )
 
 
-def _vote(detail: Detail, approval_id: str, actor: Actor, event: Told) -> None:
+def _vote(detail: Detail, approval_id: str, actor: Actor, event: Told, decision_id: str) -> None:
     approval = detail.approvals.get(approval_id)
     if approval is not None and all(vote["actor"]["id"] != actor.id for vote in approval["votes"]):
-        approval["votes"].append({"actor": actor.model_dump(mode="json"), "at": event.time})
+        approval["votes"].append({"actor": actor.model_dump(mode="json"), "at": event.time, "decision_id": decision_id})
 
 
 def _end(
@@ -102,11 +114,16 @@ def _end(
     if approval is not None:
         approval |= {"state": state, "decided_at": event.time, "reason": reason}
         approval["decided_by"] = actor.label if actor else ""
+    for execution in detail.executions.values() if state != "granted" else ():
+        if execution["approval_id"] == approval_id and execution["started_at"] is None:
+            # It waited for leave; what it rested on is gone.
+            execution |= {"state": "cancelled", "detail": reason or state, "finished_at": event.time}
 
 
 TAKES: Mapping[str, Take] = {
     ApprovalRequested.type: _approval_requested,
     ApprovalVoteRecorded.type: _approval_vote_recorded,
+    ApprovalDecisionRefused.type: _approval_decision_refused,
     ApprovalGranted.type: _approval_granted,
     ApprovalRejected.type: _approval_rejected,
     ApprovalWithdrawn.type: _approval_withdrawn,

@@ -31,24 +31,34 @@ def running(detail: Detail) -> dict[str, Any] | None:
 
 
 def _execution_started(payload: ExecutionStarted, detail: Detail, event: Told) -> None:
-    steps = [{**step.model_dump(mode="json"), "detail": "", "rollback": False} for step in payload.steps]
-    detail.executions.setdefault(
-        payload.execution_id,
+    execution = _of_approval(detail, payload.execution_id, payload.approval_id)
+    if execution["started_at"] is None:
+        steps = [{**step.model_dump(mode="json"), "detail": "", "rollback": False} for step in payload.steps]
+        execution |= {"plan_sha256": payload.plan_sha256, "state": "running", "detail": "", "steps": steps}
+        execution["started_at"] = event.time
+
+
+def _of_approval(detail: Detail, execution_id: str, approval_id: str) -> dict[str, Any]:
+    """Return the execution of an approval. Until the claim it has no step and no start."""
+    return detail.executions.setdefault(
+        execution_id,
         {
-            "execution_id": payload.execution_id,
-            "approval_id": payload.approval_id,
-            "plan_sha256": payload.plan_sha256,
+            "execution_id": execution_id,
+            "approval_id": approval_id,
+            "plan_sha256": "",
             "state": "running",
             "detail": "",
-            "started_at": event.time,
+            "started_at": None,
             "finished_at": None,
-            "steps": steps,
+            "steps": [],
         },
     )
 
 
 def _execution_paused(payload: ExecutionPaused, detail: Detail, event: Told) -> None:
     del event
+    if payload.approval_id:
+        _of_approval(detail, payload.execution_id, payload.approval_id)
     _state(detail, payload.execution_id, "paused", payload.reason)
 
 
@@ -62,6 +72,8 @@ def _execution_finished(payload: ExecutionFinished, detail: Detail, event: Told)
 
 
 def _execution_cancelled(payload: ExecutionCancelled, detail: Detail, event: Told) -> None:
+    if payload.approval_id:
+        _of_approval(detail, payload.execution_id, payload.approval_id)
     _state(detail, payload.execution_id, "cancelled", payload.reason, event)
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from services.notifier.domain import approvals, detail, executions
 from services.notifier.domain.detail import Detail, Take
 from services.notifier.domain.overview import apply
+from shared.events.approvals import ApprovalDecisionRefused
 from shared.events.registry import EVENTS
 from shared.lifecycle.timeline import Told, entry
 
@@ -41,9 +42,10 @@ def _take(found: Detail, event: Told) -> None:
 
 
 def _rule(found: Detail, event: Told) -> None:
-    """A decision is answered by the event that names it, or that it caused."""
+    """A decision is answered by the event that names it, or that it caused; a vote may be refused after it counted."""
     for decision_id in (event.body.get("decision_id"), event.causation):
         decision = found.decisions.get(str(decision_id))
-        if decision is not None and not decision["ruling"]:
+        lapsed = event.type == ApprovalDecisionRefused.type and bool(event.body.get("actor"))
+        if decision is not None and (not decision["ruling"] or lapsed):
             decision["ruling"] = event.type
             decision["why"] = str(event.body.get("detail") or event.body.get("why") or "")
