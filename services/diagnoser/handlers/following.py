@@ -7,25 +7,33 @@ from services.diagnoser.domain.summary import TOLD, keep
 from services.diagnoser.handlers import closing
 from services.diagnoser.handlers.incident_turn import IncidentTurn
 from services.diagnoser.handlers.investigating import ANSWER_TIMER
+from services.diagnoser.handlers.joining import ROW_KEPT
 from shared.events.incidents import IncidentClosed, IncidentServiceSilent
 from shared.events.investigations import RecommendationMade
 from shared.events.registry import EVENTS
 from shared.incident.enums import Stage
 from shared.lifecycle.stage import Progress, advance
 from shared.lifecycle.timeline import Told, entry
+from shared.store.model import Row
 
 EXECUTOR = "executor"
 ANSWERS = "plan.refused | approval.requested | execution.started"
 
 
+def row_key(event_id: str) -> str:
+    """Return the row that says that an event was folded."""
+    return f"event/{event_id}"
+
+
 def follow(turn: IncidentTurn) -> None:
-    """Fold one event of `incidents.v1`. What was sent again says something new only if it settles what was open."""
-    message, state = turn.message, turn.state
+    """Fold one event of `incidents.v1`, once: what was sent again is new only if it did not arrive before."""
+    message, state, key = turn.message, turn.state, row_key(turn.message.id)
+    if key in turn.rows or message.meta.get("environment") != state.environment:
+        return
+    turn.rows[key] = 1
+    turn.decision.rows[key] = Row(1, turn.now + ROW_KEPT)
     owner = EVENTS[message.type].owner if message.type in EVENTS else ""
     debts = after(state.debts, message.type, message.body) if owner == EXECUTOR else state.debts
-    known = bool(message.meta.get("resend")) and debts == state.debts
-    if known or message.meta.get("environment") != state.environment:
-        return
     progress = advance(Progress(Stage(state.stage), state.stage_recovered), message.type, message.body)
     state.stage, state.stage_recovered = progress.stage.value, progress.recovered
     _tell(turn)

@@ -38,7 +38,7 @@ class Incident:
     lane = Lane.NORMAL
 
     def needs(self, state: JSON, messages: Sequence[Message]) -> Collection[str]:
-        """Return the rows of the alerts that the messages name."""
+        """Return the rows of the alerts that the messages name, and those that say which events were folded."""
         del state
         keys = set()
         for message in messages:
@@ -46,6 +46,8 @@ class Incident:
                 keys.add(joining.row_key(message.body["alert"]["fingerprint"]))
             elif message.type == "recovered":
                 keys.add(joining.row_key(message.body["fingerprint"]))
+            elif message.type in EVENTS:
+                keys.add(following.row_key(message.id))
         return keys
 
     def decide(

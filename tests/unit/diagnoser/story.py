@@ -53,9 +53,10 @@ class Story:
         self._ids = count(1)
         self._messages = count(1)
 
-    def tell(self, type_: str, body: Any, **meta: str) -> Decision:  # noqa: ANN401 -- any JSON
+    def tell(self, type_: str, body: Any, message_id: str = "", **meta: str) -> Decision:  # noqa: ANN401 -- any JSON
         """Give one message and let what it emits come back."""
-        given = message(f"m{next(self._messages)}", type_, body, environment=self.environment, **meta)
+        found = message_id or f"m{next(self._messages)}"
+        given = message(found, type_, body, environment=self.environment, **meta)
         return self._back(self.aggregate.give(given))
 
     def wait(self, seconds: float) -> Decision:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.diagnoser.domain.last_word import owed
 from shared.events.investigations import EvidenceGathered, SummaryWritten
 from shared.incident.diagnosis import DiagnosticResult, RankedCause
 from shared.incident.enums import Severity
@@ -256,13 +257,27 @@ def test_an_answer_that_came_only_when_it_was_sent_again_counts_and_once_more_ch
     story.wait(60)
     answer = {"approval_id": "a1", "recommendation_id": recommendation}
 
-    story.tell("approval.requested", answer, source="signoff/executor", time=time(500).isoformat(), resend="1")
+    story.tell("approval.requested", answer, "executor/a1", time=time(500).isoformat(), resend="1")
     heard = story.state["debts"], story.state["stage"]
     story.executor("approval.rejected", approval_id="a1")
-    story.tell("approval.requested", answer, source="signoff/executor", time=time(500).isoformat(), resend="2")
+    story.tell("approval.requested", answer, "executor/a1", time=time(500).isoformat(), resend="2")
 
     assert heard == ({f"recommendation:{recommendation}": "ended", "approval:a1": "open"}, "awaiting_approval")
     assert story.state["stage"] == "rejected"
+
+
+def test_a_copy_of_a_ruling_that_resumed_an_execution_begins_no_debt_that_has_ended(story: Story) -> None:
+    executed(story)
+    resumed = {"execution_id": "e1", "reason": "skip by Pat"}
+    told = {"source": "signoff/executor", "time": time(500).isoformat()}
+    story.tell("handoff.requested", {"why": "step_in_doubt", "execution_id": "e1"}, **told)
+    story.tell("execution.resumed", resumed, "executor/ruling/1", **told)
+    story.tell("handoff.requested", {"why": "deadline"}, **told)
+
+    story.tell("execution.resumed", resumed, "executor/ruling/1", **told, resend="1")
+
+    assert owed(story.state["debts"]) == []
+    assert story.state["stage"] == "needs_human"
 
 
 def test_what_has_not_come_back_from_the_bus_is_not_sent_again() -> None:
