@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 
 from shared.errors import NotFoundError, RefusedError, SignoffError
 from shared.events.envelope import iso
+from shared.runtime.web import StrictHeaders
 from simulation.driver import Life, World
 from simulation.scenario import load_scenario, scenario_names
 
@@ -232,4 +233,4 @@ def build_world_app(world: World, token: str) -> ASGIApp:
         return JSONResponse({"world": "ready"})
 
     routes = [Route(path, endpoint(handler, method), methods=[method]) for method, path, handler in _ROUTES]
-    return Starlette(routes=[*routes, Route("/livez", alive), Route("/readyz", alive)])
+    return StrictHeaders(Starlette(routes=[*routes, Route("/livez", alive), Route("/readyz", alive)]))

@@ -79,6 +79,7 @@ class Listener:
             access_log=False,
             lifespan="off",
             server_header=False,
+            proxy_headers=False,  # No peer may say who it is or how it came; who needs to know looks at the headers.
             date_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlencode
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.notifier.domain.origin import Place, is_own, is_this_machine, own_path
 from services.notifier.handlers.signing_in import SigningIn
 from services.notifier.ports import Session
+from shared.runtime import web
 
 HEALTH = frozenset({"/livez", "/readyz", "/metrics"})
 LOGIN = "/login"
@@ -21,18 +21,13 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_MAX = 64 * 1024
 
 HEADERS: Mapping[str, str] = {
+    **web.HEADERS,
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
     ),
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     # Not `no-referrer`: browsers then send `Origin: null` with our own forms. To others nothing is told either way.
     "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
-    "X-Robots-Tag": "noindex, nofollow",
 }
 
 
@@ -51,7 +46,13 @@ class Guard:
             return
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         answer = await self._refusal(scope, headers)
-        await (answer or self._app)(scope, receive, _with_headers(send, cached=scope["path"].startswith(STATIC)))
+        await (answer or self._app)(scope, receive, web.with_headers(send, self._headers(scope["path"])))
+
+    def _headers(self, path: str) -> Mapping[str, str]:
+        # Pages hold what only the person signed in may see; scripts and styles are checked by their ETag.
+        more = {"Cache-Control": "no-cache"} if path.startswith(STATIC) else {}
+        secure = {"Strict-Transport-Security": "max-age=31536000"} if self._place.is_secure else {}
+        return {**HEADERS, **more, **secure}
 
     async def _refusal(self, scope: Scope, headers: Mapping[str, str]) -> Response | None:
         path, method = scope["path"], scope["method"]
@@ -124,16 +125,3 @@ def _cookie(header: str, name: str) -> str:
     except CookieError:
         return ""
     return morsel.value if morsel else ""
-
-
-def _with_headers(send: Send, *, cached: bool) -> Send:
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = MutableHeaders(scope=message)
-            for name, value in HEADERS.items():
-                headers[name] = value
-            # Pages hold what only the person signed in may see; scripts and styles are checked by their ETag.
-            headers["Cache-Control"] = "no-cache" if cached else "no-store"
-        await send(message)
-
-    return sent

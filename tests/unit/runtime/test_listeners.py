@@ -5,8 +5,9 @@ import sys
 
 import httpx
 import pytest
-from starlette.responses import PlainTextResponse
+from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from shared.errors import RefusedError
 from shared.runtime.server import Listener, PortInUseError, bind
@@ -64,6 +65,18 @@ async def test_an_error_of_the_house_becomes_its_status() -> None:
         answer = await known.get("/refused", headers={"Authorization": "Bearer t0ken"})
 
     assert (answer.status_code, answer.json()) == (409, {"error": "not now"})
+
+
+async def test_no_header_changes_where_a_request_comes_from() -> None:
+    async def told(scope: Scope, receive: Receive, send: Send) -> None:
+        await JSONResponse([scope["client"][0], scope["scheme"]])(scope, receive, send)
+
+    listener = Listener(bind("127.0.0.1", 0, name="test"), told)
+    await listener.start()
+    spoofed = {"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "https", "forwarded": "for=203.0.113.7"}
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", headers=spoofed) as browser:
+        assert (await browser.get("/")).json() == ["127.0.0.1", "http"]
+    await listener.stop()
 
 
 async def test_a_listener_answers_from_start_to_stop() -> None:
