@@ -7,6 +7,7 @@ import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -76,14 +77,23 @@ class Client:
 
 def _error(answer: httpx.Response) -> NotFoundError | RefusedError | UnavailableError:
     try:
-        said = str(answer.json().get("error") or answer.text)
+        body = answer.json()
+        said = str(body.get("error") or body.get("detail") or answer.text)
     except ValueError:
         said = answer.text[:300]
+    said = said or f"the server answered {answer.status_code} to {answer.request.url.path}"
     if answer.status_code == httpx.codes.NOT_FOUND:
         return NotFoundError(said)
     if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
         return UnavailableError(said)
     return RefusedError(said)
+
+
+def incident_path(incident: str) -> str:
+    """Return where an incident is, by its id or any unique beginning of it. Raises NotFoundError for no text at all."""
+    if not incident:
+        raise NotFoundError("no incident ''")
+    return f"/api/incidents/{quote(incident, safe='')}"
 
 
 def server(data: Path) -> Client:

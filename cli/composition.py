@@ -154,7 +154,8 @@ def _tell_alarm(service: str) -> Alarm:
 
 
 def run(serve: Callable[[asyncio.Event], Awaitable[int]]) -> int:
-    """Run a server until SIGINT or SIGTERM sets its event; return its exit code."""
+    """Run a server until SIGINT or SIGTERM sets its event; return its exit code. Its files are for its user only."""
+    os.umask(0o077)
 
     async def main() -> int:
         stop = asyncio.Event()

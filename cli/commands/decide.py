@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from cli.answers import answer
-from cli.client import DATA, Client, server
+from cli.client import DATA, Client, incident_path, server
 from cli.errors import Exit, HintedError
 from cli.explaining import undo
 from cli.output import say, write, write_json
@@ -74,7 +74,7 @@ def _of(client: Client, incident: str, verb: str) -> tuple[str, str, dict[str, A
 def _pending(client: Client, given: str) -> tuple[str, dict[str, Any]]:
     """Return the incident's id and the question that waits in it."""
     incident = client.get(f"/api/approvals/{given}")["incident_id"] if given.startswith("apr-") else given
-    detail = client.get(f"/api/incidents/{incident}")
+    detail = client.get(incident_path(incident))
     found = [approval for approval in detail["approvals"] if approval["state"] == "pending"]
     if not found:
         raise RefusedError(f"incident {detail['incident']['id']} waits for no approval")

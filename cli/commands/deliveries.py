@@ -9,7 +9,7 @@ from cli.client import DATA, server
 from cli.commands.incidents import Output
 from cli.errors import Exit
 from cli.output import show as show_rows
-from cli.output import write_json, write_one
+from cli.output import write_one
 
 
 def show(receipt: str, *, data: Path = DATA, output: Output = "table") -> None:
@@ -28,9 +28,15 @@ def show(receipt: str, *, data: Path = DATA, output: Output = "table") -> None:
         write_one(found, output)
 
 
-def account(*, data: Path = DATA) -> int:
+def account(*, data: Path = DATA, output: Output = "json") -> int:
     """Show whether every accepted delivery is accounted for; exit 1 when one is not."""
     found = server(data).get("/api/deliveries/account")
     balanced = found["ingest"]["unaccounted"] == 0 and found["diagnoser"]["balanced"]
-    write_json({"balanced": balanced, **found})
+    if output == "table":
+        rows = [
+            {"service": name, "what": what, "count": count} for name in found for what, count in found[name].items()
+        ]
+        show_rows(rows, ("service", "what", "count"), "table")
+    else:
+        write_one({"balanced": balanced, **found}, output)
     return Exit.DONE if balanced else Exit.FAILED

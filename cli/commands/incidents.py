@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from cli.answers import answer
-from cli.client import DATA, server
+from cli.client import DATA, incident_path, server
 from cli.errors import Exit
 from cli.explaining import line
 from cli.output import Format, write, write_line, write_one
@@ -35,7 +35,7 @@ def show(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
     incident
         Its id, or any unique beginning of it.
     """
-    detail = server(data).get(f"/api/incidents/{incident}")
+    detail = server(data).get(incident_path(incident))
     if output != "table":
         write_one(detail, output)
         return
@@ -55,7 +55,7 @@ def watch(incident: str, *, data: Path = DATA, output: Output = "table") -> int:
     client = server(data)
     seen: set[str] = set()
     while True:
-        detail = client.get(f"/api/incidents/{incident}")
+        detail = client.get(incident_path(incident))
         for entry in detail["timeline"]:
             if entry["id"] not in seen:
                 seen.add(entry["id"])
@@ -88,5 +88,5 @@ def reopen(incident: str, *, data: Path = DATA) -> None:
 def _request(data: Path, incident: str, verb: str, **arguments: str) -> None:
     """Ask, and wait for the diagnoser's answer: what was submitted is not yet done."""
     client = server(data)
-    submitted = client.post(f"/api/incidents/{incident}/requests", {"verb": verb, "arguments": arguments})
+    submitted = client.post(f"{incident_path(incident)}/requests", {"verb": verb, "arguments": arguments})
     write(answer(client, incident, "request_id", submitted["request_id"], who="diagnoser"))

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from cli.client import DATA
 from cli.commands.incidents import Output
+from cli.errors import Exit, HintedError
 from cli.project import FIXTURES
 
 
@@ -46,6 +47,10 @@ def replay(
         show([{"scenario": s.name, "story": s.title} for s in found], ("scenario", "story"), output)
         return 0
     load_scenario(FIXTURES, scenario)
+    from simulation.driver import SPEED_MAX
+
+    if not 0 < speed <= SPEED_MAX:  # So is NaN refused, which JSON could not carry.
+        raise HintedError(f"speed {speed:g} is not between 0 and {SPEED_MAX:g}", Exit.USAGE)
     from cli.replay import Replay, follow
 
     return follow(Replay(scenario, data, approve, speed, wait, via, output))

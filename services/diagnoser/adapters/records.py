@@ -77,7 +77,7 @@ def _shown(row: Mapping[str, JSON]) -> Mapping[str, JSON]:
     return {
         "receipt": row["message_id"],
         "source": row["source"],
-        "received_at": at(row["received_at"]).isoformat(),
+        "received_at": at(row["received_at"]).isoformat().replace("+00:00", "Z"),
         "disposition": row["disposition"],
         "reason": row["reason"],
         "incident_id": row["incident_id"],

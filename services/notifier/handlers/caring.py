@@ -33,7 +33,10 @@ class Care:
             found = []
         if found:
             return found[0] if isinstance(found, list) and len(found) == 1 else found
-        await self._peer("ingest").get(f"/control/receipts/{quote(receipt)}")
+        try:
+            await self._peer("ingest").get(f"/control/receipts/{quote(receipt)}")
+        except NotFoundError:
+            raise NotFoundError(f"no delivery has the receipt {receipt!r}") from None
         names = ("source", "received_at", "reason", "incident_id")
         return {"receipt": receipt, "disposition": IN_FLIGHT, "alerts": [], **dict.fromkeys(names)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 import subprocess
 
 import httpx
@@ -53,10 +54,29 @@ def test_a_delivery_is_followed_from_its_receipt_to_its_disposition(running: Sig
     assert (found["receipt"], found["source"], found["disposition"]) == (receipt, "datadog", "test")
     account = running.run("deliveries", "account")
     assert (account.returncode, json.loads(account.stdout)["balanced"]) == (0, True)
+    assert json.loads(running.run("deliveries", "account", "-o", "jsonl").stdout) == json.loads(account.stdout)
 
 
 def test_a_receipt_that_was_never_given_is_not_found(running: Signoff) -> None:
-    assert running.run("deliveries", "show", "06H15L4BMPVT9I6LDFFAM28VUK20CH82BJ").returncode == 3
+    receipt = "06H15L4BMPVT9I6LDFFAM28VUK20CH82BJ"
+
+    done = running.run("deliveries", "show", receipt)
+
+    assert (done.returncode, done.stderr) == (3, f"error: no delivery has the receipt '{receipt}'\n")
+    assert running.run("deliveries", "show", "").returncode == 3
+
+
+def test_no_text_names_no_incident(running: Signoff) -> None:
+    done = running.run("incidents", "show", "")
+
+    assert (done.returncode, done.stderr) == (3, "error: no incident ''\n")
+
+
+def test_files_of_a_server_are_for_its_user_only(running: Signoff) -> None:
+    modes = {path.name: stat.filemode(path.stat().st_mode) for path in running.data.rglob("*") if path.is_file()}
+
+    assert {name: mode for name, mode in modes.items() if mode != "-rw-------"} == {}
+    assert stat.S_IMODE(running.data.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("person", ["sample-approver", "sample-responder"])

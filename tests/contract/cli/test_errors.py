@@ -74,6 +74,14 @@ def test_a_run_file_of_a_server_that_was_killed_is_no_server(signoff: Signoff) -
     assert told(signoff, "incidents list") == (4, NOT_RUNNING.format(data=signoff.data), "")
 
 
+@pytest.mark.parametrize("speed", ["0", "-3", "nan", "inf", "201"])
+def test_an_impossible_speed_is_wrong_usage(speed: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["replay", "high_cpu", f"--speed={speed}"])
+
+    assert (ended.value.code, capsys.readouterr().err) == (2, f"error: speed {speed} is not between 0 and 200\n")
+
+
 @pytest.mark.parametrize("command", ["replay hig_cpu", "up --replay hig_cpu"])
 def test_an_unknown_scenario_names_those_there_are(signoff: Signoff, command: str) -> None:
     assert told(signoff, command) == (3, "error: no scenario 'hig_cpu'; there are: high_cpu\n", "")
