@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection
 from typing import Literal
 
@@ -17,7 +18,16 @@ _CLAIM = """update activity set state=1, fence=fence+1, due=?1+lease where id in
 _LOST = "update activity set state=2, due=null where due<=? and kind='once' and state=1 returning id,agg,name"
 _RENEW = "update activity set due=?1+lease where id=?2 and fence=?3 and state=1 and due>?1"
 _RELEASE = "update activity set state=0, due=? where id=? and fence=? and state=1 and kind='repeatable'"
+_FREE = "update activity set state=0, due=0 where state=1 and kind='repeatable'"
 _FINISH = "delete from activity where id=? and fence=? and state in (1,2) returning state"
+
+
+def free(connection: sqlite3.Connection) -> None:
+    """Give back the repeatable work of an owner that was killed: the data have one owner, so nobody else works on it.
+
+    `once` work keeps its lease: its call may still be under way outside.
+    """
+    connection.execute(_FREE)
 
 
 def claim(group: Group, limit: int, names: Collection[str]) -> list[Claimed]:

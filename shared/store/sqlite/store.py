@@ -68,6 +68,7 @@ class SQLiteStore(Store):
             self._owner.acquire()
             undo.callback(self._owner.release)
             connection = await asyncio.to_thread(prepare, self._path, self.service, self._tables)
+            activities.free(connection)
             undo.pop_all()
         self._engine = engine_on(connection)
         self._writer = Writer(connection, self._rules, self._clock, self._tell)

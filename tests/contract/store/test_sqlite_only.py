@@ -180,3 +180,29 @@ def test_reading_before_opening_says_so_and_makes_no_file(tmp_path: Path) -> Non
     with pytest.raises(UnavailableError, match="the store of thing is not open"):
         asyncio.run(made(tmp_path / "thing.db").state("doc/1"))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "kind, again",
+    [
+        pytest.param("repeatable", ["act-1"], id="repeatable work is done again at once"),
+        pytest.param("once", [], id="a call that may be under way keeps its lease"),
+    ],
+)
+async def test_what_a_killed_owner_had_in_hand(tmp_path: Path, kind: str, again: list[str]) -> None:
+    killed = made(tmp_path / "thing.db")
+    await killed.open()
+    await killed.start()
+    given = {"id": "act-1", "name": "work", "args": None, "kind": kind, "lease": 600.0}
+    await killed.take([say("doc/1", "m", activities=[given])])
+    await logged(killed, "doc/1", 1)
+    assert [claimed.id for claimed in await killed.claim(limit=1, names=["work"])] == ["act-1"]
+    await killed.close()
+
+    owner = made(tmp_path / "thing.db")
+    await owner.open()
+    await owner.start()
+    claimed = await owner.claim(limit=1, names=["work"])
+    assert [c.id for c in claimed] == again
+    assert [await owner.finish(c, None) for c in claimed] == ["done"] * len(again)
+    await owner.close()
