@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import pytest_asyncio
 
 from services.executor.domain import governing
+from simulation import driver
 from tests.resilience.account import Toll
 from tests.resilience.house import House
 from tests.support.echo_main import Place
@@ -79,6 +81,7 @@ async def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with pytest.MonkeyPatch.context() as patch:
         # After a freeze ends, people wait up to 15 s; these tests do not.
         patch.setattr(governing, "FROZEN_RETRY", 0.2)
+        patch.setattr(driver, "load_scenario", functools.cache(driver.load_scenario))
         await found.open()
         yield found
         await found.close()

@@ -307,6 +307,12 @@ class House:
         transport = httpx.ASGITransport(self._notifier_now, raise_app_exceptions=False, client=("127.0.0.1", 50000))
         return httpx.AsyncClient(transport=transport, base_url=BASE, headers=headers)
 
+    def control(self) -> httpx.AsyncClient:
+        """Return a client of the executor's listener, as the notifier has one."""
+        transport = httpx.ASGITransport(self._executor_now, raise_app_exceptions=False)
+        headers = {"Authorization": f"Bearer {SERVICE_TOKEN}"}
+        return httpx.AsyncClient(transport=transport, base_url="http://executor", headers=headers)
+
     async def command(self, person: str) -> httpx.AsyncClient:
         """Return the command of a person who signed in."""
         if ("command", person) not in self._sessions:

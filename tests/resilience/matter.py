@@ -175,6 +175,43 @@ class Matter:
         answer = await command.post("/api/freeze", json={"on": on, "reason": "change stop"})
         assert "refused" not in answer.json()["environments"][self.environment], answer.text
 
+    async def freeze_here(self) -> dict[str, Any]:
+        """Freeze this environment alone, by the route that the notifier uses; return the reply."""
+        said = self.decision("freeze", incident_id="", subject=self.environment, plan_sha256=None)
+        async with self.house.control() as control:
+            answer = await control.post("/control/freeze", json=self.house.sign(said))
+        assert answer.is_success, answer.text
+        return dict(answer.json())
+
+    def heard(self) -> list[Heard]:
+        """Return everything that was said about the incident."""
+        return list(self.house.heard[self.incident].values())
+
+    async def ruled(self, decision_id: str) -> Heard:
+        """Return the executor's ruling on a decision."""
+
+        async def ruling() -> Heard | None:
+            return next((one for one in self.heard() if one.body.get("decision_id") == decision_id), None)
+
+        found = await eventually(ruling, LIMIT)
+        assert found is not None
+        return found
+
+    async def first(self) -> dict[str, Any]:
+        """Return the question that was asked, as the executor holds it; of one that was replaced only its end."""
+        approval = (await self.state())["approval"]
+        return dict(approval) if approval["id"] == self.approval else {"state": "superseded"}
+
+    async def is_settled(self) -> bool:
+        """Say whether the executor waits for people, or what was approved has reached the world."""
+        state = await self.state()
+        execution, proposal = state["execution"], state["proposal"]
+        if state["approval"]["id"] != self.approval:
+            return True
+        if proposal["preparing"] or state["waiting"]:
+            return False
+        return execution is None or execution["phase"] in ("held", "ended", "verifying")
+
     async def refusal(self, count: int = 1) -> dict[str, Any]:
         """Return the newest refusal of a decision."""
         return (await self.until("approval.decision_refused", count=count)).body
@@ -202,16 +239,11 @@ class Matter:
     async def nothing_happened(self, *reasons: str) -> None:
         """Check ledger, timeline and pages: nothing ran, each reason is told, and no page says otherwise."""
         await eventually(self._is_quiet, LIMIT)
-        state = await self.state()
-        asked, incident = await self.pages()
         timeline = await self.timeline()
+        held, asked, incident = await self.pages_agree()
         for reason in reasons:
             assert any(reason in line for line in timeline), (reason, timeline)
             assert reason in incident, reason
-        held = state["approval"]["state"]
-        shown = {words for words in SHOWN.values() if words in asked}
-        assert shown == {SHOWN[held]} - {""} if held != "pending" else shown == set(), (held, asked)
-        assert ("Waits for approval" in incident) == (held == "pending"), (held, incident)
         for lie in ("Verification passed", "succeeded", "Verifying"):
             assert lie not in asked, lie
             assert lie not in incident.partition("Timeline")[0], lie
@@ -220,6 +252,15 @@ class Matter:
                 assert ("paused" if held == "granted" else "cancelled") in page.lower(), page
         assert self.calls == []
         assert not await self.house.store.claim(limit=1, names=["call"])
+
+    async def pages_agree(self) -> tuple[str, str, str]:
+        """Check that both pages say of the question what the executor holds true; return that, and the pages."""
+        held = str((await self.first())["state"])
+        asked, incident = await self.pages()
+        shown = {words for words in SHOWN.values() if words in asked}
+        assert shown == ({SHOWN[held]} if held in SHOWN else set()), (held, asked)
+        assert ("Waits for approval" in incident) == ((await self.state())["approval"]["state"] == "pending"), incident
+        return held, asked, incident
 
     async def _is_quiet(self) -> bool:
         """Say whether the executor waits for people or for nothing."""

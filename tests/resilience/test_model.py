@@ -19,7 +19,6 @@ EVERY = (
     "approval.rejected",
     "approval.expired",
     "approval.withdrawn",
-    "approval.superseded",
     "approval.decision_refused",
     "execution.cancelled",
     "step.unknown",

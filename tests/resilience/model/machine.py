@@ -54,7 +54,7 @@ class Machine(RuleBasedStateMachine):
             [*_, asked] = self.house.oracle.open_questions()
             for person in ("ann", "ben"):
                 self._decide("approve", person, "", asked)
-            self.house.work(chance, chance.randrange(60))
+            self.house.work(chance, chance.randrange(150))
         outside.gentle = False
 
     # The outside sends.
