@@ -24,7 +24,7 @@ def direct(turn: Turn, decision: SignedDecision, person: Person) -> None:
     """Do what was decided, or refuse it."""
     execution, approval = turn.case.running, turn.case.approval
     if execution is None or approval is None or decision.subject not in (execution.id, approval.id):
-        turn.refuse(decision, "already_ended", "the execution is over", person.actor)
+        turn.refuse(decision, *_no_execution(turn, decision), person.actor)
         return
     step = execution.current()
     step_id = step.id if step is not None else ""
@@ -34,6 +34,18 @@ def direct(turn: Turn, decision: SignedDecision, person: Person) -> None:
         turn.refuse(decision, no.why, no.detail, person.actor)
         return
     turn.audit(decision.verb, execution=execution.id, person=person.id, reason=reason_of(decision))
+
+
+def _no_execution(turn: Turn, decision: SignedDecision) -> tuple[str, str]:
+    """Return why nothing of what a decision names is under way: it has not begun, or it is over."""
+    approval = turn.case.approval
+    if (
+        approval is not None
+        and approval.state == "pending"
+        and decision.subject in (approval.id, turn.case.execution_id())
+    ):
+        return "not_started", "nothing was approved yet; reject or withdraw the question instead"
+    return "already_ended", "the execution is over"
 
 
 def stop(turn: Turn, execution: Execution, cancel: Cancel) -> No | None:

@@ -1,0 +1,286 @@
+"""Two things happen to one question at the same moment: exactly one wins, and the other is told why.
+
+Both pass through the real path and meet in the inbox of one incident. What won is read from what was said; the ledger
+of the world must agree with it, and so must the pages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import pytest
+
+from shared.events.incidents import IncidentSourceRecovered
+from tests.resilience.house import LIMIT, RUNBOOK, House
+from tests.resilience.matter import Matter, asked
+from tests.support.kinds import eventually
+
+AT_ONCE = 5
+"""Rounds side by side, each with an incident and a run of its own."""
+ROUNDS = [
+    pytest.param(10, id="short", marks=pytest.mark.timeout(100)),
+    pytest.param(200, id="long", marks=[pytest.mark.nightly, pytest.mark.timeout(1800)]),
+]
+pytestmark = [pytest.mark.crash, pytest.mark.asyncio(loop_scope="module")]
+
+ENDS: Mapping[str, str] = {
+    "execution.started": "runs",
+    "approval.rejected": "rejected",
+    "approval.expired": "expired",
+    "approval.withdrawn": "withdrawn",
+    "approval.superseded": "superseded",
+    "execution.cancelled": "cancelled",
+}
+"""The event that ends a question, and what won then."""
+ABOUT_QUESTION = ("approve", "reject", "withdraw")
+
+
+@dataclass(frozen=True)
+class Said:
+    """What somebody did in a race, and the answer that came at once, if one came."""
+
+    what: str
+    decision_id: str = ""
+    answer: str = ""
+
+
+Act = Callable[[Matter], Awaitable[Said]]
+
+
+def decision(verb: str, person: str) -> Act:
+    """Return the act of deciding by the command, as a person does who has just looked."""
+
+    async def act(matter: Matter) -> Said:
+        subject = matter.approval if verb in ABOUT_QUESTION else matter.execution
+        body = {"subject": subject, "plan_sha256": matter.question["plan_sha256"]}
+        return _said(verb, await matter.command(verb, person, **body))
+
+    return act
+
+
+def _said(verb: str, answer: httpx.Response) -> Said:
+    found = answer.json()
+    return Said(verb, str(found.get("decision_id", "")), str(found.get("error", "")))
+
+
+async def click(matter: Matter) -> Said:
+    """Press Approve on the page."""
+    answer = await matter.press("approve", "ann")
+    return Said("click", answer="" if answer.status_code == 303 else answer.text)
+
+
+async def recover(matter: Matter) -> Said:
+    await matter.tell(IncidentSourceRecovered(recovered_at=datetime.now(UTC)))
+    return Said("recover")
+
+
+async def supersede(matter: Matter) -> Said:
+    matter.recommendations += 1
+    await matter.tell(matter.recommendation("restart-with-two"))
+    return Said("supersede")
+
+
+async def freeze(matter: Matter) -> Said:
+    reply = await matter.freeze_here()
+    return Said("freeze", answer=",".join(permit["execution"] for permit in reply["permits_out"]))
+
+
+def just_before_the_end(number: int) -> Act:
+    """Return the act of approving within a few hundredths of a second around the expiry."""
+
+    async def act(matter: Matter) -> Said:
+        ends = datetime.fromisoformat(matter.question["expires_at"])
+        left = (ends - datetime.now(UTC)).total_seconds()
+        await asyncio.sleep(left - 0.15 + (number % 10) * 0.017)
+        return Said("approve", decision_id=await matter.submit(matter.decision("approve", "ann")))
+
+    return act
+
+
+@dataclass
+class Round:
+    """One race that is over."""
+
+    matter: Matter
+    said: tuple[Said, ...]
+    won: str
+
+    def refusals(self) -> list[str]:
+        """Return why decisions were refused by the executor."""
+        return [one.body["why"] for one in self.matter.heard() if one.type == "approval.decision_refused"]
+
+    def count(self, event_type: str) -> int:
+        """Return how often something was said."""
+        return sum(one.type == event_type for one in self.matter.heard())
+
+
+async def run(matter: Matter, *acts: Act) -> Round:
+    """Let acts begin at the same moment; return how it ended, once everything was ruled on and nothing is under way."""
+    barrier = asyncio.Barrier(len(acts))
+
+    async def act(does: Act) -> Said:
+        async with barrier:
+            pass
+        return await does(matter)
+
+    said = tuple(await asyncio.gather(*(act(does) for does in acts)))
+    for one in said:
+        if one.decision_id:
+            await matter.ruled(one.decision_id)
+    if said[0].what == "click":  # A form is answered without the number of its decision; one of two is refused.
+        await matter.until("approval.decision_refused")
+    await eventually(matter.is_settled, LIMIT)
+    state = await matter.first()
+    ends = [ENDS[one.type] for one in matter.heard() if one.type in ENDS and _is_about(one.body, matter)]
+    assert len(ends) <= 1, ends
+    won = ends[0] if ends else str(state["state"])
+    assert len(matter.calls) == (won == "runs"), (won, matter.calls)
+    for one in said:
+        # Whoever was refused at once was told why by the answer.
+        assert one.decision_id or one.what not in ABOUT_QUESTION or one.answer, one
+    await matter.pages_agree()
+    refused = [one.body for one in matter.heard() if one.type == "approval.decision_refused"]
+    assert all(body["detail"] for body in refused), refused
+    return Round(matter, said, won)
+
+
+def _is_about(body: Mapping[str, Any], matter: Matter) -> bool:
+    return body.get("approval_id") == matter.approval
+
+
+async def races(
+    house: House, rounds: int, acts: Callable[[int], tuple[Act, ...]], runbook: str = RUNBOOK
+) -> list[Round]:
+    """Run many rounds, a few side by side, each order of the acts in half of them."""
+    room = asyncio.Semaphore(AT_ONCE)
+
+    async def one(number: int) -> Round:
+        async with room:
+            matter = await asked(house, runbook)
+            given = acts(number)
+            return await run(matter, *(given if number % 2 else reversed(given)))
+
+    return list(await asyncio.gather(*(one(number) for number in range(rounds))))
+
+
+def tally(found: list[Round], *expected: str) -> Counter[str]:
+    """Return how often each ending came; it must be one of those expected."""
+    counted = Counter(one.won for one in found)
+    assert set(counted) <= set(expected), counted
+    return counted
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_approve_and_expire(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda number: (just_before_the_end(number),), "restart-soon")
+    tally(found, "runs", "expired")
+    for one in found:
+        assert one.count("approval.granted") + len(one.refusals()) == 1
+        assert one.won != "runs" or one.refusals() == []
+        assert set(one.refusals()) <= {"expired", "already_decided"}
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_approve_and_reject(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda _: (decision("approve", "ann"), decision("reject", "ben")))
+    tally(found, "runs", "rejected")
+    for one in found:
+        assert one.count("approval.granted") == (one.won == "runs")
+        assert one.refusals() == ["already_decided"]
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_approve_and_withdraw(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda _: (decision("approve", "ann"), decision("withdraw", "eve")))
+    tally(found, "runs", "withdrawn")
+    for one in found:
+        # A question that was granted a moment before is taken back too, until the claim.
+        assert one.count("approval.granted") + len(one.refusals()) == (2 if one.won == "runs" else 1)
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_approve_and_cancel(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda _: (decision("approve", "ann"), decision("cancel", "eve")))
+    tally(found, "runs", "cancelled")
+    for one in found:
+        assert one.count("approval.granted") == 1
+        assert one.won == "runs" or one.refusals() == []
+        assert set(one.refusals()) <= {"not_started", "nothing_left"}
+        assert one.won != "runs" or one.refusals() or one.count("execution.paused")
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_approve_and_recover(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda _: (decision("approve", "ann"), recover))
+    tally(found, "runs", "withdrawn")
+    for one in found:
+        assert one.count("approval.granted") + len(one.refusals()) == 1
+        assert one.won != "runs" or one.refusals() == []
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_two_approvers_where_one_is_needed(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda _: (decision("approve", "ann"), decision("approve", "ben")))
+    tally(found, "runs")
+    for one in found:
+        assert one.count("approval.granted") == 1
+        assert one.refusals() == ["already_decided"]
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_two_approvers_where_two_are_needed(house: House, rounds: int) -> None:
+    acts = (decision("approve", "ann"), decision("approve", "ben"))
+    found = await races(house, rounds, lambda _: acts, "restart-with-two")
+    tally(found, "runs")
+    for one in found:
+        assert (one.count("approval.vote_recorded"), one.count("approval.granted")) == (1, 1)
+        assert one.refusals() == []
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_approve_and_a_plan_that_supersedes_it(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda _: (decision("approve", "ann"), supersede))
+    tally(found, "runs", "superseded")
+    for one in found:
+        assert one.count("approval.granted") + len(one.refusals()) == 1
+        if one.won == "runs":
+            refused = await one.matter.until("plan.refused")
+            assert (refused.body["why"], refused.body["detail"]) == ("busy", "an execution is under way")
+        else:
+            await one.matter.until("approval.requested", count=2)
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_approve_and_freeze(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda _: (decision("approve", "ann"), freeze))
+    tally(found, "runs", "granted")
+    for one in found:
+        assert one.count("approval.granted") == 1
+        (answer,) = (said.answer for said in one.said if said.what == "freeze")
+        # Who freezes is told of the permit that was out already.
+        assert answer == (one.matter.execution if one.won == "runs" else "")
+        assert one.won == "runs" or one.count("execution.paused") == 1
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_a_double_click(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda _: (click, click))
+    tally(found, "runs")
+    for one in found:
+        assert one.count("approval.granted") == 1
+        assert one.refusals() == ["already_decided"]
+
+
+@pytest.mark.parametrize("rounds", ROUNDS)
+async def test_a_double_click_where_two_are_needed(house: House, rounds: int) -> None:
+    found = await races(house, rounds, lambda _: (click, click), "restart-with-two")
+    tally(found, "pending")
+    for one in found:
+        assert one.count("approval.vote_recorded") == 1
+        assert one.refusals() == ["same_person"]
