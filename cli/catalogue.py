@@ -75,6 +75,14 @@ GROUPS: Mapping[str, tuple[str, Commands]] = {
             "score": ("evaluate:score", "Score predictions against what was true."),
         },
     ),
+    "cause": (
+        "The catalogue of causes that the diagnosis knows.",
+        {
+            "list": ("cause:list_", "List all causes."),
+            "show": ("cause:show", "Show one: what speaks for it, against it, and how to tell it from others."),
+            "lint": ("cause:lint", "Check the catalogue, or a folder of yours."),
+        },
+    ),
     "world": (
         "The simulated world.",
         {

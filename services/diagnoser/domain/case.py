@@ -112,6 +112,13 @@ class CaseAlert(Model):
         return self.entity or _text(self.labels.get("host")) or _text(self.labels.get("service"))
 
     @property
+    def named(self) -> tuple[str, ...]:
+        """All that it may be about, the likeliest first: its entity, labels, annotations, the words of its title."""
+        told = [*self.labels.values(), *self.annotations.values()]
+        found = [self.place, *(value for value in told if isinstance(value, str)), *self.title.split()]
+        return tuple(dict.fromkeys(text.strip(",.:;?!()'\"") for text in found if text))
+
+    @property
     def is_over(self) -> bool:
         """Whether the source itself says that there is no problem (any more)."""
         return (self.status or self.state).lower() in {"recovered", "resolved", "normal", "ok"}
@@ -182,6 +189,16 @@ class CaseChange(Model):
         return tuple(name for name in named if isinstance(name, str)) if isinstance(named, list | tuple) else ()
 
 
+class CaseEvent(Model):
+    """Something that happened and was no change of anybody's: a failover, a backup, a node that went away, ..."""
+
+    id: Text = ""
+    at: Instant = None
+    kind: Text = ""
+    entity: Text = ""
+    title: Text = ""
+
+
 class Case(Model):
     """The whole case. Times are epoch seconds of data time."""
 
@@ -191,6 +208,9 @@ class Case(Model):
     logs: Items[CaseLog] = ()
     logs_baseline: Items[CaseLog] = ()
     changes: Items[CaseChange] = ()
+    events: Items[CaseEvent] = ()
+    raw: Facts = Field(default={})
+    """Facts, pods, hosts, status pages, ..., and the output of tools as they gave it."""
     knows_changes: bool = False
     """Whether anybody looked for changes; an empty list says that there were none."""
     has_doubtful_times: bool = False

@@ -26,6 +26,8 @@ RECENT = 3
 RAMP_SECONDS = 600.0
 RAMP_POINTS = 6
 WINDOWS_MAX = 200
+START = 6
+"""The part of a window that counts as its past when there is no baseline at all: the first sixth."""
 EVEN = 0.2
 """The least share of the growth in each half of a ramp; half of it on a straight line."""
 MOST = 0.4
@@ -83,9 +85,10 @@ def standing(
     if len(values) == first or position[-1] < len(baseline) + (len(window) - 1) // 2:
         return None
     now = min(max(round(NOW / step), 3), len(values) - first)
-    past = values[:first] if first >= 2 * now else values[: max((len(values) - first) // 3 + first, 1)]
+    past = values[:first] if first >= 2 * now else values[: _start(first, len(values))]
     before = float(np.median(past))
-    width, medians = _width(past, now, max(floor(before), 1e-12))
+    jitter = _NORMAL * float(np.median(np.abs(np.diff(values)))) if not first and len(values) > 1 else 0.0
+    width, medians = _width(past, now, max(floor(before), 1e-12), jitter)
     smooth = _smooth(values, now)
     after = float(np.median(values[-now:]))
     width = max(width, abs(after - before) / FARTHEST)
@@ -113,6 +116,11 @@ def standing(
     )
 
 
+def _start(first: int, total: int) -> int:
+    """Return how many values count as the past when there is (nearly) no baseline: the start of the window as well."""
+    return max((total - first) // 3 + first, 1) if first else max(total // START, 2)
+
+
 def _share(recent: Array, before: float, after: float) -> float:
     if not len(recent) or after == before:
         return 0.0
@@ -135,12 +143,12 @@ def trend(values: Sequence[float | None], step: float) -> float:
     return total if steady and abs(total) > 4 * noise else 0.0
 
 
-def _width(past: Array, length: int, floor: float) -> tuple[float, Array]:
+def _width(past: Array, length: int, floor: float, jitter: float) -> tuple[float, Array]:
     """Return what one step of surprise is, and the medians of the background windows."""
     count = min(len(past) // length, WINDOWS_MAX)
     if count < 2:  # noqa: PLR2004 -- one window says nothing of how far windows lie apart
         spread = _NORMAL * float(np.median(np.abs(past - np.median(past))))
-        return max(spread, 2 * floor / SHIFTED), np.empty(0)
+        return max(spread, jitter, 2 * floor / SHIFTED), np.empty(0)
     medians = np.median(past[-count * length :].reshape(count, length), axis=1)
     centre = float(np.median(past))
     spread = _NORMAL * float(np.median(np.abs(medians - centre)))

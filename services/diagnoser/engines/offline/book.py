@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from services.diagnoser.domain.case import CaseAlert, CaseChange
 from services.diagnoser.engines.offline.changes import Link, kind_of
+from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import Shape
 from services.diagnoser.engines.offline.scene import Observation, Scene
 from services.diagnoser.engines.offline.wording import clipped, moved, span
@@ -36,6 +37,10 @@ class Book:
         """Enter log shapes and return their ids."""
         return tuple(self._shape(shape) for shape in seen)
 
+    def facts(self, seen: Iterable[Fact]) -> tuple[str, ...]:
+        """Enter facts and return their ids."""
+        return tuple(self._fact(fact) for fact in seen)
+
     def link(self, link: Link) -> str:
         """Enter a change that may be the cause and return its id."""
         reached = f" on {', '.join(link.change.hosts)}" if link.change.hosts else ""
@@ -57,12 +62,13 @@ class Book:
 
     def alert(self, number: int, alert: CaseAlert) -> str:
         """Enter an alert and return its id."""
-        title = alert.title or f"{alert.metric} of {alert.place}"
+        place = self.scene.alerts.get(number, alert.place)
+        title = alert.title or f"{alert.metric} of {place}"
         return self._enter(
             Evidence(
                 id=f"A{number + 1:02d}",
                 kind="alert",
-                entity=alert.place,
+                entity=place,
                 start=_moment(alert.at),
                 active_now=not alert.is_over,
                 summary=clipped(f"alert: {title}", SUMMARY),
@@ -124,9 +130,28 @@ class Book:
             )
         )
 
+    def _fact(self, fact: Fact) -> str:
+        return self._enter(
+            Evidence(
+                id=f"S{fact.number + 1:02d}",
+                kind="state",
+                entity=fact.entity,
+                channel=fact.kind,
+                start=_moment(fact.at),
+                active_now=fact.counts,
+                summary=clipped(told(fact), SUMMARY),
+                trust="telemetry" if fact.is_text else "system",
+            )
+        )
+
     def _enter(self, item: Evidence) -> str:
         self.entries.setdefault(item.id, item)
         return item.id
+
+
+def told(fact: Fact) -> str:
+    """Say a fact."""
+    return f"{fact.entity or 'The system'}: {fact.text}{'' if fact.is_current else ', earlier'}"
 
 
 def counted(shape: Shape) -> str:

@@ -15,6 +15,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from services.diagnoser.engines.offline.channels import CHANNELS
+from services.diagnoser.engines.offline.facts import KINDS
 from shared.errors import AuthoredError
 from shared.incident.enums import IncidentCategory
 from shared.runbooks.authored import check
@@ -23,8 +25,11 @@ from shared.runbooks.model import Strict
 CAUSES = Path(__file__).resolve().parents[2] / "causes"
 UNKNOWN = "unknown"
 
-Where = Literal["self", "near", "sufferers"]
-"""At the entity itself; there and where it runs and at what runs there; or at everybody who would feel it."""
+Kind = Literal["machine", "service", "database", "cache", "queue", "external", "job", "zone"]
+"""What a cause applies to. What is no machine, or of no known kind, counts as a service too."""
+Where = Literal["self", "near", "sufferers", "callees", "callers", "peer"]
+"""At the entity itself; there and where it runs and at what runs there; at everybody who would feel it; at what it
+calls; at who calls it; or in what others measured of it (`peer`)."""
 
 
 def _pattern(text: str) -> str:
@@ -36,12 +41,19 @@ def _pattern(text: str) -> str:
 
 
 class Signal(Strict):
-    """Something that can be seen: a metric of one of the channels that has shifted towards harm, or log lines."""
+    """Something that can be seen: a metric of one of the channels that has shifted towards harm, log lines, facts."""
 
     channel: tuple[str, ...] = ()
+    named: Annotated[str, AfterValidator(_pattern)] = ""
+    """What the name of the metric must hold as well."""
     log: Annotated[str, AfterValidator(_pattern)] = ""
+    quiet: bool = False
+    """Whether a line that its writer calls no warning counts as well, if it is new or rare."""
+    fact: tuple[str, ...] = ()
+    instead: tuple[Signal, ...] = ()
+    """What shows the same: one of all these has to be there. Log text stands in only for what was not measured."""
     shape: Literal["any", "ramp", "sudden", "gradual"] = "any"
-    direction: Literal["harmful", "up", "down"] = "harmful"
+    direction: Literal["harmful", "up", "down", "calm"] = "harmful"
     above: float | None = Field(default=None, gt=0, le=1)
     """The share of the capacity in use from which on it counts."""
     where: Where = "self"
@@ -51,9 +63,14 @@ class Signal(Strict):
 
     @model_validator(mode="after")
     def _is_one_thing(self) -> Signal:
-        if bool(self.channel) == bool(self.log):
-            raise ValueError("a signal names either channels or a log pattern")
+        if [bool(self.channel), bool(self.log), bool(self.fact)].count(True) != 1:
+            raise ValueError("a signal names either channels or a log pattern or facts")
         return self
+
+    @property
+    def ways(self) -> tuple[Signal, ...]:
+        """Itself and what stands in for it."""
+        return (self, *self.instead)
 
 
 class ChangeRule(Strict):
@@ -76,7 +93,7 @@ class Cause(Strict):
     id: str = Field(pattern=r"^[a-z_]+\.[a-z_]+$")
     title: str
     category: IncidentCategory
-    applies_to: tuple[Literal["machine", "service"], ...] = Field(min_length=1)
+    applies_to: tuple[Kind, ...] = Field(min_length=1)
     entity: Literal["affected", "changed"] = "affected"
     unites: bool = False
     """Whether it is one trouble of a service when all machines of the service show it."""
@@ -137,6 +154,22 @@ def _refined(cause: Cause, causes: dict[str, Cause]) -> Cause:
             "checks": cause.checks + base.checks,
         }
     )
+
+
+def problems(catalogue: Catalogue) -> list[str]:
+    """Return what a person should look at: words that mean nothing, and checks against causes that are not there."""
+    known = {channel.name for channel in CHANNELS}
+    names = {cause.id for cause in catalogue.causes} | {UNKNOWN}
+    found = []
+    for cause in catalogue.causes:
+        ways = [way for one in (*cause.required, *cause.optional, *cause.contra) for way in one.ways]
+        found += [f"{cause.id}: no channel {c!r}" for way in ways for c in way.channel if c not in known]
+        found += [f"{cause.id}: no fact {f!r}" for way in ways for f in way.fact if f not in KINDS]
+        found += [f"{cause.id}: no cause {one.against!r}" for one in cause.checks if one.against not in names]
+        found += [] if cause.required else [f"{cause.id}: nothing is required, so anything would show it"]
+        found += [] if cause.checks else [f"{cause.id}: no check tells it from any other cause"]
+        found += [] if cause.id.split(".")[0] == cause.category else [f"{cause.id}: its family is not its category"]
+    return list(dict.fromkeys(found))
 
 
 def by_id(causes: Iterable[Cause]) -> dict[str, Cause]:

@@ -12,6 +12,8 @@ UNKNOWN_MOST = 0.60
 ONE_CHANNEL_MOST = 0.70
 THIN_MOST = 0.75
 UNMEASURED_MOST = 0.45
+TEXT_MOST = 0.60
+"""Log text says what it is, and harm that was measured goes with it."""
 LOGS_MOST = 0.30
 """Log text is written by anybody; alone it proves nothing."""
 WINDOWS = 8
@@ -30,29 +32,34 @@ def confidences(found: Sequence[Hypothesis]) -> list[float]:
     for one, weight in zip(found, weights, strict=True):
         rivals = (w for other, w in zip(found, weights, strict=True) if one.cause is None or other.id != one.id)
         total = 1.0 + sum(rivals) + (weight if one.cause else 0.0)
-        most = UNMEASURED_MOST if one is found[0] and _may_be_overtaken(found) else cap(one)
+        most = cap(one)
+        if one is found[0] and _may_be_overtaken(found):
+            most = min(most, UNMEASURED_MOST)
         result.append(round(min(weight / total, most, *result[-1:]), 3))
     return result
 
 
 def _may_be_overtaken(found: Sequence[Hypothesis]) -> bool:
     """Whether a rival would be ahead if what was not measured spoke for it."""
-    return any(one.missing and one.potential > found[0].log_odds for one in found[1:])
+    return any(one.missing and one.is_pointed_at and one.potential > found[0].log_odds for one in found[1:])
 
 
 def cap(one: Hypothesis) -> float:
     """Return the most that the kind of evidence behind a hypothesis allows."""
+    seen, facts = one.observations, one.facts
+    if not seen and not facts:
+        return LOGS_MOST
     if one.cause is None:
-        return UNKNOWN_MOST if one.observations else LOGS_MOST
+        return UNKNOWN_MOST
     if one.missing:
         return UNMEASURED_MOST
-    seen = one.observations
-    if not seen:
-        return LOGS_MOST
     caps = [MOST]
-    if len({o.channel for o in seen}) + any(m.shapes for m in one.support) < 2:  # noqa: PLR2004 -- two that agree
+    needed = {way for signal in one.cause.required for way in signal.ways}
+    if any(m.is_text_alone and m.signal in needed for m in one.support):
+        caps.append(TEXT_MOST)
+    if len({o.channel for o in seen} | {f.kind for f in facts}) + any(m.shapes for m in one.support) < 2:  # noqa: PLR2004 -- two that agree
         caps.append(ONE_CHANNEL_MOST)
-    if min(o.standing.windows for m in one.support[:1] for o in m.observations) < WINDOWS:
+    if any(o.standing.windows < WINDOWS for m in one.support[:1] for o in m.observations):
         caps.append(THIN_MOST)
     return min(caps)
 

@@ -19,7 +19,21 @@ _SHARE_UNITS = frozenset({"%", "percent", "pct"})
 _SHARE_WORDS = frozenset({"percent", "pct", "percentage", "utilization", "utilisation"})
 _RATIO_UNITS = frozenset({"ratio", "fraction"})
 _TIME_UNITS = frozenset({"s", "ms", "us", "ns", "seconds", "milliseconds", "microseconds", "second", "millisecond"})
-_GOOD = frozenset({"free", "freeable", "available", "availability", "success", "successful", "hit", "idle", "uptime"})
+_GOOD = frozenset(
+    {
+        "free",
+        "freeable",
+        "available",
+        "availability",
+        "success",
+        "successful",
+        "hit",
+        "idle",
+        "uptime",
+        "up",
+        "heartbeat",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,12 @@ def _channel(name: str, words: str, relative: float, share: float = 0.0, **more:
 
 
 CHANNELS = (
+    _channel("clock", "clock ntp skew drift", 0.5),
+    _channel("dns", "dns nxdomain servfail resolver", 0.3),
+    _channel("tls", "tls certificate cert handshake", 0.3, without="handshakes"),
+    _channel("cache", "cache eviction evictions hitrate hitratio", 0.1, 5.0, without="latency duration memory mem"),
+    _channel("locks", "lock locks deadlock deadlocks blocked", 0.3),
+    _channel("retries", "retry retries", 0.3),
     _channel("gc", "gc garbage", 0.3),
     _channel("restarts", "restart restarts crash crashes oomkill oomkills", 0.5),
     _channel("disk_io", "iops diskqueue readlatency writelatency iowait", 0.3),
@@ -59,14 +79,14 @@ CHANNELS = (
     _channel(
         "errors",
         "error errors err failed failure failures exception exceptions 5xx availability success timeout timeouts "
-        "rejected aborted fault faults",
+        "rejected aborted fault faults up heartbeat",
         0.2,
         0.3,
     ),
     _channel("connections", "connection connections pool threads fd fds sockets ports", 0.15, 4.0),
     _channel("queue", "queue lag backlog pending depth unacked", 0.3),
-    _channel("latency", "latency duration responsetime response delay gap wait rtt elapsed", 0.15),
-    _channel("network", "network net packets packet retransmits retransmit dropped bandwidth", 0.2),
+    _channel("latency", "latency duration responsetime response delay gap wait elapsed", 0.15),
+    _channel("network", "network net rtt packets packet loss retransmits retransmit dropped bandwidth", 0.2),
     _channel(
         "traffic",
         "request requests rate rps qps ops workload throughput hits calls invocations sessions",
@@ -80,7 +100,7 @@ RESOURCES = frozenset({"cpu", "memory", "disk", "disk_io", "gc"})
 """Channels that belong to a machine or process rather than to the traffic through it."""
 HARMS = frozenset({"errors", "latency", "restarts"})
 """Channels in which those who depend on an entity feel it."""
-ACTIVE = HARMS | RESOURCES | {"connections", "queue", "network"}
+ACTIVE = HARMS | RESOURCES | {"cache", "clock", "connections", "dns", "locks", "network", "queue", "retries", "tls"}
 """Channels in which a shift is trouble by itself; more or less traffic is not."""
 
 

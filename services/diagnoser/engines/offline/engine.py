@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from services.diagnoser.domain.case import Case
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.engines.offline.book import Book
+from services.diagnoser.engines.offline.book import told as stated
 from services.diagnoser.engines.offline.catalogue import Catalogue
 from services.diagnoser.engines.offline.certainty import confidences, is_conclusive
 from services.diagnoser.engines.offline.channels import ACTIVE
@@ -20,7 +21,7 @@ from shared.incident.diagnosis import DiagnosticResult, RankedCause
 from shared.incident.enums import IncidentCategory
 from shared.incident.evidence import Finding, LogTemplate
 
-VERSION = "1"
+VERSION = "2"
 RANKED_MAX = 5
 RANKED_LEAST = 0.01
 TEMPLATES_MAX = 50
@@ -42,9 +43,10 @@ def diagnose(case: Case, catalogue: Catalogue) -> Conclusion:
 
 def _is_calm(scene: Scene) -> bool:
     """Whether everything that was measured is within its background now, and what was alerted on was measured."""
-    if scene.surging or any(o.channel in ACTIVE for o in scene.harmful()):
+    if scene.surging or scene.troubles() or any(o.channel in ACTIVE for o in scene.harmful()):
         return False
     measured = {o.entity for o in scene.observations if o.channel in ACTIVE or not o.is_harmful}
+    measured |= {fact.entity for fact in scene.facts if not fact.is_bad and not fact.is_event}
     alerted = scene.alerted()
     if alerted:
         return all(measured & set(scene.map.near(entity)) for entity in alerted)
@@ -58,7 +60,11 @@ def _calm(book: Book, scene: Scene) -> DiagnosticResult:
     told = [Finding(statement=f"{moved(o)}; it was outside earlier", cites=book.observations([o])) for o in over[:5]]
     looked = scene.at([*scene.alerted()] or [o.entity for o in scene.observations], ACTIVE)
     told += [Finding(statement=moved(o), cites=book.observations([o])) for o in looked[:5] if o not in over[:5]]
-    past = "; something was, earlier in the window" if over else ""
+    states = sorted(scene.facts, key=lambda f: (f.is_bad, not f.is_event, f.number))
+    told += [Finding(statement=stated(f), cites=book.facts([f])) for f in states[:5]]
+    past = (
+        "; something was, earlier in the window" if over or any(f.is_bad and not f.is_current for f in states) else ""
+    )
     return DiagnosticResult(
         status="no_active_fault",
         statement=f"Nothing that was measured is outside its own background now{past}.",
@@ -115,7 +121,7 @@ def _doubts(book: Book, scene: Scene) -> list[str]:
     ]
     doubts += [f"{series.name} of {series.entity} in the window" for series in scene.stale[:5]]
     doubts += [] if scene.case.knows_changes else ["changes before it began"]
-    doubts += ["metrics"] if not scene.observations else []
+    doubts += ["metrics"] if not scene.observations and not scene.facts else []
     doubts += ["the zone of times without one; they were read as UTC"] if scene.case.has_doubtful_times else []
     for text in doubts:
         book.gap(text)

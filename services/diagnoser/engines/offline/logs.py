@@ -17,6 +17,8 @@ TOKENS_MAX = 60
 GROUP_MAX = 40
 """Shapes of one beginning and length; a flood of different words must not cost without end."""
 ALIKE = 0.6
+UNCOMPARED = 6.0
+"""What errors count when no earlier span says how many are usual."""
 SURGE = 3.0
 """Standard deviations above the earlier rate from which on a shape is said to surge."""
 
@@ -110,6 +112,8 @@ def shapes_of(case: Case, names: Sequence[str]) -> list[Shape]:
     ratio = _ratio(case)
     for shape in shapes:
         shape.surge = _surge(shape.count, (shape.earlier + 0.5) * ratio)
+        if not case.logs_baseline and shape.level == "error" and shape.count:
+            shape.surge = UNCOMPARED
     return shapes
 
 

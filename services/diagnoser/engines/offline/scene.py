@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from services.diagnoser.domain.case import Case, CaseSeries
+from services.diagnoser.domain.case import Case, CaseAlert, CaseSeries
 from services.diagnoser.engines.offline.background import SHIFTED, Standing, standing, trend
-from services.diagnoser.engines.offline.channels import HARMS, Meaning, meaning
+from services.diagnoser.engines.offline.channels import HARMS, OTHER, Meaning, meaning
+from services.diagnoser.engines.offline.facts import SERIOUS, Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
+from services.diagnoser.engines.offline.states import facts_of
+from services.diagnoser.engines.offline.tools import lines
 from services.diagnoser.engines.offline.topology import Map, map_of
 
 NEARLY_FULL = 0.85
@@ -17,7 +21,12 @@ RARE = 0.1
 """The share of its background that may be as far out when something is called unusually full."""
 RISEN = 0.5
 """Growth over the whole span, as a share of its start, that makes a steady trend remarkable."""
+FEW = 0.001
+"""The share of all lines up to which lines are rare."""
 STEP = 60.0
+BUSY = 0.9
+"""The share of a capacity in use that is remarkable when nobody knows what is usual."""
+_LABEL = re.compile(r'\w+="([^"]*)"')
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -69,6 +78,13 @@ class Scene:
     """Log lines from this time on count as current; None when lines have no times."""
     surging: tuple[Shape, ...]
     """Warnings and errors that surge and still come, the strongest first."""
+    facts: tuple[Fact, ...]
+    told_of: Mapping[str, tuple[Observation, ...]]
+    """Entity -> what others measured of it, as the label of a metric says."""
+    rings: frozenset[str]
+    """The channels that alerts which still fire are about."""
+    alerts: Mapping[int, str]
+    """Number of an alert -> the entity it is about, as far as one of that name is known."""
 
     def at(self, entities: Iterable[str], channels: Iterable[str]) -> list[Observation]:
         """Return the observations of some channels at some entities, the most harmful first."""
@@ -80,17 +96,32 @@ class Scene:
         """Return what is outside its background towards harm, the farthest first."""
         return sorted((o for o in self.observations if o.is_harmful), key=lambda o: (-o.harm, o.number))
 
+    def is_news(self, shape: Shape) -> bool:
+        """Whether lines of a shape surge, as far as there is an earlier span, and still come."""
+        return _is_news(shape, self.case, self.fresh)
+
+    def is_rare(self, shape: Shape) -> bool:
+        """Whether lines of a shape came now, are few, and did not come in an earlier span."""
+        return bool(shape.count) and not shape.earlier and shape.count <= max(FEW * len(self.case.logs), 3)
+
     def is_current(self, shape: Shape) -> bool:
         """Whether lines of a shape came lately, as far as they have times."""
         return is_current(shape, self.fresh)
 
     def alerted(self) -> list[str]:
         """Return the entities whose alerts still fire, in the order of the alerts."""
-        return list(dict.fromkeys(a.place for a in self.case.alerts if a.place and not a.is_over))
+        firing = [self.alerts[n] for n, alert in enumerate(self.case.alerts) if not alert.is_over]
+        return list(dict.fromkeys(place for place in firing if place))
+
+    def troubles(self) -> list[Fact]:
+        """Return the facts that are trouble by themselves, now."""
+        return [fact for fact in self.facts if fact.counts and fact.kind in SERIOUS]
 
 
 def scene_of(case: Case) -> Scene:
     """Read a case."""
+    told = tuple(lines({key: value for key, value in case.raw.items() if key not in {"state", "past_incidents"}}))
+    case = case.model_copy(update={"logs": (*case.logs, *told)}) if told else case
     now = _now(case)
     chart = map_of(case)
     observations, stale = [], []
@@ -100,12 +131,52 @@ def scene_of(case: Case) -> Scene:
             observations.append(seen)
         elif any(value is not None for value in series.baseline):
             stale.append(series)
-    names = [*chart.kinds, *(o.entity for o in observations)]
-    shapes = shapes_of(case, names)
+    facts = facts_of(case, now)
+    stated = (fact.entity for fact in facts if not fact.is_event)
+    known = dict.fromkeys([*chart.kinds, *(o.entity for o in observations), *stated])
+    shapes = shapes_of(case, list(known))
+    known.update(dict.fromkeys(shape.entity for shape in shapes))
     fresh = _fresh(case)
-    surging = [s for s in shapes if s.is_bad and s.surge >= SURGE and is_current(s, fresh)]
-    surging.sort(key=lambda s: (-s.surge, s.number))
-    return Scene(case, chart, tuple(observations), tuple(stale), tuple(shapes), now, fresh, tuple(surging))
+    surging = sorted((s for s in shapes if _is_news(s, case, fresh)), key=lambda s: (-s.surge, s.number))
+    return Scene(
+        case,
+        chart,
+        tuple(observations),
+        tuple(stale),
+        tuple(shapes),
+        now,
+        fresh,
+        tuple(surging),
+        facts,
+        _told_of(observations, chart),
+        frozenset(_subject(alert) for alert in case.alerts if not alert.is_over) - {OTHER.name},
+        {number: _place(alert, known) for number, alert in enumerate(case.alerts)},
+    )
+
+
+def _place(alert: CaseAlert, known: Iterable[str]) -> str:
+    """Return the first known entity that an alert names; what it says itself when it names none."""
+    names = set(known) - {""}
+    return next((name for name in alert.named if name in names), alert.place)
+
+
+def _subject(alert: CaseAlert) -> str:
+    name = alert.metric or alert.labels.get("alertname")
+    return meaning(CaseSeries(name=name)).channel.name if isinstance(name, str) and name else OTHER.name
+
+
+def _told_of(observations: Iterable[Observation], chart: Map) -> dict[str, tuple[Observation, ...]]:
+    found: dict[str, tuple[Observation, ...]] = {}
+    for one in observations:
+        for name in _LABEL.findall(one.series.name):
+            if name in chart.kinds and name != one.entity:
+                found[name] = (*found.get(name, ()), one)
+    return found
+
+
+def _is_news(shape: Shape, case: Case, fresh: float | None) -> bool:
+    is_now = is_current(shape, fresh) or not case.logs_baseline
+    return shape.is_bad and shape.surge >= SURGE and is_now
 
 
 def is_current(shape: Shape, fresh: float | None) -> bool:
@@ -131,6 +202,8 @@ def _observe(number: int, series: CaseSeries, now: float | None) -> Observation 
     end = now if end is None else end
     onset = end - stands.onset if end is not None and stands.onset is not None else None
     is_ramp = stands.is_ramp and harm >= SHIFTED
+    if not stands.windows and not series.baseline and sense.channel.name in {"cpu", "memory", "disk", "connections"}:
+        harm = max(harm, SHIFTED) if (sense.used(stands.after) or 0.0) >= BUSY else harm
     if harm < SHIFTED and side is not None and sense.channel.name in {"memory", "disk"}:
         is_growing = _grows(series, sense, stands, side, step)
         if is_growing or _is_filling(sense, stands, side):
@@ -157,7 +230,7 @@ def _end(series: CaseSeries, step: float) -> float | None:
 
 def _now(case: Case) -> float | None:
     ends = [end for s in case.metrics if (end := _end(s, s.step_s or STEP)) is not None]
-    told = [*(line.at for line in case.logs), *(alert.at for alert in case.alerts)]
+    told = [*(line.at for line in case.logs), *(alert.at for alert in case.alerts), *(e.at for e in case.events)]
     times = [at for at in told if at is not None]
     return max(ends or times, default=None)
 

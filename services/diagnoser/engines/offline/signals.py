@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from services.diagnoser.engines.offline.background import SHIFTED
 from services.diagnoser.engines.offline.catalogue import Signal
+from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape
 from services.diagnoser.engines.offline.scene import RARE, Observation, Scene
 
 SUDDEN = 0.7
 """The share of its final size that a sudden shift has reached soon after it began."""
+TOLD = 0.7
+"""What a fact counts that was read from words, beside one that has a field."""
+MENTIONED = 0.8
 
 State = Literal["present", "absent", "unmeasured"]
 
@@ -28,29 +32,63 @@ class Match:
     observations: tuple[Observation, ...] = ()
     """What shows it; or what was measured and does not."""
     shapes: tuple[Shape, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
     @property
     def gain(self) -> float:
         """Nats."""
         return self.signal.weight * self.strength
 
+    @property
+    def is_text_alone(self) -> bool:
+        """Whether nothing but lines of a log shows it."""
+        return bool(self.shapes) and not self.observations and not self.facts
+
 
 def match(scene: Scene, signal: Signal, entity: str) -> Match:
-    """Judge one signal at one entity."""
-    places = _places(scene, signal, entity)
-    return _log(scene, signal, places, entity) if signal.log else _metric(scene, signal, places)
+    """Judge one signal at one entity, and what stands in for it."""
+    found = [_match(scene, way, entity) for way in signal.ways]
+    if len(found) == 1:
+        return found[0]
+    measured = [one for one in found if not one.signal.log]
+    seen = [one for one in measured if one.state == "present"]
+    absent = [one for one in measured if one.state == "absent"]
+    if not seen and absent:
+        return replace(absent[0], signal=signal)
+    best = max(seen or (one for one in found if one.state == "present"), key=lambda one: one.gain, default=None)
+    return best or Match(signal, "unmeasured")
+
+
+def _match(scene: Scene, signal: Signal, entity: str) -> Match:
+    if signal.fact:
+        return _fact(scene, signal, entity)
+    if signal.log:
+        return _log(scene, signal, _places(scene, signal, entity), entity)
+    return _metric(scene, signal, entity)
 
 
 def _places(scene: Scene, signal: Signal, entity: str) -> set[str]:
-    if signal.where == "self":
-        return {entity}
-    return set(scene.map.near(entity)) if signal.where == "near" else scene.map.sufferers(entity)
+    if signal.where in {"callees", "callers"}:
+        return set((scene.map.callees if signal.where == "callees" else scene.map.callers).get(entity, ()))
+    if signal.where in {"near", "sufferers"}:
+        return set(scene.map.near(entity)) if signal.where == "near" else scene.map.sufferers(entity)
+    return {entity}
 
 
-def _metric(scene: Scene, signal: Signal, places: Iterable[str]) -> Match:
-    measured = scene.at(places, signal.channel)
+def _metric(scene: Scene, signal: Signal, entity: str) -> Match:
+    if signal.where == "peer":
+        measured = [o for o in scene.told_of.get(entity, ()) if o.channel in signal.channel]
+    else:
+        measured = scene.at(_places(scene, signal, entity), signal.channel)
+    if signal.named:
+        pattern = re.compile(signal.named)
+        measured = [o for o in measured if pattern.search(o.series.name)]
     if signal.above is not None and not any(o.used is not None for o in measured):
         return Match(signal, "unmeasured")
+    if signal.direction == "calm":
+        is_calm = bool(measured) and not any(o.is_harmful for o in measured)
+        state: State = "present" if is_calm else "absent" if measured else "unmeasured"
+        return Match(signal, state, 1.0 if is_calm else 0.0, tuple(measured))
     found = [o for o in measured if _shows(o, signal)]
     if found:
         return Match(signal, "present", min(1.0, max(_distance(o, signal) for o in found)), tuple(found))
@@ -77,15 +115,29 @@ def _distance(one: Observation, signal: Signal) -> float:
     return 1.0 if signal.above is not None else abs(one.standing.shift) / (2 * SHIFTED) if one.onset else 1.0
 
 
-def _log(scene: Scene, signal: Signal, places: set[str], entity: str) -> Match:
+def _log(scene: Scene, signal: Signal, places: Iterable[str], entity: str) -> Match:
     pattern = re.compile(signal.log)
-    named = [s for s in scene.shapes if s.entity in places or entity in s.mentions]
-    found = [
-        s
-        for s in named
-        if s.is_bad and s.surge >= SURGE and scene.is_current(s) and pattern.search(s.template) is not None
-    ]
+    around = set(places)
+    named = [s for s in scene.shapes if s.entity in around or entity in s.mentions]
+    news = (s for s in named if scene.is_news(s) or (signal.quiet and scene.is_rare(s)))
+    found = [s for s in news if pattern.search(s.template) is not None]
     if found:
         found.sort(key=lambda s: (-s.surge, s.number))
-        return Match(signal, "present", min(1.0, found[0].surge / (2 * SURGE)), shapes=tuple(found[:3]))
+        strength = 1.0 if signal.quiet else min(1.0, found[0].surge / (2 * SURGE))
+        return Match(signal, "present", strength, shapes=tuple(found[:3]))
     return Match(signal, "absent" if named else "unmeasured")
+
+
+def _fact(scene: Scene, signal: Signal, entity: str) -> Match:
+    places = _places(scene, signal, entity)
+    kinds = frozenset(signal.fact)
+    known = [f for f in scene.facts if f.kind in kinds and (f.entity in places or entity == f.peer)]
+    found = tuple(f for f in known if f.counts)
+    if signal.direction == "calm":
+        return Match(
+            signal, "present" if known and not found else "absent" if found else "unmeasured", 1.0, facts=tuple(known)
+        )
+    if found:
+        strength = max((TOLD if f.is_text else 1.0) * (1.0 if f.entity in places else MENTIONED) for f in found)
+        return Match(signal, "present", strength, facts=found[:3])
+    return Match(signal, "absent" if any(not f.is_event for f in known) else "unmeasured", facts=tuple(known[:2]))

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from services.diagnoser.engines.offline.book import Book, before, counted, name_of
-from services.diagnoser.engines.offline.catalogue import UNKNOWN
+from services.diagnoser.engines.offline.book import told as stated
+from services.diagnoser.engines.offline.catalogue import UNKNOWN, Signal
 from services.diagnoser.engines.offline.changes import covers
+from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.scene import Observation, Scene, impact
 from services.diagnoser.engines.offline.signals import Match
 from services.diagnoser.engines.offline.weighing import Hypothesis
@@ -32,10 +34,13 @@ def title(one: Hypothesis) -> str:
 def cites(book: Book, one: Hypothesis) -> tuple[str, ...]:
     """Return the evidence a hypothesis rests on; what is missing when nothing else speaks for it."""
     shown = list(book.observations(one.observations[:6]))
+    shown += book.facts(one.facts[:4])
     shown += [book.link(one.link)] if one.link else []
     shown += [cited for m in one.support for cited in book.shapes(m.shapes)]
     shown += book.shapes(one.suspect.shapes[:3]) if one.suspect else ()
-    shown = shown or [book.alert(n, a) for n, a in enumerate(book.scene.case.alerts) if a.place == one.entity]
+    shown = shown or [
+        book.alert(n, a) for n, a in enumerate(book.scene.case.alerts) if book.scene.alerts[n] == one.entity
+    ]
     return tuple(dict.fromkeys(shown)) or gaps(book, one) or (book.gap(f"what happens at {one.entity}", one.entity),)
 
 
@@ -46,7 +51,11 @@ def gaps(book: Book, one: Hypothesis) -> tuple[str, ...]:
 
 def missing(one: Hypothesis) -> list[str]:
     """Return what a hypothesis would need and nobody measured."""
-    return [f"{' or '.join(m.signal.channel) or 'log lines'} of {one.entity}" for m in one.missing]
+    return [f"{_wanted(m.signal)} of {one.entity}" for m in one.missing]
+
+
+def _wanted(signal: Signal) -> str:
+    return " or ".join([*signal.channel, *(kind.replace("_", " ") for kind in signal.fact)]) or "log lines"
 
 
 def findings(book: Book, scene: Scene, top: Hypothesis | None) -> tuple[Finding, ...]:
@@ -61,12 +70,14 @@ def findings(book: Book, scene: Scene, top: Hypothesis | None) -> tuple[Finding,
             told[cited[0]] = Finding(statement=said, cites=cited)
         for one in top.observations:
             _tell(told, book, one)
+        _state(told, book, top.facts)
         for shape in (s for m in top.support for s in m.shapes):
             [cited_log] = book.shapes([shape])
             said = f"{shape.entity or 'The log'}: {counted(shape)}: {clipped(shape.template, QUOTED)}"
             told.setdefault(cited_log, Finding(statement=said, cites=(cited_log,)))
     for one in [*impact(scene), *scene.harmful()]:
         _tell(told, book, one)
+    _state(told, book, scene.troubles())
     for shape in scene.surging:
         [cited_log] = book.shapes([shape])
         said = f"{shape.entity or 'The log'}: {counted(shape)}: {clipped(shape.template, QUOTED)}"
@@ -79,6 +90,12 @@ def _tell(told: dict[str, Finding], book: Book, one: Observation) -> None:
     told.setdefault(cited, Finding(statement=moved(one), cites=(cited,)))
 
 
+def _state(told: dict[str, Finding], book: Book, facts: Iterable[Fact]) -> None:
+    for fact in facts:
+        [cited] = book.facts([fact])
+        told.setdefault(cited, Finding(statement=stated(fact), cites=(cited,)))
+
+
 def _names(seen: Iterable[Observation]) -> str:
     names = list(dict.fromkeys(one.entity for one in seen))
     more = f" and {len(names) - NAMES_MAX} more" if len(names) > NAMES_MAX else ""
@@ -89,19 +106,24 @@ def ruled_out(book: Book, top: Hypothesis | None, others: Sequence[Hypothesis]) 
     """Return what one might think and why it is not so, each with the evidence against it."""
     told: dict[str, Finding] = {}
     for one in others:
-        tempting = one.link is not None or any(m.signal in one.cause.required for m in one.support if one.cause)
-        contradicting = [m for m in (*one.absent, *one.against) if m.observations or m.shapes]
+        needed = {way for signal in one.cause.required for way in signal.ways} if one.cause else set()
+        tempting = one.link is not None or any(m.signal in needed for m in one.support)
+        contradicting = [m for m in (*one.absent, *one.against) if m.observations or m.shapes or m.facts]
         if one.cause is None or not tempting or not contradicting or (top and one.id == top.id):
             continue
-        cited = [c for m in contradicting for c in (*book.observations(m.observations[:2]), *book.shapes(m.shapes[:1]))]
+        cited = [c for m in contradicting for c in _cited(book, m)]
         why = "; ".join(dict.fromkeys(_against(m) for m in contradicting))
         told.setdefault(one.id, Finding(statement=f"{title(one)}: {why}", cites=tuple(dict.fromkeys(cited))))
     changes = _other_changes(book, top, [one for one in others if one.link])
     return tuple(islice([*told.values(), *changes], RULED_OUT_MAX))
 
 
+def _cited(book: Book, one: Match) -> tuple[str, ...]:
+    return (*book.observations(one.observations[:2]), *book.shapes(one.shapes[:1]), *book.facts(one.facts[:2]))
+
+
 def _against(one: Match) -> str:
-    shown = moved(one.observations[0]) if one.observations else ""
+    shown = moved(one.observations[0]) if one.observations else stated(one.facts[0]) if one.facts else ""
     return one.signal.says or shown or "its signs are not there"
 
 
@@ -139,5 +161,5 @@ def _separating(top: Hypothesis, rival: Hypothesis) -> str:
             change = one.link or other.link
             named = name_of(change.change) if change else "the last change"
             return text.replace("{entity}", one.entity).replace("{change}", named)
-    needed = [f"{' or '.join(m.signal.channel)} of {one.entity}" for one in (top, rival) for m in one.support[:1]]
+    needed = [f"{_wanted(m.signal)} of {one.entity}" for one in (top, rival) for m in one.support[:1]]
     return f"Compare {' with '.join(dict.fromkeys(needed))}: which of them moved first" if len(set(needed)) > 1 else ""

@@ -70,4 +70,15 @@ def map_of(case: Case) -> Map:
         forth, back = (found.machines, found.tenants) if edge.kind in _PLACED else (found.callees, found.callers)
         forth.setdefault(edge.src, []).append(edge.dst)
         back.setdefault(edge.dst, []).append(edge.src)
+    _add_instances(found, case)
     return found
+
+
+def _add_instances(found: Map, case: Case) -> None:
+    """Add where things run that the topology does not tell and the list of instances does."""
+    pods = case.raw.get("pods")
+    for item in pods if isinstance(pods, list) else ():
+        entity, host = (item.get("entity"), item.get("host")) if isinstance(item, dict) else (None, None)
+        if isinstance(entity, str) and isinstance(host, str) and host and host not in found.machines.get(entity, ()):
+            found.machines.setdefault(entity, []).append(host)
+            found.tenants.setdefault(host, []).append(entity)

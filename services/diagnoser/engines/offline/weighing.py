@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause
 from services.diagnoser.engines.offline.changes import Link, link
-from services.diagnoser.engines.offline.channels import RESOURCES
+from services.diagnoser.engines.offline.channels import HARMS, RESOURCES
+from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.locating import Suspect, suspects
 from services.diagnoser.engines.offline.scene import Observation, Scene, impact
 from services.diagnoser.engines.offline.signals import Match, match
@@ -16,6 +17,12 @@ UNMEASURED = 1.0
 """What a required signal costs that nobody measured: a cause that can be shown goes first."""
 UNEXPLAINED = 0.4
 UNEXPLAINED_MAX = 4
+_FOREIGN = frozenset({"external", "zone"})
+"""Kinds of which only what was written for them is true."""
+_COMMON = HARMS | {"traffic"}
+_STORES = frozenset({"database", "cache", "queue"})
+RUNG = 0.5
+"""Nats for what an alert is about: somebody once thought that it matters."""
 UNKNOWN_WEIGHT = 0.3
 UNKNOWN_STEP = 2.0
 """Nats a place loses for each point by which it is less suspect than the first."""
@@ -47,7 +54,14 @@ class Hypothesis:
     @property
     def is_founded(self) -> bool:
         """Whether anything but harm, which every cause does, speaks for it."""
-        return self.link is not None or any(m.signal.where != "sufferers" for m in self.support)
+        seen = [m for m in self.support if m.signal.direction != "calm"]
+        return self.link is not None or any(m.signal.where != "sufferers" for m in seen)
+
+    @property
+    def is_pointed_at(self) -> bool:
+        """Whether something at the place itself speaks for it, other than harm and load, which all causes may bring."""
+        own = [m for m in self.support if m.signal.where in {"self", "near"} and m.signal.direction != "calm"]
+        return any(m.facts or any(o.channel not in _COMMON for o in m.observations) for m in own)
 
     @property
     def is_ruled_out(self) -> bool:
@@ -61,13 +75,19 @@ class Hypothesis:
 
     @property
     def potential(self) -> float:
-        """Its log-odds if what was not measured spoke for it."""
-        return self.log_odds + sum(one.signal.weight + UNMEASURED for one in self.missing)
+        """Its log-odds if the metrics that nobody measured spoke for it."""
+        return self.log_odds + sum(one.signal.weight + UNMEASURED for one in self.missing if one.signal.channel)
 
     @property
     def observations(self) -> list[Observation]:
         """Return the series that speak for it, required ones first."""
         found = self.suspect.observations if self.suspect else [o for m in self.support for o in m.observations]
+        return list(dict.fromkeys(found))
+
+    @property
+    def facts(self) -> list[Fact]:
+        """Return the facts that speak for it."""
+        found = self.suspect.facts if self.suspect else [f for m in self.support for f in m.facts]
         return list(dict.fromkeys(found))
 
 
@@ -96,13 +116,18 @@ def _places(scene: Scene, cause: Cause, origins: list[str]) -> list[str]:
     else:
         logged = [shape.entity for shape in scene.surging]
         around = [near for entity in [*origins, *scene.alerted(), *logged] if entity for near in scene.map.near(entity)]
-        found = [*origins, *scene.alerted(), *logged, *around]
+        stated = [f.entity for f in scene.facts if f.counts]
+        callees = [to for entity in scene.alerted() for to in scene.map.callees.get(entity, ())]
+        found = [*origins, *scene.alerted(), *logged, *around, *stated, *callees]
     return [entity for entity in dict.fromkeys(found) if entity and _applies(scene, cause, entity)]
 
 
 def _applies(scene: Scene, cause: Cause, entity: str) -> bool:
     kind = "machine" if scene.map.is_machine(entity) else "service"
-    if kind not in cause.applies_to or scene.map.is_view(entity):
+    own = scene.map.kinds.get(entity, "")
+    is_fit = own in cause.applies_to or (kind in cause.applies_to and own not in _FOREIGN)
+    is_unsure = not own and bool(set(cause.applies_to) & _STORES)
+    if not (is_fit or is_unsure) or scene.map.is_view(entity):
         return False
     wanted = {channel for signal in cause.required for channel in signal.channel if signal.where == "self"}
     if kind == "machine" or not wanted & RESOURCES or scene.at([entity], wanted):
@@ -121,6 +146,7 @@ def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
     if cause.change:
         found = link(scene, entity, cause.change, _onset(scene, entity, seen), seen)
     log_odds = cause.weight + sum(one.gain for one in support) - sum(one.gain for one in against)
+    log_odds += RUNG if any(_is_rung(scene, one) for one in required) else 0.0
     missing = tuple(one for one in required if one.state == "unmeasured")
     log_odds += (found.gain if found else 0.0) - UNEXPLAINED * _unexplained(scene, entity) - UNMEASURED * len(missing)
     return Hypothesis(
@@ -134,6 +160,11 @@ def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
         link=found,
         lacks_change=cause.change is not None and found is None and scene.case.knows_changes,
     )
+
+
+def _is_rung(scene: Scene, one: Match) -> bool:
+    """Whether an alert that fires is about the very thing that is seen."""
+    return one.state == "present" and any(scene.rings & set(way.channel) for way in one.signal.ways)
 
 
 def _united(scene: Scene, known: list[Hypothesis]) -> list[Hypothesis]:

@@ -1,0 +1,145 @@
+"""Facts as systems state them: pools, certificates, clocks, pods, events. Each is bad or fine, and current or past.
+
+The kinds are the words of the catalogue.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+SERIOUS = frozenset(
+    {
+        "certificate_expired",
+        "clock_off",
+        "config_missing",
+        "connections_exhausted",
+        "crash_loop",
+        "disk_full",
+        "image_missing",
+        "instance_down",
+        "network_trouble",
+        "node_down",
+        "node_pressure",
+        "oom_killed",
+        "pods_not_ready",
+        "pool_exhausted",
+        "ports_exhausted",
+        "probe_failing",
+        "quota_exhausted",
+        "replica_lag",
+        "slo_burning",
+        "unschedulable",
+    }
+)
+"""Kinds that are trouble by themselves."""
+KINDS = SERIOUS | frozenset(
+    {
+        "backup_running",
+        "dominant_statement",
+        "failed_over",
+        "monitor_alerting",
+        "planned_work",
+        "provider_outage",
+        "restarting",
+        "scaling_limited",
+        "waits_on_cpu",
+        "waits_on_io",
+        "waits_on_lock",
+        "waits_on_wal",
+    }
+)
+
+_EVENTS: tuple[tuple[str, str], ...] = (
+    ("oom_killed", r"oom.?kill|out of memory|memory limit exceeded"),
+    ("image_missing", r"imagepull|errimage|pull.{0,20}image|image .{0,60}not found"),
+    (
+        "config_missing",
+        r"createcontainerconfig|(secret|configmap).{0,60}not found|permission denied|access ?denied|forbidden",
+    ),
+    ("unschedulable", r"failedscheduling|unschedulable|insufficient (cpu|memory)"),
+    ("probe_failing", r"(liveness|readiness|startup) probe failed|unhealthy"),
+    ("crash_loop", r"crashloop|back-?off restarting"),
+    ("node_down", r"node.{0,40}(not ?ready|unreachable|down|lost|terminated|reboot)|nodenotready"),
+    ("node_pressure", r"(memory|disk|pid) ?pressure|evict"),
+    ("certificate_expired", r"certificate.{0,60}(expired|renewal failed|not renewed)|x509.{0,40}expired"),
+    ("replica_lag", r"replica(tion)?.{0,30}\blag|falling behind"),
+    ("failed_over", r"failover|failed over|promot(ed|ion)"),
+    (
+        "disk_full",
+        r"(storage|disk|volume).{0,30}\bfull\b|no space left|free storage.{0,20}(low|exhaust)|storage space.{0,20}low",
+    ),
+    ("connections_exhausted", r"too many connections|connection slots|max_connections"),
+    ("quota_exhausted", r"quota.{0,40}(exceeded|exhausted|reached)|rate limit|throttl"),
+    (
+        "network_trouble",
+        r"packet loss|partition|link (flap|down)|network.{0,40}(degraded|loss|unreachable|latency)|bgp|mtu",
+    ),
+    (
+        "scaling_limited",
+        r"(max|maximum).{0,30}(replicas|size|capacity).{0,20}(reached)?|scaling limited|unable to scale",
+    ),
+    ("provider_outage", r"outage|degraded|partial|disruption|investigating|identified"),
+    ("backup_running", r"backup|snapshot|vacuum"),
+)
+_BY_EVENT_KIND = {"backup": "backup_running", "status_page": "provider_outage"}
+OVER = re.compile(
+    r"(?i)\b(recovered|resolved|completed?|finished|succeeded|successful(ly)?|restored|is available|operational|renewed"
+    r"|now (running|ready)|back to normal|joined|renewal ok)\b|\bnode ready\b"
+)
+_POD_SUFFIX = re.compile(r"(-[a-f0-9]{6,10})?-[a-z0-9]{4,5}$")
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One statement of a system about a part of it. `at` is epoch seconds, None when it does not say."""
+
+    number: int
+    kind: str
+    entity: str
+    text: str
+    is_bad: bool
+    is_current: bool = True
+    at: float | None = None
+    peer: str = ""
+    """Whom else it is about: the database of a pool, the interface of a quota."""
+    is_event: bool = False
+    is_text: bool = False
+    """Whether its meaning was read from words of people, as with events, and not from a field."""
+
+    @property
+    def counts(self) -> bool:
+        """Whether it tells of trouble that there is now."""
+        return self.is_bad and self.is_current
+
+
+def items(value: object) -> list[Mapping[str, Any]]:
+    """Return the objects of a list; of anything else none."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def word(item: Mapping[str, Any], key: str) -> str:
+    """Return the text of a field, or nothing."""
+    value = item.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def brief(value: float | None) -> str:
+    """Return a number in three digits."""
+    return f"{value or 0.0:.3g}"
+
+
+def event(entity: str, text: str, kind: str, at: float | None) -> Fact:
+    """Return what an event tells, read from its words; its kind is empty when they are not understood."""
+    said = next((name for name, words in _EVENTS if re.search(words, text, re.IGNORECASE)), "")
+    name = _BY_EVENT_KIND.get(kind, said)
+    is_over = OVER.search(text) is not None
+    told = f"{name.replace('_', ' ')}{' is over' if is_over else ''}, says an event"
+    return Fact(0, name, entity, told, not is_over, at=at, is_event=True, is_text=True)
+
+
+def workload(pod: str) -> str:
+    """Return the name of what a pod is an instance of."""
+    return _POD_SUFFIX.sub("", pod.rsplit("/", maxsplit=1)[-1])

@@ -1,0 +1,120 @@
+"""Facts in the output of tools, found by the shape of its items, whatever the tool and its keys are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from services.diagnoser.domain.case import CaseLog, instant, number
+from services.diagnoser.engines.offline.facts import Fact, brief, event, items, word, workload
+
+
+def tool(value: object) -> Iterator[Fact]:
+    """Return the facts in a value of any shape."""
+    if isinstance(value, list):
+        for item in value:
+            yield from tool(item)
+    elif isinstance(value, dict):
+        reader = next((read for is_it, read in _SHAPES if is_it(value)), None)
+        yield from reader(value) if reader else (fact for inner in value.values() for fact in tool(inner))
+
+
+def lines(value: object) -> Iterator[CaseLog]:
+    """Return the log lines in a value of any shape: objects with a message, a level and a time."""
+    if isinstance(value, list):
+        for item in value:
+            yield from lines(item)
+    elif isinstance(value, dict):
+        level = word(value, "status") or word(value, "level")
+        if "message" in value and level and "timestamp" in value:
+            yield CaseLog(
+                entity=word(value, "service"),
+                at=instant(value["timestamp"]),
+                level=level,
+                msg=word(value, "message"),
+            )
+        else:
+            for inner in value.values():
+                yield from lines(inner)
+
+
+def _deployment(item: Mapping[str, Any]) -> Iterator[Fact]:
+    ready, desired = number(item.get("ready")), number(item.get("desired"))
+    text = f"{brief(ready)} of {brief(desired)} instances ready"
+    yield Fact(0, "pods_not_ready", word(item, "name"), text, (ready or 0.0) < (desired or 0.0))
+
+
+def _notice(item: Mapping[str, Any]) -> Iterator[Fact]:
+    place = word(item, "source_identifier") or workload(word(item, "involved_object"))
+    at = next((t for k in ("last_time", "date", "first_time") if (t := instant(item.get(k))) is not None), None)
+    yield event(place, f"{word(item, 'reason')} {word(item, 'message')}", "", at)
+
+
+def _pod(item: Mapping[str, Any]) -> Iterator[Fact]:
+    entity, containers = workload(word(item, "name")), items(item.get("containers"))
+    conditions = {word(c, "type"): c for c in items(item.get("conditions"))}
+    is_ready = bool(containers) and all(c.get("ready") is True for c in containers)
+    yield Fact(0, "pods_not_ready", entity, f"{word(item, 'name')} is {'' if is_ready else 'not '}ready", not is_ready)
+    waits = [
+        f"{word(state, 'reason')} {word(state, 'message')}"
+        for c in containers
+        for key in ("state", "last_state")
+        if isinstance(state := c.get(key), dict)
+    ]
+    waits += [f"{word(c, 'reason')} {word(c, 'message')}" for c in conditions.values() if c.get("status") == "False"]
+    if is_ready:
+        return
+    for text in waits:
+        found = event(entity, text, "", None)
+        if found.kind:
+            yield replace(found, is_event=False, is_text=False, text=found.text.replace("an event", "its state"))
+
+
+def _monitor(item: Mapping[str, Any]) -> Iterator[Fact]:
+    state = word(item, "overall_state").lower()
+    tags = [tag for tag in item.get("tags") or () if isinstance(tag, str)] if isinstance(item.get("tags"), list) else []
+    keys = {key: value for key, _, value in (tag.partition(":") for tag in tags)}
+    place = keys.get("service") or keys.get("kube_deployment") or keys.get("host") or ""
+    if state in {"ok", "alert", "warn"}:
+        yield Fact(0, "monitor_alerting", place, f"a monitor says {state}", state != "ok")
+
+
+def _node(item: Mapping[str, Any]) -> Iterator[Fact]:
+    name = word(item, "name")
+    pressed = [key for key, value in item.items() if str(key).endswith("_pressure") and str(value).lower() == "true"]
+    yield Fact(0, "node_down", name, f"ready: {item.get('ready')}", str(item.get("ready", "True")).lower() != "true")
+    yield Fact(0, "node_pressure", name, ", ".join(pressed) or "no pressure", bool(pressed))
+
+
+def _load(item: Mapping[str, Any]) -> Iterator[Fact]:
+    """Read what a database spends its time on."""
+    entity = next((str(value) for key, value in item.items() if str(key).endswith("identifier")), "")
+    costs = [number(sql.get("db_load_avg")) or 0.0 for sql in items(item.get("top_sql"))]
+    if costs and sum(costs):
+        is_one = max(costs) >= 0.6 * sum(costs) and max(costs) >= 2.0  # noqa: PLR2004 -- most of it, and two processors' worth
+        yield Fact(
+            0, "dominant_statement", entity, f"one statement takes {max(costs) / sum(costs):.0%} of its time", is_one
+        )
+    waits = {word(w, "type").lower(): 0.0 for w in items(item.get("top_wait_events"))}
+    for wait in items(item.get("top_wait_events")):
+        waits[word(wait, "type").lower()] += number(wait.get("db_load_avg")) or 0.0
+    for name, load in waits.items():
+        is_most = load >= 0.5 * sum(waits.values()) and load >= 2.0  # noqa: PLR2004 -- as above
+        yield Fact(
+            0,
+            f"waits_on_{name}",
+            entity,
+            f"it waits for {name} {load / (sum(waits.values()) or 1.0):.0%} of the time",
+            is_most,
+        )
+
+
+_SHAPES: tuple[tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any]], Iterator[Fact]]], ...] = (
+    (lambda item: "phase" in item and "containers" in item, _pod),
+    (lambda item: "desired" in item and "ready" in item, _deployment),
+    (lambda item: "overall_state" in item, _monitor),
+    (lambda item: any(str(key).endswith("_pressure") for key in item), _node),
+    (lambda item: "top_sql" in item or "db_load" in item, _load),
+    (lambda item: "message" in item and ("involved_object" in item or "source_identifier" in item), _notice),
+)
