@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 from cli.project import PROJECT
 from cli.sections import Sections
 from shared.bus.factory import open_bus
+from shared.bus.measuring import measuring
 from shared.bus.port import Bus
 from shared.runtime.server import Listener
 from shared.runtime.service import Service, Surroundings
@@ -57,6 +58,7 @@ class Composed:
             await part.store.start()
         self.stack.push_async_callback(self.bus.stop)
         await self.bus.start()
+        await self.stack.enter_async_context(measuring(self.bus))
         for part in self.parts:
             self.stack.push_async_callback(part.service.stop)
             await part.service.start()

@@ -17,10 +17,11 @@ import orjson
 
 from shared.bus.intake import HIGH_WATER, below_high_water, take
 from shared.bus.logfile import RETAIN_STEP, LogFile, Row
-from shared.bus.port import Bus, Received, Rejected, Subscription, WireRecord
+from shared.bus.port import Bus, Lag, Received, Rejected, Subscription, WireRecord
 from shared.bus.topics import NAMES, RETENTION_SECONDS, sift
 from shared.errors import UnavailableError
 from shared.events.envelope import read_headers
+from shared.runtime.clock import wall
 
 log = logging.getLogger("signoff.bus")
 
@@ -79,6 +80,13 @@ class EmbeddedBus(Bus):
     def problem(self) -> str | None:
         dead = [task for task in self._tasks if task.done()]
         return "a subscription has ended" if dead else self._file.problem
+
+    async def lags(self) -> list[Lag]:
+        return await asyncio.to_thread(lambda: [self._lag(s) for s in self._subscriptions])
+
+    def _lag(self, subscription: Subscription) -> Lag:
+        records, oldest = self._file.after(subscription.topic, self._read_up_to.get(subscription.name, 0))
+        return Lag(subscription.name, records, max(wall() - oldest, 0.0) if records else 0.0)
 
     async def tail(self, topic: str, *, from_start: bool = False) -> AsyncIterator[Received]:
         with self._bell(topic) as bell:

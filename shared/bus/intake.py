@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from collections.abc import Sequence
+
+import orjson
 
 from shared.bus.port import Received, Subscription
 from shared.errors import UnavailableError
+from shared.events.registry import EVENTS
 from shared.store.failpoints import reach
 from shared.store.model import Incoming
+from shared.telemetry.metrics import IGNORED, IGNORED_FIELDS
 
 HIGH_WATER = 50_000
 """Messages waiting in a store at which its subscriptions stop reading."""
 HIGH_WATER_POLL = 0.05
 BACKOFF_FIRST, BACKOFF_MAX = 0.1, 5.0
-
-ignored: Counter[tuple[str, str]] = Counter()
-"""(subscription, event type) -> records this service does not act on, for the metrics."""
 
 
 def incoming(received: Received, aggregate: str) -> Incoming:
@@ -48,10 +48,23 @@ def routed(subscription: Subscription, records: Sequence[Received]) -> list[Inco
     for record in records:
         message = subscription.route(record)
         if message is None:
-            ignored[subscription.name, record.envelope.type] += 1
+            event_type = record.envelope.type
+            IGNORED.labels(subscription.name, event_type if event_type in EVENTS else "unknown").inc()
         else:
             messages.append(message)
+            IGNORED_FIELDS.labels(subscription.name).inc(_unknown_fields(record))
     return messages
+
+
+def _unknown_fields(record: Received) -> int:
+    """Return how many headers and fields of the body are nothing to this version."""
+    known = EVENTS.get(record.envelope.type)
+    try:
+        body = orjson.loads(record.body)
+    except ValueError:
+        body = None  # The aggregate's transition says so.
+    fields = len(body.keys() - known.model_fields.keys()) if known and isinstance(body, dict) else 0
+    return len(record.envelope.unknown) + fields
 
 
 async def take(subscription: Subscription, records: Sequence[Received], *, offset: int = 0) -> None:

@@ -18,7 +18,7 @@ from aiokafka.errors import KafkaError
 from shared.bus.kafka_client import bounded, client_arguments, end_producer
 from shared.bus.kafka_intake import KafkaIntake, received
 from shared.bus.kafka_topics import check_topics
-from shared.bus.port import Bus, Received, Rejected, Subscription, WireRecord
+from shared.bus.port import Bus, Lag, Received, Rejected, Subscription, WireRecord
 from shared.bus.settings import KafkaSettings
 from shared.bus.topics import sift
 from shared.errors import ConfigurationError, UnavailableError
@@ -79,6 +79,9 @@ class KafkaBus(Bus):
     def problem(self) -> str | None:
         stuck = [problem for intake in self._intakes if (problem := intake.problem())]
         return self._not_connected or self._not_sent or (stuck[0] if stuck else None)
+
+    async def lags(self) -> list[Lag]:
+        return list(await asyncio.gather(*(intake.lag() for intake in self._intakes)))
 
     async def tail(self, topic: str, *, from_start: bool = False) -> AsyncIterator[Received]:
         consumer = AIOKafkaConsumer(

@@ -21,10 +21,11 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 
 from shared.bus.intake import below_high_water, take
 from shared.bus.kafka_client import bounded, tls_context
-from shared.bus.port import Received, Subscription
+from shared.bus.port import Lag, Received, Subscription
 from shared.bus.settings import KafkaSettings
+from shared.errors import UnavailableError
 from shared.events.envelope import read_headers
-from shared.runtime.clock import monotonic
+from shared.runtime.clock import monotonic, wall
 from shared.store.failpoints import reach
 
 log = logging.getLogger("signoff.bus")
@@ -54,6 +55,9 @@ class KafkaIntake:
         self._idle.set()
         self._state: str | None = f"{subscription.name} has not started"
         self._moved = monotonic()
+        self._in_hand = 0
+        self._taken_up_to = wall()
+        """When the newest record that was taken was appended; before any: when this began."""
 
     def start(self) -> None:
         """Begin to read, in the background."""
@@ -130,14 +134,17 @@ class KafkaIntake:
         try:
             raw = message.raw_message
             records = raw if isinstance(raw, tuple | list) else [raw]
+            self._in_hand = len(records)
             async with asyncio.timeout(HOLD_MAX):
                 await below_high_water(self._subscription, self._settings.high_water)
                 await take(self._subscription, [received(record, self._subscription.topic) for record in records])
             self._moved = monotonic()
+            self._taken_up_to = max(record.timestamp for record in records) / 1000.0
         except TimeoutError:
             # Any longer and the group would take this member for dead; the batch comes again.
             raise NackMessage from None
         finally:
+            self._in_hand = 0
             self._idle.set()
         reach("intake.before_ack")
         # An acknowledgement that fails is no failure of the batch: what is read again is not taken again.
@@ -157,21 +164,33 @@ class KafkaIntake:
                     return
                 self._moved = monotonic()
 
+    async def lag(self) -> Lag:
+        """Return what this member has not taken. The oldest is younger than the newest that was."""
+        consumer = getattr(self._subscriber, "consumer", None)
+        if consumer is None:
+            raise UnavailableError(f"{self._subscription.name} does not read")
+        try:
+            records = self._in_hand + await _waiting(consumer)
+        except (TimeoutError, KafkaError) as error:
+            raise UnavailableError(f"Kafka does not say what waits for {self._subscription.name}") from error
+        return Lag(self._subscription.name, records, max(wall() - self._taken_up_to, 0.0) if records else 0.0)
+
     async def _lag(self) -> bool:
         """Say whether records wait that nobody reads."""
         consumer = getattr(self._subscriber, "consumer", None)
         if consumer is None:
             return True
         try:
-            async with asyncio.timeout(WATCH_EVERY):
-                assigned = list(consumer.assignment())
-                ends: dict[TopicPartition, int] = await consumer.end_offsets(assigned)
-                for partition, end in ends.items():
-                    if await consumer.position(partition) < end:
-                        return True
+            return await _waiting(consumer) > 0
         except (TimeoutError, KafkaError):
             return False  # The broker is away; its return wakes the consumer by itself.
-        return False
+
+
+async def _waiting(consumer: Any) -> int:  # noqa: ANN401 -- aiokafka's untyped consumer
+    """Return how many records of its partitions a consumer has not read."""
+    async with asyncio.timeout(WATCH_EVERY):
+        ends: dict[TopicPartition, int] = await consumer.end_offsets(list(consumer.assignment()))
+        return sum([max(end - await consumer.position(partition), 0) for partition, end in ends.items()])
 
 
 class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped library

@@ -142,6 +142,14 @@ class LogFile:
             )
         ]
 
+    def after(self, topic: str, offset: int) -> tuple[int, float]:
+        """Return how many records of a topic are after an offset, and when the first of them was appended."""
+        [[count, first]] = self._select(
+            'select count(*), min("offset") from log where topic = ? and "offset" > ?', (topic, offset)
+        )
+        found = self._select('select at from log where "offset" = ?', (first,))
+        return int(count), float(found[0][0]) if found else 0.0
+
     def newest(self) -> int:
         """Return the newest offset, 0 at first."""
         [[offset]] = self._select('select coalesce(max("offset"), 0) from log', ())

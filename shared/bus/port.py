@@ -62,6 +62,15 @@ class Rejected:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Lag:
+    """What a subscription has not taken: how many records, and since how many seconds the oldest waits."""
+
+    subscription: str
+    records: int
+    oldest_seconds: float
+
+
 class Bus(ABC):
     """The transport of events between services."""
 
@@ -88,6 +97,10 @@ class Bus(ABC):
     @abstractmethod
     def problem(self) -> str | None:
         """Return why the bus is not ready, None when it is."""
+
+    @abstractmethod
+    async def lags(self) -> list[Lag]:
+        """Return what each subscription of this process has not taken. Raises UnavailableError when nobody can say."""
 
     @abstractmethod
     def tail(self, topic: str, *, from_start: bool = False) -> AsyncIterator[Received]:

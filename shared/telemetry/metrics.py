@@ -14,6 +14,16 @@ from prometheus_client import Counter, Gauge
 ALARMS = Counter("signoff_store_alarms", "What a person should see, by reason.", ["service", "reason"])
 WAITING = Gauge("signoff_store_waiting", "Messages that wait in inboxes.", ["service"])
 READY = Gauge("signoff_ready", "1 while the service is ready, else 0.", ["service"])
+BUS_LAG = Gauge("signoff_bus_lag", "Records of the bus that a subscription has not taken.", ["subscription"])
+BUS_AGE = Gauge("signoff_bus_oldest_age_seconds", "Age of the oldest of them, 0 without any.", ["subscription"])
+IGNORED = Counter(
+    "signoff_bus_ignored",
+    "Records a service does not act on; `unknown` is every unknown type.",
+    ["subscription", "type"],
+)
+IGNORED_FIELDS = Counter(
+    "signoff_bus_ignored_fields", "Fields and headers of records that this version does not know.", ["subscription"]
+)
 
 Alarm = Callable[[str, Mapping[str, Any]], None]
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
 
+from shared.bus.port import Lag, Subscription
 from shared.events.envelope import EVENT_MAX
+from shared.events.registry import EVENTS
 from shared.store.model import Incoming
-from tests.contract.bus.conftest import TOPIC, MakeBus, MakeStore, ready, record, subscription
+from shared.telemetry.metrics import IGNORED, IGNORED_FIELDS
+from tests.contract.bus.conftest import TOPIC, MakeBus, MakeStore, ready, record, subscription, to_doc
 from tests.support.kinds import eventually, log_of, logged
 
 
@@ -128,6 +132,40 @@ async def test_a_full_store_is_not_fed_until_it_has_room(make_bus: MakeBus, make
     await store.start()
     assert ids(await logged(store, "doc/d", 1)) == ["d1"]
     assert ids(await logged(store, "doc/k", 1)) == ["e1"]
+
+
+async def test_what_waits_is_counted_until_it_is_taken(make_bus: MakeBus, make_store: MakeStore) -> None:
+    store, bus = await make_store(start=False), make_bus(high_water=1)
+    await store.take([Incoming("doc/x", "m", "said", b"{}")])
+    bus.subscribe(subscription(store))
+    await bus.start()
+    await ready(bus)
+    await bus.append([record("k", "e1"), record("m", "e2"), record("k", "e3")])
+
+    async def three_wait() -> bool:
+        [lag] = await bus.lags()
+        return (lag.subscription, lag.records) == ("reader", 3) and lag.oldest_seconds > 0
+
+    async def nothing_waits() -> bool:
+        return await bus.lags() == [Lag("reader", 0, 0.0)]
+
+    await eventually(three_wait)
+    await store.start()
+    await eventually(nothing_waits)
+    assert ids(await logged(store, "doc/k", 2)) == ["e1", "e3"]
+
+
+async def test_fields_and_types_that_nobody_knows_are_counted(make_bus: MakeBus, make_store: MakeStore) -> None:
+    store, bus = await make_store(), make_bus()
+    name = f"reader-{uuid.uuid4().hex}"
+    bus.subscribe(Subscription(name, TOPIC, lambda r: to_doc(r) if r.envelope.type in EVENTS else None, store))
+    await bus.start()
+    newer = replace(record("k", "e1"), headers={**record("k", "e1").headers, "ce_type": "incident.sung.v1"})
+    await bus.append([newer, record("k", "e2", b'{"text": "hello", "tune": "C", "key": "minor"}')])
+    await logged(store, "doc/k", 1)
+
+    assert IGNORED.labels(name, "unknown")._value.get() == 1
+    assert IGNORED_FIELDS.labels(name)._value.get() == 2
 
 
 async def test_a_record_keeps_its_envelope(make_bus: MakeBus, make_store: MakeStore) -> None:

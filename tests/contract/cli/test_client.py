@@ -9,6 +9,7 @@ import subprocess
 import httpx
 import pytest
 
+from shared.bus.topics import TOPICS, group
 from tests.support.signoff import COMMAND, Signoff, environment, until
 
 pytestmark = pytest.mark.timeout(180)
@@ -35,6 +36,9 @@ def test_both_listeners_are_ready_and_count_each_metric_once(running: Signoff) -
         assert len(kinds) == len(set(kinds))
         for service in ("ingest", "diagnoser", "executor", "notifier"):
             assert f'signoff_ready{{service="{service}"}} 1.0' in metrics
+        for topic in TOPICS:
+            for reader in topic.readers:
+                assert f'signoff_bus_lag{{subscription="{group(reader, topic.name)}"}} 0.0' in metrics
 
 
 def test_before_anything_happened_lists_are_empty(running: Signoff) -> None:

@@ -12,7 +12,6 @@ import pytest
 
 from services.notifier.adapters.peers import HTTPPeer
 from services.notifier.handlers.caring import Care
-from shared.bus.intake import ignored
 from shared.bus.port import WireRecord
 from shared.bus.topics import group
 from shared.errors import NotFoundError
@@ -24,6 +23,7 @@ from shared.incident.alert import Alert
 from shared.incident.enums import Severity
 from shared.runtime.clock import wall
 from shared.runtime.people import SAMPLE
+from shared.telemetry.metrics import IGNORED
 from tests.contract.diagnoser.conftest import TOKEN, Running, alert, receipt
 from tests.support.kinds import eventually
 
@@ -147,12 +147,13 @@ class TestDispositions:
 
     async def test_a_record_with_a_broken_environment_is_counted_and_left(self, running: Running) -> None:
         event = running.delivery(cpu())
-        before = ignored[group("diagnoser", ALERTS), event.type]
+        ignored = IGNORED.labels(group("diagnoser", ALERTS), event.type)._value
+        before = ignored.get()
         for number, environment in enumerate(("sim:UPPER", "prod", "../etc", " ")):
             await running.say(event, "k", f"ingest/left-{number}", environment)
 
         async def counted() -> bool:
-            return ignored[group("diagnoser", ALERTS), event.type] == before + 4
+            return bool(ignored.get() == before + 4)
 
         await eventually(counted)
         assert (await running.get(f"/deliveries/{event.receipt}"))[0]["disposition"] == "in_flight"
