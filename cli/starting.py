@@ -19,7 +19,8 @@ from shared.runtime.configuration import Configuration, read_configuration
 from shared.runtime.environment import environment_variables
 from shared.runtime.secrets import private_folder, write_private
 from shared.runtime.server import PortInUseError, bind
-from shared.telemetry.logging import Redactor, configure_logging
+from shared.telemetry.logging import configure_logging
+from shared.telemetry.redacting import Redactor
 
 LOOPBACK = "127.0.0.1"
 _EVERYWHERE = ("0.0.0.0", "::")  # noqa: S104 -- compared with, not bound to

@@ -37,7 +37,7 @@ from shared.store.control import care_routes
 from shared.store.model import Kind
 from shared.store.port import Store
 from shared.store.worker import ActivityWorker
-from shared.telemetry.logging import Redactor
+from shared.telemetry.redacting import Redactor
 
 NAME = "diagnoser"
 ROUTES = {ALERTS: route_alert, REQUESTS: route_request, INCIDENTS: route_incident}

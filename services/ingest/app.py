@@ -30,6 +30,7 @@ from shared.runtime.web import StrictHeaders, service_asgi
 from shared.store.control import care_routes
 from shared.store.model import Kind
 from shared.store.port import Store
+from shared.telemetry.redacting import Redactor
 
 log = logging.getLogger("signoff.ingest")
 
@@ -103,7 +104,8 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
         raise ConfigurationError("ingest.receipt_key is missing; give ingest and diagnoser the same one")
     delivery_log = CircuitLog(bus, store, limit=settings.append_seconds, spool_max=settings.spool_max)
     secrets = {source: _secrets(getattr(settings, source)) for source in PARSERS}
-    keeper = Keeper(delivery_log, {**PARSERS, canary.SOURCE: canary.parse}, receipt_key)
+    redactor = Redactor(_known(settings, surroundings))
+    keeper = Keeper(delivery_log, {**PARSERS, canary.SOURCE: canary.parse}, receipt_key, redactor)
     ingest = Ingest(settings, delivery_log, Relay(store, bus), keeper, secrets)
     webhooks = Webhooks(secrets, keeper, BodyReader(seconds=settings.body_seconds))
     routes = [*control_routes(keeper), *care_routes(store)]
@@ -117,6 +119,16 @@ def _secrets(source: SourceSettings) -> Secrets:
     return Secrets.of(
         [secret.get_secret_value() for secret in source.secrets], replay.get_secret_value() if replay else None
     )
+
+
+def _known(settings: Settings, surroundings: Surroundings) -> list[str]:
+    """Return the secrets this process knows, so that no event repeats one."""
+    sources: list[SourceSettings] = [getattr(settings, source) for source in PARSERS]
+    given = [
+        settings.receipt_key,
+        *(secret for source in sources for secret in (*source.secrets, source.replay_secret)),
+    ]
+    return [*(secret.get_secret_value() for secret in given if secret is not None), surroundings.service_token]
 
 
 def _split(webhooks: ASGIApp, inner: ASGIApp) -> ASGIApp:

@@ -14,10 +14,12 @@ import orjson
 
 from services.ingest.domain.parsed import AlertFound, Found, NotAnAlert, Parsed, Parser, Unreadable
 from services.ingest.domain.receipt import make_receipt
+from services.ingest.handlers.redacting import redacted
 from shared.bus.port import WireRecord
 from shared.events.deliveries import Delivery, DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
 from shared.events.envelope import EVENT_MAX, headers_of
 from shared.runtime.clock import at
+from shared.telemetry.redacting import Redactor
 from shared.telemetry.trace import traceparent
 
 RAW_MAX = 24 * 1024
@@ -51,7 +53,7 @@ class Delivered:
     records: list[WireRecord]
 
 
-def accept(accepted: Accepted, parse: Parser, key: bytes, chance: bytes) -> Delivered:
+def accept(accepted: Accepted, parse: Parser, key: bytes, chance: bytes, redactor: Redactor) -> Delivered:
     """Return the events of a delivery. `key` makes receipt and MAC; `chance` is 10 random bytes."""
     receipt = make_receipt(key, accepted.now, chance)
     if accepted.cut:
@@ -64,7 +66,7 @@ def accept(accepted: Accepted, parse: Parser, key: bytes, chance: bytes) -> Deli
     trace = traceparent(accepted.headers.get("traceparent", ""), receipt)
     records = []
     for number, (message_id, message) in enumerate(zip(ids, found, strict=True)):
-        payload = _payload(message, _common(accepted, receipt, message_id, key))
+        payload = _payload(redacted(message, redactor), _common(accepted, receipt, message_id, key))
         subject = payload.alert.fingerprint if isinstance(payload, DeliveryReceived) else message_id
         event = payload.outgoing(subject, environment=accepted.environment, traceparent=trace)
         room = EVENT_MAX - len(orjson.dumps(event.body)) - _ENVELOPE

@@ -11,6 +11,7 @@ from services.ingest.handlers.accept import Accepted, accept
 from services.ingest.handlers.metrics import ACCEPTED
 from services.ingest.ports import DeliveryLog
 from shared.events.envelope import read_headers
+from shared.telemetry.redacting import Redactor
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,15 +32,16 @@ class Account:
 class Keeper:
     """Where every authentic delivery goes, whichever door it came through. `parsers` names the sources there are."""
 
-    def __init__(self, log: DeliveryLog, parsers: Mapping[str, Parser], receipt_key: bytes) -> None:
+    def __init__(self, log: DeliveryLog, parsers: Mapping[str, Parser], receipt_key: bytes, redactor: Redactor) -> None:
         self.parsers = parsers
         self.receipt_key = receipt_key
         self._log = log
+        self._redactor = redactor
         self._accepted = 0
 
     async def keep(self, accepted: Accepted) -> str:
         """Return the receipt once the delivery is durable. Raises UnavailableError when it cannot be kept now."""
-        delivered = accept(accepted, self.parsers[accepted.source], self.receipt_key, os.urandom(10))
+        delivered = accept(accepted, self.parsers[accepted.source], self.receipt_key, os.urandom(10), self._redactor)
         await self._log.append(delivered.records)
         self._accepted += len(delivered.records)
         for record in delivered.records:

@@ -12,7 +12,8 @@ from cli.explaining import explained, line
 from cli.output import say, show, write, write_json, write_line
 from shared.errors import RefusedError
 from shared.incident.visible import one_line
-from shared.telemetry.logging import Redactor, configure_logging
+from shared.telemetry.logging import configure_logging
+from shared.telemetry.redacting import Redactor
 from tests.support.hostile import EVERYTHING, STEERING
 from tests.unit.telemetry.test_logging import Terminal
 

@@ -15,7 +15,7 @@ from shared.events.envelope import EVENT_MAX
 from shared.events.investigations import CollectorOutcome
 from shared.incident.diagnosis import DiagnosticResult, RankedCause
 from shared.incident.evidence import Evidence, Finding
-from shared.telemetry.logging import Redactor
+from shared.telemetry.redacting import Redactor
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 TOPOLOGY = {

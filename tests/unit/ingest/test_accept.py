@@ -16,6 +16,7 @@ from services.ingest.sources import datadog, generic, pagerduty
 from shared.bus.port import WireRecord
 from shared.events.deliveries import DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
 from shared.events.envelope import EVENT_MAX, read_headers
+from shared.telemetry.redacting import Redactor
 from tests.unit.ingest.bodies import v3
 
 PARSERS: dict[str, Parser] = {"datadog": datadog.parse, "pagerduty": pagerduty.parse, "generic": generic.parse}
@@ -27,7 +28,11 @@ KEY, NOW = b"receipt-key", 1_764_000_000.0
 def records(body: bytes, source: str = "datadog", size: int | None = None) -> tuple[str, list[WireRecord]]:
     whole = len(body) if size is None else size
     delivered = accept(
-        Accepted(source, "sim:r1", {"webhook-id": "w"}, body, NOW, whole), PARSERS[source], KEY, b"0123456789"
+        Accepted(source, "sim:r1", {"webhook-id": "w"}, body, NOW, whole),
+        PARSERS[source],
+        KEY,
+        b"0123456789",
+        Redactor(["receipt-key"]),
     )
     return delivered.receipt, delivered.records
 
@@ -110,7 +115,7 @@ def test_a_body_on_which_a_parser_fails_is_kept() -> None:
     def fails(body: bytes, headers: object, received_at: object) -> Parsed:
         raise KeyError(body, headers, received_at)
 
-    delivered = accept(Accepted("datadog", "live", {}, b"secret", NOW, 6), total(fails), KEY, b"0123456789")
+    delivered = accept(Accepted("datadog", "live", {}, b"secret", NOW, 6), total(fails), KEY, b"0123456789", Redactor())
     [record] = delivered.records
     event = DeliveryUnreadable.read(read(record))
     assert (event.why, zlib.decompress(base64.b64decode(event.raw))) == ("parser_failed", b"secret")
@@ -120,7 +125,7 @@ def test_a_body_on_which_a_parser_fails_is_kept() -> None:
 def test_a_trace_of_the_sender_is_continued() -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     accepted = Accepted("datadog", "live", {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}, b"{}", NOW, 2)
-    [record] = accept(accepted, PARSERS["datadog"], KEY, b"0123456789").records
+    [record] = accept(accepted, PARSERS["datadog"], KEY, b"0123456789", Redactor()).records
     assert trace in record.headers["ce_traceparent"]
 
 

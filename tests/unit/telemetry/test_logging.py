@@ -7,7 +7,8 @@ import threading
 
 import pytest
 
-from shared.telemetry.logging import Redactor, configure_logging
+from shared.telemetry.logging import configure_logging
+from shared.telemetry.redacting import Redactor
 
 SECRET = "s3cret/with+signs"
 KEY = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA\n-----END PRIVATE KEY-----"

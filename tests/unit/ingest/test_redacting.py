@@ -1,0 +1,60 @@
+"""A secret that slipped into an alert goes no further than the raw body."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from services.ingest.app import PARSERS
+from services.ingest.handlers.accept import Accepted, accept
+from shared.telemetry.redacting import Redactor
+from tests.support.seeded import Seed, places_of, seeds
+
+NOW = 1_795_488_000.0
+KNOWN = "a-webhook-secret-of-ours"
+SEEDS = [*seeds(), Seed(f"it says {KNOWN} here", KNOWN)]
+
+
+def bodies(text: str) -> dict[str, bytes]:
+    """Return a body of each source with a text in every field."""
+    datadog = {
+        "id": f"e {text}", "alert_id": "", "aggreg_key": text, "alert_cycle_key": text, "alert_transition": text,
+        "alert_metric": text, "title": f"[Triggered] {text}", "text": text, "hostname": text,
+        "tags": [text, f"note:{text}", "token:abcdef"], "link": f"https://a.example/?x={text}",
+    }  # fmt: skip
+    data = {
+        "id": text, "type": "incident", "status": "triggered", "title": text, "service": {"id": "P", "summary": text},
+        "html_url": text, "priority": {"summary": text},
+    }  # fmt: skip
+    pagerduty = {"event": {"id": text, "event_type": "incident.triggered", "data": data}}
+    alert = {
+        "title": text, "key": text, "description": text, "services": [text], "host": text, "metric": text,
+        "cycle": text, "labels": {"note": text, "password": "abcdef"}, "link": text, "status": text,
+    }  # fmt: skip
+    found = {"datadog": datadog, "pagerduty": pagerduty, "generic": alert}
+    return {source: json.dumps(body).encode() for source, body in found.items()}
+
+
+def events(source: str, body: bytes) -> list[dict[str, object]]:
+    """Return what ingest says of a body, without the raw body."""
+    accepted = Accepted(source, "live", {"webhook-id": "w"}, body, NOW, len(body))
+    delivered = accept(accepted, PARSERS[source], b"key", b"0123456789", Redactor([KNOWN]))
+    return [{**json.loads(record.body), "raw": "", "key": record.key} for record in delivered.records]
+
+
+@pytest.mark.parametrize("seed", [pytest.param(seed, id=seed.text.replace(seed.core, "X")[:60]) for seed in SEEDS])
+def test_no_field_of_an_event_holds_a_secret_of_the_alert(seed: Seed) -> None:
+    for source, body in bodies(seed.text).items():
+        told = json.dumps(events(source, body))
+        assert places_of(seed.core, told) == 0, source
+        assert "[redacted]" in told, source
+
+
+def test_alerts_that_differ_in_a_secret_alone_are_still_two_alerts() -> None:
+    for source in PARSERS:
+        one, other = (
+            [event] for secret in ("first1", "second2") for event in events(source, bodies(f"token={secret}")[source])
+        )
+        assert one[0]["key"] != other[0]["key"]
+        assert one[0]["alert"]["source_key"] != other[0]["alert"]["source_key"]  # type: ignore[index]  # JSON
