@@ -37,7 +37,9 @@ async def gathered(start: Start, outside: Outside) -> Any:  # noqa: ANN401 -- JS
     return await running.said("evidence.gathered")
 
 
-@pytest.mark.parametrize("fault", ["black hole", "lost replies", "resets", "nobody there"])
+@pytest.mark.parametrize(
+    "fault", ["black hole", pytest.param("lost replies", marks=pytest.mark.nightly), "resets", "nobody there"]
+)
 async def test_what_cannot_be_read_is_a_gap_and_the_incident_is_told_all_the_same(
     start: Start, outside: Outside, proxy: Proxy, fault: str
 ) -> None:
