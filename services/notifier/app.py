@@ -44,7 +44,7 @@ from shared.errors import ConfigurationError
 from shared.events.payload import INCIDENTS
 from shared.integrations.registry import Integrations
 from shared.runtime.people import load_people
-from shared.runtime.secrets import private_key
+from shared.runtime.secrets import private_key, public_key
 from shared.runtime.service import Service, Surroundings
 from shared.runtime.web import health_routes
 from shared.store.model import Kind
@@ -121,7 +121,9 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     integrations = Integrations(_world(settings))
     channels = _channels(settings, integrations, signing_in)
     bus.subscribe(Subscription(group(NAME, INCIDENTS), INCIDENTS, route, store))
-    config = Config(place.base_url, tuple(channels), _live(channels), settings.answer_seconds)
+    others = {kid: public_key(text) for kid, text in settings.other_keys.items()}
+    keys = {**others, signer.kid: signer.key.public_key()}
+    config = Config(place.base_url, tuple(channels), _live(channels), settings.answer_seconds, keys)
     store.configure(config, hashlib.sha256(repr(config).encode()).hexdigest())
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)

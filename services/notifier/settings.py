@@ -25,6 +25,11 @@ class Settings(Section):
     signing_key: SecretStr = SecretStr("")
     """PEM of the Ed25519 key that signs decisions; the executor trusts its public half under `kid`."""
     kid: str = "notifier"
+    other_keys: dict[str, str] = Field(default_factory=dict)
+    """kid -> base64 of an Ed25519 public key: the key before this one, and those of other notifiers of this executor.
+
+    A ruling whose words no known key signed is shown as a record that is not believed.
+    """
     session_hours: float = Field(default=12.0, gt=0, le=168)
     answer_seconds: float = Field(default=10.0, gt=0)
     """How long the executor may take to rule on a decision before it is sent again."""

@@ -82,6 +82,13 @@ class ApprovalEscalated(Payload):
     to: tuple[str, ...] = ()
 
 
+class SignedWords(Model):
+    """What a person signed, verbatim, so that whoever reads a ruling can see that it rests on it."""
+
+    decision: str
+    signature: str
+
+
 class ApprovalVoteRecorded(Payload):
     """`approval.vote_recorded`: one of several needed people approved."""
 
@@ -94,6 +101,7 @@ class ApprovalVoteRecorded(Payload):
     decision_id: str
     have: int
     needed: int
+    signed: tuple[SignedWords, ...] = ()
 
 
 class ApprovalDecisionRefused(Payload):
@@ -122,6 +130,7 @@ class ApprovalGranted(Payload):
     via: str
     decision_id: str
     reason: str = ""
+    signed: tuple[SignedWords, ...] = ()
 
 
 class ApprovalRejected(Payload):
@@ -135,6 +144,7 @@ class ApprovalRejected(Payload):
     via: str
     decision_id: str
     reason: str = ""
+    signed: tuple[SignedWords, ...] = ()
 
 
 class ApprovalExpired(Payload):

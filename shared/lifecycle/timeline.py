@@ -83,6 +83,10 @@ def _refusal(body: Body) -> str:
     return f"{what} refused: {body['why']}{_because(body, 'detail')}"
 
 
+def _disbelieved(body: Body) -> str:
+    return f"A record that says {body['says']} was not believed{_because(body, 'why')}"
+
+
 SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "incident.opened": lambda b: f"Incident opened: {b['title']}",
     "incident.classified": lambda b: f"Classified as {b['category']}",
@@ -135,6 +139,9 @@ SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "handoff.requested": lambda b: f"A person must take over: {b['why']}{_because(b, 'detail')}",
 }
 
+DISBELIEVED = "record.disbelieved"
+"""What the notifier keeps instead of a record that it does not believe; it is on no topic."""
+
 UNTOLD: Mapping[str, str] = {
     "step.started": "the event that ends the step is its entry",
 }
@@ -150,7 +157,7 @@ def _actor(event: Told) -> Actor:
 
 def entry(event: Told) -> TimelineEntry | None:
     """Return the entry of one event, None when it has none. Total: a body from a newer version still gets a line."""
-    sentence = SENTENCES.get(event.type)
+    sentence = SENTENCES.get(event.type) or (_disbelieved if event.type == DISBELIEVED else None)
     if sentence is None:
         return None
     try:

@@ -240,6 +240,7 @@ class House:
                 "people_file": self.folder / "people.yaml",
                 "signing_key": self.pem,
                 "kid": "test",
+                "other_keys": {"spare": public_text(self.spare)},
                 "terminal": False,
                 "world": self._world(),
             }
@@ -342,7 +343,8 @@ class House:
 
         async def all_there() -> bool:
             rows = await self.journal.rows(f"incident/{incident}", "event/")
-            return {f"event/{event_id}" for event_id in self.heard.get(incident, {})} <= set(rows)
+            kept = {row.removeprefix("event/").removesuffix("/disbelieved") for row in rows}
+            return set(self.heard.get(incident, {})) <= kept
 
         await eventually(all_there, LIMIT)
 

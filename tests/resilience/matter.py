@@ -197,6 +197,14 @@ class Matter:
         assert found is not None
         return found
 
+    async def disbelieved(self, count: int = 1) -> None:
+        """Return when the notifier holds so many records as not to be believed."""
+
+        async def there() -> bool:
+            return sum("was not believed" in line for line in await self.timeline()) >= count
+
+        await eventually(there, LIMIT)
+
     async def first(self) -> dict[str, Any]:
         """Return the question that was asked, as the executor holds it; of one that was replaced only its end."""
         approval = (await self.state())["approval"]

@@ -12,7 +12,7 @@ from services.executor.domain.state import Approval, Vote, Waiting
 from services.executor.handlers import asking, directing, executing
 from services.executor.handlers.turn import Turn
 from shared.errors import RefusedError
-from shared.events.approvals import ApprovalGranted, ApprovalRejected, ApprovalVoteRecorded
+from shared.events.approvals import ApprovalGranted, ApprovalRejected, ApprovalVoteRecorded, SignedWords
 from shared.events.people import DecisionSubmitted
 from shared.incident.actor import Actor
 from shared.runbooks.decision import SignedDecision, verify
@@ -158,6 +158,7 @@ def _reject(turn: Turn, decision: SignedDecision, person: Person, approval: Appr
             via=decision.via,
             decision_id=turn.message.id,
             reason=reason,
+            signed=(SignedWords.model_validate(turn.message.body),),
         )
     )
     turn.audit("rejected", approval=approval.id, person=person.id)
@@ -191,6 +192,7 @@ def _count(turn: Turn, decision: SignedDecision, person: Person, approval: Appro
                 decision_id=turn.message.id,
                 have=len(approval.votes),
                 needed=approval.needed,
+                signed=(SignedWords.model_validate(turn.message.body),),
             )
         )
         return
@@ -203,6 +205,7 @@ def _count(turn: Turn, decision: SignedDecision, person: Person, approval: Appro
             via=decision.via,
             decision_id=turn.message.id,
             reason=reason_of(decision),
+            signed=tuple(SignedWords(decision=vote.decision, signature=vote.signature) for vote in approval.votes),
         )
     )
     turn.no_timers(asking.REMIND, asking.NOTICE)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from shared.incident.model import is_simulated
 
@@ -15,6 +18,8 @@ class Config:
     simulated: tuple[str, ...] = ()
     live: tuple[str, ...] = ()
     answer_seconds: float = 10.0
+    keys: Mapping[str, Ed25519PublicKey] = field(default_factory=dict, repr=False)
+    """Key id -> the key by which people's words are signed here."""
 
     def channels(self, environment: str) -> tuple[str, ...]:
         """Return where people are told of an incident."""

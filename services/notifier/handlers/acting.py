@@ -28,11 +28,13 @@ from shared.runtime.clock import at
 from shared.runtime.people import People
 from shared.store.model import Incoming
 from shared.store.port import Store
+from shared.telemetry.redacting import Redactor
 
 OF_APPROVAL = frozenset({"approve", "reject", "withdraw"})
 OF_EXECUTION = frozenset({"cancel", "pause", "resume", "skip", "retry", "confirm"})
 REASON_MAX = 1000
 SILENCE_MINUTES_MAX = 30 * 24 * 60
+_REDACTOR = Redactor()
 
 
 class Desk:
@@ -65,7 +67,8 @@ class Desk:
             raise RefusedError(f"incident {incident_id} is not open yet")
         found, plan = _subject(detail, verb, subject)
         environment = detail.overview.incident.environment
-        said = Said(verb, environment, incident_id, found, plan_sha256 or plan, arguments or {})
+        given = {name: _said(text) if name == "reason" else text for name, text in (arguments or {}).items()}
+        said = Said(verb, environment, incident_id, found, plan_sha256 or plan, given)
         signed = self._signer.sign(session, said, await self._now())
         reply = await self._ask(aggregate(incident_id), f"decide/{signed.nonce}", DECIDE, asdict(signed))
         return str(reply["decision_id"])
@@ -98,7 +101,7 @@ class Desk:
             starts_at=now,
             ends_at=now + timedelta(minutes=minutes),
             author=actor,
-            reason=reason.strip()[:REASON_MAX],
+            reason=_said(reason.strip())[:REASON_MAX],
         )
         payload = SilenceRequested(
             request_id=_request_id(), actor=actor, verb="add", silence_id=silence.id, silence=silence
@@ -119,7 +122,7 @@ class Desk:
         Raises RefusedError when the executor refuses it everywhere.
         """
         open_ones = [o.incident for o in await self._read_model.incidents() if o.incident.stage is not Stage.CLOSED]
-        arguments = {"allow_rollback": "true" if allow_rollback else "false", "reason": reason[:REASON_MAX]}
+        arguments = {"allow_rollback": "true" if allow_rollback else "false", "reason": _said(reason)[:REASON_MAX]}
         answers: dict[str, Any] = {}
         refused: RefusedError | None = None
         for environment in sorted({LIVE, *(incident.environment for incident in open_ones)}):
@@ -159,7 +162,7 @@ class Desk:
                     "actor": self._actor(session),
                     "incident_id": incident_id,
                     "verb": verb,
-                    "arguments": dict(arguments),
+                    "arguments": {name: _said(text) for name, text in arguments.items()},
                 }
             )
         except ValidationError as error:
@@ -186,6 +189,11 @@ def _subject(detail: Detail, verb: str, given: str) -> tuple[str, str]:
             raise RefusedError("nothing is being executed")
         return given or str(execution and execution["execution_id"]), str(execution["plan_sha256"]) if execution else ""
     raise RefusedError(f"{verb!r} is nothing to decide; use {', '.join(sorted(OF_APPROVAL | OF_EXECUTION))}")
+
+
+def _said(text: str) -> str:
+    """Return what a person wrote as it may be told to everybody: a password that was pasted with it goes no further."""
+    return _REDACTOR.text(text)
 
 
 def _request_id() -> str:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from services.notifier.domain.believing import SUFFIX, disbelieved, doubt
 from services.notifier.domain.config import Config
 from services.notifier.domain.overview import Overview
 from services.notifier.handlers import answering, telling
 from services.notifier.handlers.incident_state import KIND, IncidentState, Turn, event_key, told
-from shared.events.approvals import ApprovalRequested
+from shared.events.approvals import ApprovalGranted, ApprovalRequested
+from shared.events.executions import HandoffRequested
+from shared.lifecycle.timeline import Told
 from shared.store.model import ACTIVITY_DONE, JSON, TIMER, Decision, Lane, Message, Record
 
 REFOLDED = "refolded"
@@ -30,7 +33,7 @@ class Incident:
     def needs(self, state: JSON, messages: Sequence[Message]) -> Collection[str]:
         """Return the rows that say which of these events the journal holds already."""
         del state
-        return [event_key(message.id) for message in messages]
+        return [event_key(message.id + end) for message in messages for end in ("", SUFFIX)]
 
     def decide(
         self, config: Config, state: JSON, rows: Mapping[str, JSON], messages: Sequence[Message], now: float
@@ -78,11 +81,27 @@ def _take(turn: Turn, message: Message) -> None:
 
 def _consume(turn: Turn, message: Message) -> None:
     event = told(message)
+    state = turn.state
+    why = doubt(event, keys=turn.config.keys, granted=state.granted, met=state.met)
+    if why:
+        if turn.journal(disbelieved(event, why)):
+            turn.decision.audit.append({"what": "disbelieved", "record": event.id, "says": event.type, "why": why})
+        return
     if turn.journal(event) and event.type == ApprovalRequested.type:
         values = {"id": str(event.body.get("approval_id")), "incident_id": turn.state.id}
         turn.decision.records.append(Record("approval", values))
+    _remember(state, event)
     answering.ruled(turn, event)
     telling.asked_again(turn, message)
+
+
+def _remember(state: IncidentState, event: Told) -> None:
+    """Remember what later records may rest on."""
+    if event.type == ApprovalGranted.type and event.body["approval_id"] not in state.granted:
+        state.granted.append(event.body["approval_id"])
+    execution = event.body.get("execution_id")
+    if execution and event.type != HandoffRequested.type and execution not in state.met:
+        state.met.append(execution)
 
 
 def _refold(turn: Turn, message: Message) -> None:

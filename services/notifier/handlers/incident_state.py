@@ -61,6 +61,10 @@ class IncidentState(BaseModel):
     notices: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Approval id -> the `notice.posted` that told of it, for a resend."""
     waiting: dict[str, Waiting] = Field(default_factory=dict)
+    granted: list[str] = Field(default_factory=list)
+    """Approvals that people gave."""
+    met: list[str] = Field(default_factory=list)
+    """Executions that rest on one of them."""
     silent: list[str] = Field(default_factory=list)
     """Decisions that nobody has ruled on after three resends."""
 

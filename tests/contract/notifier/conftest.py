@@ -23,13 +23,13 @@ from shared.bus.port import WireRecord
 from shared.events.envelope import headers_of, read_headers
 from shared.events.payload import DECISIONS, REQUESTS, Payload
 from shared.runtime.clock import wall
-from shared.runtime.secrets import new_key, private_key, public_text
+from shared.runtime.secrets import private_key, public_text
 from shared.runtime.server import Listener, bind
 from shared.runtime.service import Service, Surroundings
 from shared.store.factory import open_store
 from shared.store.port import Store
 from tests.support.kinds import eventually
-from tests.unit.notifier.story import INCIDENT, RUN
+from tests.unit.notifier.story import INCIDENT, PEM, RUN
 
 BASE = "http://127.0.0.1:8700"
 RUN_TOKEN = "run-token-of-this-test"
@@ -227,7 +227,7 @@ async def running(
     tmp_path: Path, location: str | Path, changes: dict[str, Any], world: World
 ) -> AsyncIterator[Running]:
     """A running notifier."""
-    pem = new_key()
+    pem = PEM
     made = Settings.model_validate(
         {
             "base_url": BASE,

@@ -23,6 +23,7 @@ from tests.unit.notifier.story import (
     executed,
     granted,
     plan,
+    signed,
     until_asked,
 )
 
@@ -143,7 +144,13 @@ async def test_two_people_are_needed_and_the_first_is_told_to_find_another(runni
     await running.tell(*until_asked()[:-1], asked(needed=2))
     await running.stage("awaiting_approval")
     vote = ApprovalVoteRecorded(
-        approval_id=APPROVAL, actor=APPROVER, via="page:local", decision_id="first", have=1, needed=2
+        approval_id=APPROVAL,
+        actor=APPROVER,
+        via="page:local",
+        decision_id="first",
+        have=1,
+        needed=2,
+        signed=signed(),
     )
     await running.tell(vote)
     first, second = await running.browser(), await running.browser("sample-second-approver")
@@ -238,6 +245,7 @@ class TestSilentExecutor:
         decision_id, _ = await decided(running, {"verb": "approve"})
         started = executed()[0]
         assert isinstance(started, ExecutionStarted)
+        await running.tell(granted())
         await running.tell(started, causation=decision_id)
 
         async def answered() -> bool:

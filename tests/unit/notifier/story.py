@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from shared.events.approvals import ApprovalGranted, ApprovalRequested, Clause
+from shared.events.approvals import ApprovalGranted, ApprovalRequested, Clause, SignedWords
 from shared.events.executions import (
     ExecutionFinished,
     ExecutionStarted,
@@ -28,11 +28,15 @@ from shared.incident.diagnosis import ActionRecommendation, DiagnosticResult, Ra
 from shared.incident.enums import ApprovalPolicyType, IncidentCategory, RiskLevel, Severity
 from shared.incident.evidence import Evidence, Finding, LogTemplate, MetricTimeSeries
 from shared.incident.incident import VerificationResult
+from shared.runbooks.decision import SignedDecision, sign
 from shared.runbooks.plan import Plan, PlannedClause, PlannedStep, PlannedVerify, digest
+from shared.runtime.secrets import new_key, private_key
 from tests.unit.notifier.clock import T0
 
 INCIDENT = "INC-ABCDEFGH23"
 RUN = "sim:night-shift-1a212dd423e"
+PEM = new_key()
+"""The notifier's key in these stories, under the name `test`."""
 APPROVAL = "apr-1"
 EXECUTION = "exe-1"
 HOSTILE = '<script>alert(1)</script><img src=x onerror="alert(2)">'
@@ -188,6 +192,27 @@ def until_asked() -> list[Payload]:
     ]
 
 
+def signed(verb: str = "approve", person: str = APPROVER.id, approval_id: str = APPROVAL) -> tuple[SignedWords, ...]:
+    """What a person signed, as a ruling on it holds it."""
+    words = SignedDecision.model_validate(
+        {
+            "kid": "test",
+            "environment": RUN,
+            "incident_id": INCIDENT,
+            "subject": approval_id,
+            "plan_sha256": digest(plan().text()),
+            "verb": verb,
+            "person": person,
+            "via": "page:local",
+            "authenticated_at": T0,
+            "nonce": "0" * 32,
+            "time": T0,
+        }
+    )
+    text, signature = sign(words, private_key(PEM))
+    return (SignedWords(decision=text, signature=signature),)
+
+
 def granted(decision_id: str = "") -> ApprovalGranted:
     """The ruling: yes."""
     return ApprovalGranted(
@@ -196,6 +221,7 @@ def granted(decision_id: str = "") -> ApprovalGranted:
         actors=(APPROVER,),
         via="page:local",
         decision_id=decision_id,
+        signed=signed(),
     )
 
 

@@ -16,17 +16,24 @@ from shared.errors import UnavailableError
 from shared.events.approvals import ApprovalGranted
 from shared.events.incidents import IncidentNoted
 from shared.events.payload import Payload
+from shared.runtime.secrets import private_key
 from shared.store.model import ACTIVITY_DONE, Decision, Message
 from shared.store.port import Claimed
-from tests.unit.notifier.story import APPROVAL, APPROVER, INCIDENT, RUN, granted, opened, until_asked
+from tests.unit.notifier.story import APPROVAL, APPROVER, INCIDENT, PEM, RUN, granted, opened, until_asked
 
-CONFIG = Config("http://127.0.0.1:8700", simulated=("terminal", "slack"))
+CONFIG = Config("http://127.0.0.1:8700", simulated=("terminal", "slack"), keys={"test": private_key(PEM).public_key()})
 NOW = 1_790_000_000.0
 
 
 def event(payload: Payload, number: int, **meta: str) -> Message:
     """Return a consumed event."""
-    given = {"environment": RUN, "subject": INCIDENT, "time": "2026-11-03T03:00:00Z", "source": "signoff/x", **meta}
+    given = {
+        "environment": RUN,
+        "subject": INCIDENT,
+        "time": "2026-11-03T03:00:00Z",
+        "source": f"signoff/{payload.owner}",
+        **meta,
+    }
     return Message(number, f"e{number}", payload.type, payload.model_dump(mode="json"), given)
 
 
