@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import orjson
@@ -39,6 +39,29 @@ def write_line(value: object) -> None:
 def write_one(value: object, output: Format) -> None:
     """Print one JSON value: indented, or on one line."""
     (write_json if output == "json" else write_line)(value)
+
+
+class Entries:
+    """Entries that come one by one: as text or JSON lines at once, as one JSON array when all have come."""
+
+    def __init__(self, output: Format, text: Callable[[Mapping[str, Any]], str]) -> None:
+        self._output = output
+        self._text = text
+        self._kept: list[Mapping[str, Any]] = []
+
+    def tell(self, entry: Mapping[str, Any]) -> None:
+        """Print an entry, or keep it for the array."""
+        if self._output == "table":
+            write(self._text(entry))
+        elif self._output == "jsonl":
+            write_line(entry)
+        else:
+            self._kept.append(entry)
+
+    def end(self) -> None:
+        """Print the array if one was asked for."""
+        if self._output == "json":
+            write_json(self._kept)
 
 
 def say(*lines: str) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from cli.client import Client, as_person, login_link, server, world
 from cli.errors import Exit
 from cli.explaining import explained, line
-from cli.output import Format, say, write, write_line
+from cli.output import Entries, Format, say, write
 from shared.errors import RefusedError
 from shared.incident.enums import Stage
 
@@ -47,8 +47,12 @@ class Follower:
     replay: Replay
     environment: str
     client: Client
+    entries: Entries = field(init=False)
     told: set[str] = field(default_factory=set)
     halted_since: float | None = None
+
+    def __post_init__(self) -> None:
+        self.entries = Entries(self.replay.output, line)
 
     def look(self) -> list[dict[str, Any]]:
         """Tell what is new and return all incidents of the run with their details."""
@@ -78,10 +82,7 @@ class Follower:
         if entry["id"] in self.told:
             return False
         self.told.add(entry["id"])
-        if self.replay.output == "table":
-            write(line(entry))
-        else:
-            write_line(entry)
+        self.entries.tell(entry)
         return True
 
     def _asked(self, detail: dict[str, Any]) -> None:
@@ -91,7 +92,7 @@ class Follower:
                 self._approve(detail["incident"]["id"], approval)
             else:
                 link = login_link(self.replay.data, APPROVERS[0], f"/a/{approval['approval_id']}")
-                say("", f"  APPROVAL LINK  {link}", "")
+                (write if self.replay.output == "table" else say)("", f"  APPROVAL LINK  {link}", "")
 
     def _approve(self, incident: str, approval: dict[str, Any]) -> None:
         for person in APPROVERS[: approval["needed"]]:
@@ -162,9 +163,12 @@ def until_over(replay: Replay) -> tuple[Exit, list[dict[str, Any]]]:
     follower = Follower(replay, begin(replay), server(replay.data))
     say(f"replaying {replay.scenario} as {follower.environment} (SIMULATED), {replay.speed:g} times as fast as life")
     end = time.monotonic() + replay.patience
-    while True:
-        details = follower.look()
-        verdict = follower.verdict(details)
-        if verdict is not None or time.monotonic() > end:
-            return Exit.WAITING if verdict is None else verdict, details
-        time.sleep(POLL)
+    try:
+        while True:
+            details = follower.look()
+            verdict = follower.verdict(details)
+            if verdict is not None or time.monotonic() > end:
+                return Exit.WAITING if verdict is None else verdict, details
+            time.sleep(POLL)
+    finally:
+        follower.entries.end()

@@ -12,7 +12,7 @@ from cli.answers import answer
 from cli.client import DATA, incident_path, server
 from cli.errors import Exit
 from cli.explaining import line
-from cli.output import Format, write, write_line, write_one
+from cli.output import Entries, Format, write, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
 from shared.incident.model import is_simulated
@@ -54,39 +54,47 @@ def watch(incident: str, *, data: Path = DATA, output: Output = "table") -> int:
     """Print what happens to an incident, until it is closed."""
     client = server(data)
     seen: set[str] = set()
-    while True:
-        detail = client.get(incident_path(incident))
-        for entry in detail["timeline"]:
-            if entry["id"] not in seen:
-                seen.add(entry["id"])
-                (write_line(entry) if output != "table" else write(line(entry)))
-        if detail["incident"]["stage"] == Stage.CLOSED:
-            return Exit.DONE
-        time.sleep(WATCH_SECONDS)
+    entries = Entries(output, line)
+    try:
+        while True:
+            detail = client.get(incident_path(incident))
+            for entry in detail["timeline"]:
+                if entry["id"] not in seen:
+                    seen.add(entry["id"])
+                    entries.tell(entry)
+            if detail["incident"]["stage"] == Stage.CLOSED:
+                return Exit.DONE
+            time.sleep(WATCH_SECONDS)
+    finally:
+        entries.end()
 
 
-def ack(incident: str, *, data: Path = DATA) -> None:
+def ack(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
     """Take responsibility for an incident; approves nothing."""
-    _request(data, incident, "acknowledge")
+    _request(data, incident, "acknowledge", output)
 
 
-def note(incident: str, text: str, *, data: Path = DATA) -> None:
+def note(incident: str, text: str, *, data: Path = DATA, output: Output = "table") -> None:
     """Write something down in an incident."""
-    _request(data, incident, "note", text=text)
+    _request(data, incident, "note", output, text=text)
 
 
-def close(incident: str, *, data: Path = DATA) -> None:
+def close(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
     """Close an incident."""
-    _request(data, incident, "close")
+    _request(data, incident, "close", output)
 
 
-def reopen(incident: str, *, data: Path = DATA) -> None:
+def reopen(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
     """Open a closed incident again."""
-    _request(data, incident, "reopen")
+    _request(data, incident, "reopen", output)
 
 
-def _request(data: Path, incident: str, verb: str, **arguments: str) -> None:
+def _request(data: Path, incident: str, verb: str, output: Format, **arguments: str) -> None:
     """Ask, and wait for the diagnoser's answer: what was submitted is not yet done."""
     client = server(data)
     submitted = client.post(f"{incident_path(incident)}/requests", {"verb": verb, "arguments": arguments})
-    write(answer(client, incident, "request_id", submitted["request_id"], who="diagnoser"))
+    event = answer(client, incident, "request_id", submitted["request_id"], who="diagnoser")
+    if output == "table":
+        write(event)
+    else:
+        write_one({"incident": incident, "event": event}, output)

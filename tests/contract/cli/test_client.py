@@ -70,6 +70,30 @@ def test_a_receipt_that_was_never_given_is_not_found(running: Signoff) -> None:
     assert running.run("deliveries", "show", "").returncode == 3
 
 
+def test_people_work_on_an_incident_by_command(running: Signoff) -> None:
+    body = {"id": "7", "alert_id": "9", "alert_transition": "Triggered", "title": "disk", "tags": "service:web"}
+    receipt = post(running, json.dumps(body).encode())
+
+    def opened() -> object:
+        return running.json("deliveries", "show", receipt)["incident_id"]
+
+    incident = str(until(opened, limit=30, what="an incident"))
+    for command, event in (
+        (["ack", incident], "incident.acknowledged"),
+        (["note", incident, "looking"], "incident.noted"),
+        (["close", incident], "incident.closed"),
+    ):
+        assert running.json("incidents", *command) == {"incident": incident, "event": event}
+    assert running.run("incidents", "reopen", incident).stdout == "incident.reopened\n"
+    assert running.run("incidents", "close", incident).returncode == 0
+
+    watched = running.json("incidents", "watch", incident)
+    assert {"incident.opened", "incident.acknowledged", "incident.noted", "incident.closed"} <= {
+        entry["type"] for entry in watched
+    }
+    assert watched == running.json("incidents", "show", incident)["timeline"]
+
+
 def test_no_text_names_no_incident(running: Signoff) -> None:
     done = running.run("incidents", "show", "")
 
