@@ -6,7 +6,7 @@ endif
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install install-dev demo up check test lint types arch bench nightly lock test-servers
+.PHONY: help install install-dev demo up check test lint types arch bench leak-check nightly lock test-servers
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -52,6 +52,9 @@ test: install-dev test-servers lint types arch ## Everything: all checks, all te
 
 nightly: install-dev test-servers ## The long runs: more rounds of the crash suites.
 	$(BIN)/pytest -q -m nightly
+
+leak-check: install-dev ## Seed secrets everywhere, replay an incident, and look for them in all that can be seen.
+	$(BIN)/python -m tests.resilience.leaks
 
 bench: install ## Measure; prints ratios and medians.
 	$(BIN)/python -m benchmarks.startup

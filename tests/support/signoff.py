@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -64,9 +64,13 @@ class Signoff:
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a server; what it says goes to a file."""
+        return self.start_program(name, [str(COMMAND), *arguments, "--data", str(self.data)])
+
+    def start_program(self, name: str, program: Sequence[str]) -> subprocess.Popen[bytes]:
+        """Start any program as a server of this Signoff."""
         with self.said_in(name).open("ab") as output:
             process = subprocess.Popen(
-                [str(COMMAND), *arguments, "--data", str(self.data)],
+                program,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

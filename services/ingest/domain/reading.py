@@ -16,6 +16,7 @@ TITLE_MAX = 500
 DESCRIPTION_MAX = 4000
 LINK_MAX = 1000
 LABEL_MAX = 200
+LABEL_NAME_MAX = 100
 LABELS_MAX = 64
 LABELS_TEXT_MAX = 3000
 """Characters of all labels together. With four bytes a character the largest alert still fits into an event."""
@@ -97,10 +98,15 @@ def prose(value: object, limit: int) -> str:
 
 
 def labels(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """Return name and value pairs as labels, without those that lack a half and those that there is no room for."""
+    """Return name and value pairs as labels, without those that lack a half and those that there is no room for.
+
+    A name that is too long is none. It is not cut: its end says whether the value is a secret.
+    """
     found: dict[str, str] = {}
     room = LABELS_TEXT_MAX
     for name, value in pairs:
+        if len(name) > LABEL_NAME_MAX:
+            continue
         room -= len(name) + len(value)
         if room < 0 or len(found) == LABELS_MAX:
             break

@@ -19,6 +19,7 @@ from services.ingest.domain.datadog_title import read_title
 from services.ingest.domain.parsed import AlertFound, NotUnderstood, Parsed, total
 from services.ingest.domain.reading import (
     DESCRIPTION_MAX,
+    LABEL_NAME_MAX,
     LINK_MAX,
     TITLE_MAX,
     epoch,
@@ -40,7 +41,6 @@ _MONITOR_LINK = re.compile(r"https?://[^\s)\"']{0,200}/monitors[/#](\d{1,30})[^\
 _RECOVERED = ("recovered", "resolved", "ok")
 _TAGS_MAX = 20_000
 _SCOPE_MAX = 1000
-_NAME_MAX = 100
 _VALUES_MAX = 500
 
 
@@ -147,7 +147,7 @@ def _labels(tags: str, scope: str) -> dict[str, str]:
     for tag in [*tags.split(","), *scope.split(",")]:
         name, colon, text = tag.strip().partition(":")
         value = word(text) if colon else "true"
-        values = found.setdefault(word(name, _NAME_MAX), [])
+        values = found.setdefault(word(name, LABEL_NAME_MAX + 1), [])
         if value and value not in values:
             values.append(value)
     return labels((name, "|".join(values)[:_VALUES_MAX]) for name, values in found.items())

@@ -14,6 +14,7 @@ from typing import Any
 from services.ingest.domain.parsed import AlertFound, NotUnderstood, Parsed, total, understood
 from services.ingest.domain.reading import (
     DESCRIPTION_MAX,
+    LABEL_NAME_MAX,
     LINK_MAX,
     SERVICES_MAX,
     TITLE_MAX,
@@ -77,7 +78,9 @@ def _alert(fields: Mapping[str, Any], received_at: datetime) -> Alert:
         services=tuple(sorted({word(name, _NAME_MAX) for name in services[:SERVICES_MAX]} - {""})),
         host=word(fields.get("host")) or None,
         metric=word(fields.get("metric")) or None,
-        labels=labels((word(name, _NAME_MAX), word(value)) for name, value in mapping(fields.get("labels")).items()),
+        labels=labels(
+            (word(name, LABEL_NAME_MAX + 1), word(value)) for name, value in mapping(fields.get("labels")).items()
+        ),
         link=word(fields.get("link"), LINK_MAX) or None,
         occurred_at=own_time or received_at,
         has_own_time=own_time is not None,
