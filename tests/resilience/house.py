@@ -99,6 +99,7 @@ class House:
         self.heard: dict[str, dict[str, Heard]] = {}
         """Incident -> event id -> event, of everything on `incidents.v1`."""
         self._bell = asyncio.Event()
+        self._heard_up_to = 0
         self.count = 0
 
     async def open(self) -> None:
@@ -261,12 +262,20 @@ class House:
             "InfrastructureActuator": f"{module}:Actuator",
         }
 
+    def _is_unheard(self, newest: int) -> bool:
+        """Say whether the log holds words about incidents that were not listened to yet."""
+        found = self.bus._file.read(INCIDENTS, self._heard_up_to, 1)
+        if not found:
+            self._heard_up_to = newest
+        return bool(found)
+
     async def _listen(self) -> None:
         async for received in self.bus.tail(INCIDENTS, from_start=True):
             envelope = received.envelope
             events = self.heard.setdefault(received.key, {})
             heard = Heard(envelope.id, envelope.type, orjson.loads(received.body), envelope.source)
             events.setdefault(envelope.id, heard)
+            self._heard_up_to = max(self._heard_up_to, received.offset)
             self._bell.set()
 
     async def until(self, incident: str, *types: str, count: int = 1) -> Heard:
@@ -342,6 +351,11 @@ class House:
         """Return when the notifier holds everything that was said about an incident."""
 
         async def all_there() -> bool:
+            if any(row.key == incident for row in await self.store.outbox()):
+                return False
+            newest = await asyncio.to_thread(self.bus._file.newest)
+            if self._heard_up_to < newest and await asyncio.to_thread(self._is_unheard, newest):
+                return False
             rows = await self.journal.rows(f"incident/{incident}", "event/")
             kept = {row.removeprefix("event/").removesuffix("/disbelieved") for row in rows}
             return set(self.heard.get(incident, {})) <= kept

@@ -16,7 +16,7 @@ from shared.incident.evidence import Finding
 from shared.runtime.server import Listener, bind
 from tests.contract.notifier.conftest import Running
 from tests.support.browser import DESKTOP, PHONE, SMALL_PHONE, complaints, open_browser, open_phone, violations
-from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, concluded, executed, granted, until_asked
+from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, concluded, executed, granted, signed, until_asked
 
 pytestmark = pytest.mark.browser
 
@@ -170,6 +170,7 @@ async def test_an_update_keeps_what_a_person_is_doing(site: Site, browser: Brows
                 decision_id="other",
                 have=1,
                 needed=2,
+                signed=signed(person="sample-second-approver"),
             )
         )
         await expect(page.get_by_text("Approved by SAMPLE second approver: 1 of 2 people")).to_be_visible()
