@@ -25,15 +25,22 @@ Flag = Annotated[bool, Parameter(negative=())]
 
 
 def validate(*, data: Path = DATA) -> None:
-    """Check `signoff.toml`, `.env`, the environment, people and runbooks; start nothing."""
+    """Check `signoff.toml`, `.env`, the environment, people, policy, rules and runbooks; start nothing."""
+    from services.diagnoser.domain.rules import Rules
+    from services.executor.domain.policy import Policy
+    from shared.runbooks.authored import read as read_authored
     from shared.runbooks.load import load_runbooks
     from shared.runtime.people import load_people
 
     sections = read_sections(_read(data))
     for service in ("notifier", "executor"):
         load_people(sections.of[service].model_dump()["people_file"])
-    runbooks = load_runbooks(sections.of["executor"].model_dump()["runbooks"] or RUNBOOKS)
-    say(f"valid: settings, people, {len(runbooks)} runbooks")
+    read_authored(sections.of["diagnoser"].model_dump()["rules_file"], Rules)
+    executor = sections.of["executor"].model_dump()
+    if executor["policy_file"] is not None:
+        read_authored(executor["policy_file"], Policy)
+    runbooks = load_runbooks(executor["runbooks"] or RUNBOOKS)
+    say(f"valid: settings, people, policy, rules, {len(runbooks)} runbooks")
 
 
 def show(*, data: Path = DATA, output: Output = "table", url: str = "", reveal: Flag = False) -> None:

@@ -141,6 +141,17 @@ def test_a_runbook_that_cannot_be_read_names_file_line_and_column(signoff: Signo
     assert said.count("\n") == 1
 
 
+@pytest.mark.parametrize("setting", ["SIGNOFF_EXECUTOR__POLICY_FILE", "SIGNOFF_DIAGNOSER__RULES_FILE"])
+def test_a_policy_or_rule_file_that_is_wrong_is_named(signoff: Signoff, setting: str) -> None:
+    path = signoff.data.parent / "mine.yaml"
+    path.write_text("rulse: []\n")
+    signoff.env = {setting: str(path)}
+
+    code, said, _ = told(signoff, "config validate")
+
+    assert (code, said.partition("rulse")[0]) == (1, f"error: {path}:1:1: ")
+
+
 def test_a_data_directory_has_one_owner(signoff: Signoff) -> None:
     signoff.up()
 
