@@ -52,3 +52,28 @@ def test_what_had_been_so_before_the_window_is_no_news() -> None:
 
 def test_errors_in_the_log_make_their_writer_a_suspect() -> None:
     assert first({}, logs=lines("cart", "cannot price basket {n}", 60, level="error")) == "cart"
+
+
+def test_a_thing_that_no_longer_does_its_work_is_a_suspect_though_it_reports_no_error() -> None:
+    before = [*lines("cart", "served {n}", 100), *lines("cart", "basket {n} priced", 60)]
+    assert first({}, logs=lines("cart", "served {n}", 100), logs_baseline=before) == "cart"
+
+
+def test_errors_of_a_caller_are_explained_by_those_of_what_it_calls() -> None:
+    told = [
+        *lines("front", "upstream failed {n}", 60, level="error"),
+        *lines("cart", "no price {n}", 50, level="error"),
+    ]
+    calm = [*lines("front", "served {n}", 60), *lines("cart", "served {n}", 60)]
+    assert first({}, logs=[*calm, *told], logs_baseline=calm) == "cart"
+
+
+def test_a_series_without_a_past_is_judged_by_how_much_the_same_moves_elsewhere() -> None:
+    values = {"front": 9000.0, "cart": 9500.0, "prices": 400_000.0} | {
+        f"peer-{n}": 5000.0 + 900.0 * n for n in range(9)
+    }
+    gaps = [
+        {"entity": name, "name": "net_gap_us", "unit": "us", "step_s": 60, "baseline": [3000.0], "window": [value]}
+        for name, value in values.items()
+    ]
+    assert first({}, metrics=gaps, alerts=[]) == "prices"

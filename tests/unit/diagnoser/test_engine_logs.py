@@ -64,3 +64,35 @@ def test_a_flood_of_different_words_stays_within_bounds() -> None:
     found = shapes([{"entity": "web", "msg": f"lookup {word} {word[::-1]} failed again"} for word in words])
     assert len(found) <= 40
     assert sum(shape.count for shape in found) == 3000
+
+
+def many(message: str, count: int, level: str = "info") -> list[dict[str, object]]:
+    return lines("web", message, count, level=level)
+
+
+def test_warnings_of_an_entity_that_does_more_of_everything_are_no_surge() -> None:
+    busy = shapes(
+        many("served {n}", 300) + many("slow call {n}", 30, "warn"),
+        many("served {n}", 100) + many("slow call {n}", 10, "warn"),
+    )
+    calm = shapes(
+        many("served {n}", 100) + many("slow call {n}", 30, "warn"),
+        many("served {n}", 100) + many("slow call {n}", 10, "warn"),
+    )
+    assert max(s.surge for s in busy if s.is_bad) < 3.0 < max(s.surge for s in calm if s.is_bad)
+
+
+def test_lines_that_no_longer_come_while_others_do_are_remarkable() -> None:
+    found = shapes(many("served {n}", 100), many("served {n}", 100) + many("order {n} booked", 40))
+    assert {s.template: s.fall >= 5.0 for s in found} == {"served <*>": False, "order <*> booked": True}
+
+
+def test_lines_that_no_longer_come_because_nothing_does_are_not() -> None:
+    [served, booked] = shapes(many("served {n}", 10), many("served {n}", 100) + many("order {n} booked", 9))
+    assert (served.template, booked.fall < 5.0) == ("served <*>", True)
+
+
+def test_a_single_error_is_news_where_no_earlier_span_says_what_is_usual() -> None:
+    [served, failed] = shapes(many("served {n}", 5000) + many("cannot reach ledger", 1, "error"))
+    assert served.surge < failed.surge
+    assert failed.surge >= 3.0

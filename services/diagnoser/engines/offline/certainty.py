@@ -14,6 +14,8 @@ THIN_MOST = 0.75
 UNMEASURED_MOST = 0.45
 TEXT_MOST = 0.60
 """Log text says what it is, and harm that was measured goes with it."""
+UNCOMPARED_MOST = 0.44
+"""Nobody knows what is usual for what shows it."""
 LOGS_MOST = 0.30
 """Log text is written by anybody; alone it proves nothing."""
 WINDOWS = 8
@@ -59,7 +61,10 @@ def cap(one: Hypothesis) -> float:
         caps.append(TEXT_MOST)
     if len({o.channel for o in seen} | {f.kind for f in facts}) + any(m.shapes for m in one.support) < 2:  # noqa: PLR2004 -- two that agree
         caps.append(ONE_CHANNEL_MOST)
-    if any(o.standing.windows < WINDOWS for m in one.support[:1] for o in m.observations):
+    main = [o for m in one.support[:1] for o in m.observations]
+    if main and not facts and all(o.standing.windows < 2 for o in main):  # noqa: PLR2004 -- nothing to compare with
+        caps.append(UNCOMPARED_MOST)
+    if any(o.standing.windows < WINDOWS for o in main):
         caps.append(THIN_MOST)
     return min(caps)
 

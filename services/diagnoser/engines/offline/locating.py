@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from services.diagnoser.domain.case import CaseSeries
-from services.diagnoser.engines.offline.channels import ACTIVE, meaning
+from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import Shape
 from services.diagnoser.engines.offline.scene import Observation, Scene
@@ -15,9 +14,15 @@ EXPLAINED = 0.5
 HARM_MAX = 30.0
 """Widths; farther out is not more certain."""
 NEWS = 0.5
+THIN = 8
+"""Background windows below which a history is thin."""
 FACT = 0.5
-LOG_SHARE = 0.5
-"""What a surge of errors counts beside a shift of a metric."""
+LOG_SHARE = 0.6
+"""What lines of a log count at most beside a shift of a metric."""
+LOG_MOST = 10.0
+"""Standard deviations; more lines are not more certain."""
+WARNING = 0.5
+"""What warnings count beside errors."""
 _FELT = frozenset({"latency", "errors"})
 
 
@@ -42,30 +47,57 @@ def suspects(scene: Scene) -> list[Suspect]:
         seen.setdefault(entity, []).extend(one for one in views if one.is_harmful and one.channel in ACTIVE)
     for fact in scene.troubles():
         seen.setdefault(fact.entity, [])
+    written = _written(scene)
+    for entity in written:
+        seen.setdefault(entity, [])
     seen.pop("", None)
     seen = {entity: ones for entity, ones in seen.items() if ones or _has_more(scene, entity)}
     alerted = scene.alerted()
-    told = {meaning(CaseSeries(name=a.metric)).channel.name for a in scene.case.alerts if a.metric and not a.is_over}
+    told = scene.rings
     felt = {entity for start in alerted for entity in (start, *scene.map.feeds(start))}
     found = []
     for entity, observations in seen.items():
-        shapes = tuple(shape for shape in scene.surging if shape.entity == entity)
+        shapes = tuple(s for s in (*scene.surging, *scene.vanished) if s.entity == entity)
         facts = tuple(fact for fact in scene.troubles() if fact.entity == entity)
         score = FACT * bool(facts)
-        score += max((min(abs(o.harm), HARM_MAX) for o in observations), default=0.0) / HARM_MAX
-        score += LOG_SHARE * max((min(s.surge, HARM_MAX) for s in shapes), default=0.0) / HARM_MAX
-        score += 1.0 if not _is_explained(scene, entity, observations) else 0.0
+        score += max((_size(o) for o in observations), default=0.0)
+        score += LOG_SHARE * written.get(entity, 0.0)
+        below = max((written.get(callee, 0.0) for callee in _below(scene, entity)), default=0.0)
+        is_told = not observations and below >= EXPLAINED * written.get(entity, 0.0)
+        score += 1.0 if not is_told and not _is_explained(scene, entity, observations) else 0.0
         score += 0.5 if entity in felt or not felt else 0.0
-        score += 0.5 if not told or any(o.channel in told for o in observations) else 0.0
+        about = {o.channel for o in observations} | (
+            {"errors"} if any(s.level == "error" or s.fall for s in shapes) else set()
+        )
+        score += 0.5 if not told or about & told else 0.0
         score -= 1.0 if observations and all(_is_old(o) for o in observations) else 0.0
         found.append(Suspect(entity, score, tuple(observations), shapes, facts))
     ranks = {suspect.entity: rank for rank, suspect in enumerate(found)}
     return sorted(found, key=lambda suspect: (-suspect.score, ranks[suspect.entity]))
 
 
+def _size(one: Observation) -> float:
+    """Return from 0 to 1 how far out a series is; with a thin history half as far."""
+    return min(abs(one.harm), HARM_MAX) / HARM_MAX * (1.0 if one.standing.windows >= THIN else 0.5)
+
+
 def _has_more(scene: Scene, entity: str) -> bool:
     """Whether something other than a metric shows trouble at an entity."""
-    return any(s.entity == entity for s in scene.surging) or any(f.entity == entity for f in scene.troubles())
+    if any(s.entity == entity for s in (*scene.surging, *scene.vanished)):
+        return True
+    return any(f.entity == entity for f in scene.troubles())
+
+
+def _written(scene: Scene) -> dict[str, float]:
+    """Return, from 0 to 1, how much the log of an entity says that it is in trouble itself."""
+    found: dict[str, float] = {}
+    for shape in scene.surging:
+        own = min(shape.surge, LOG_MOST) / LOG_MOST * (1.0 if shape.level == "error" else WARNING)
+        found[shape.entity] = max(found.get(shape.entity, 0.0), own)
+    for shape in scene.vanished:
+        own = min(shape.fall, LOG_MOST) / LOG_MOST
+        found[shape.entity] = max(found.get(shape.entity, 0.0), own)
+    return found
 
 
 def _is_old(one: Observation) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from operator import eq
+from typing import Literal
 
 import orjson
 
@@ -17,6 +18,10 @@ TOKENS_MAX = 60
 GROUP_MAX = 40
 """Shapes of one beginning and length; a flood of different words must not cost without end."""
 ALIKE = 0.6
+PRIOR = 10.0
+"""Lines that an entity is believed to write anyway, so that a handful more or less says nothing of its traffic."""
+BUSIER = 4.0
+"""An entity is believed to be at most so many times busier than before."""
 UNCOMPARED = 6.0
 """What errors count when no earlier span says how many are usual."""
 SURGE = 3.0
@@ -57,6 +62,13 @@ class Shape:
     last_at: float | None = None
     mentions: set[str] = field(default_factory=set)
     surge: float = 0.0
+    fall: float = 0.0
+    """How far there are too few, in standard deviations, given how much its entity writes otherwise."""
+
+    @property
+    def is_new(self) -> bool:
+        """Whether no such line came in the earlier span."""
+        return not self.earlier
 
     @property
     def template(self) -> str:
@@ -109,12 +121,33 @@ def shapes_of(case: Case, names: Sequence[str]) -> list[Shape]:
             _count(shape, line.at, is_now=is_now)
             if masker.mentions:
                 shape.mentions.update(name for word in words for name in masker.mentions.get(word, ()))
-    ratio = _ratio(case)
-    for shape in shapes:
-        shape.surge = _surge(shape.count, (shape.earlier + 0.5) * ratio)
-        if not case.logs_baseline and shape.level == "error" and shape.count:
-            shape.surge = UNCOMPARED
+    _compare(shapes, _ratio(case), is_compared=bool(case.logs_baseline))
     return shapes
+
+
+def _compare(shapes: Sequence[Shape], ratio: float, *, is_compared: bool) -> None:
+    """Say of each shape how far it is from what the earlier span and the other lines of its entity let expect."""
+    if not is_compared:
+        for shape in shapes:
+            shape.surge = UNCOMPARED if shape.level == "error" else _surge(shape.count, 0.5) if shape.is_bad else 0.0
+        return
+    now, before = (_written(shapes, what) for what in ("count", "earlier"))
+    for shape in shapes:
+        usual = (before.get(shape.entity, 0) - (0 if shape.is_bad else shape.earlier) + PRIOR) * ratio
+        actual = now.get(shape.entity, 0) - (0 if shape.is_bad else shape.count) + PRIOR * ratio
+        busier = min(max(actual / usual, 1 / BUSIER), BUSIER)
+        shape.surge = _surge(shape.count, (shape.earlier + 0.5) * ratio * max(busier, 1.0))
+        if shape.earlier and not shape.is_bad:
+            shape.fall = max(-_surge(shape.count, shape.earlier * ratio * min(busier, 1.0)), 0.0)
+
+
+def _written(shapes: Sequence[Shape], what: Literal["count", "earlier"]) -> dict[str, int]:
+    """Return how many lines that are no warnings each entity wrote."""
+    found: dict[str, int] = {}
+    for shape in shapes:
+        if not shape.is_bad:
+            found[shape.entity] = found.get(shape.entity, 0) + int(getattr(shape, what))
+    return found
 
 
 def _count(shape: Shape, at: float | None, *, is_now: bool) -> None:

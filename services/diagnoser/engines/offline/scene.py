@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from services.diagnoser.domain.case import Case, CaseAlert, CaseSeries
-from services.diagnoser.engines.offline.background import SHIFTED, Standing, standing, trend
+from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED, Standing, standing, trend
 from services.diagnoser.engines.offline.channels import HARMS, OTHER, Meaning, meaning
 from services.diagnoser.engines.offline.facts import SERIOUS, Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
@@ -23,6 +23,11 @@ RISEN = 0.5
 """Growth over the whole span, as a share of its start, that makes a steady trend remarkable."""
 FEW = 0.001
 """The share of all lines up to which lines are rare."""
+VANISHED = 5.0
+"""Standard deviations from which on it is remarkable that lines no longer come."""
+GONE = 0.1
+PEERS = 8
+"""So many entities with the same measurement tell how much it moves anyway."""
 STEP = 60.0
 BUSY = 0.9
 """The share of a capacity in use that is remarkable when nobody knows what is usual."""
@@ -78,7 +83,10 @@ class Scene:
     """Log lines from this time on count as current; None when lines have no times."""
     surging: tuple[Shape, ...]
     """Warnings and errors that surge and still come, the strongest first."""
+    vanished: tuple[Shape, ...]
+    """Lines that came before and no longer do, though the entity still writes others, the most remarkable first."""
     facts: tuple[Fact, ...]
+    by_entity: Mapping[str, tuple[Observation, ...]]
     told_of: Mapping[str, tuple[Observation, ...]]
     """Entity -> what others measured of it, as the label of a metric says."""
     rings: frozenset[str]
@@ -88,8 +96,9 @@ class Scene:
 
     def at(self, entities: Iterable[str], channels: Iterable[str]) -> list[Observation]:
         """Return the observations of some channels at some entities, the most harmful first."""
-        places, wanted = set(entities), set(channels)
-        found = [o for o in self.observations if o.entity in places and o.channel in wanted]
+        wanted = set(channels)
+        places = dict.fromkeys(entities)
+        found = [o for place in places for o in self.by_entity.get(place, ()) if o.channel in wanted]
         return sorted(found, key=lambda o: (-o.harm, o.number))
 
     def harmful(self) -> list[Observation]:
@@ -131,6 +140,7 @@ def scene_of(case: Case) -> Scene:
             observations.append(seen)
         elif any(value is not None for value in series.baseline):
             stale.append(series)
+    observations = _among_peers(observations)
     facts = facts_of(case, now)
     stated = (fact.entity for fact in facts if not fact.is_event)
     known = dict.fromkeys([*chart.kinds, *(o.entity for o in observations), *stated])
@@ -147,9 +157,16 @@ def scene_of(case: Case) -> Scene:
         now,
         fresh,
         tuple(surging),
+        tuple(
+            sorted(
+                (s for s in shapes if s.fall >= VANISHED and s.count <= GONE * s.earlier),
+                key=lambda s: (-s.fall, s.number),
+            )
+        ),
         facts,
+        _by_entity(observations),
         _told_of(observations, chart),
-        frozenset(_subject(alert) for alert in case.alerts if not alert.is_over) - {OTHER.name},
+        frozenset(name for alert in case.alerts if not alert.is_over for name in _subjects(alert)) - {OTHER.name},
         {number: _place(alert, known) for number, alert in enumerate(case.alerts)},
     )
 
@@ -160,9 +177,44 @@ def _place(alert: CaseAlert, known: Iterable[str]) -> str:
     return next((name for name in alert.named if name in names), alert.place)
 
 
-def _subject(alert: CaseAlert) -> str:
+def _among_peers(observations: list[Observation]) -> list[Observation]:
+    """Judge series with next to no past by how much the same measurement moves elsewhere at the same time."""
+    moves: dict[str, list[float]] = {}
+    thin = {o.number for o in observations if o.standing.windows < 2}  # noqa: PLR2004 -- one window says nothing of how far windows lie apart
+    for one in observations:
+        if one.number in thin:
+            moves.setdefault(one.series.name, []).append(abs(one.standing.after - one.standing.before))
+    usual = {name: sorted(found)[int(0.9 * (len(found) - 1))] for name, found in moves.items() if len(found) >= PEERS}
+    return [
+        _widened(one, usual[one.series.name]) if one.number in thin and one.series.name in usual else one
+        for one in observations
+    ]
+
+
+def _widened(one: Observation, usual: float) -> Observation:
+    stands = one.standing
+    width = max(stands.width, usual)
+    less = stands.width / width
+    shift = max(min((stands.after - stands.before) / width, FARTHEST), -FARTHEST)
+    return replace(
+        one,
+        standing=replace(stands, width=width, shift=shift, peak=stands.peak * less),
+        harm=one.harm * less if abs(one.harm) < FARTHEST else abs(shift),
+    )
+
+
+def _subjects(alert: CaseAlert) -> Iterator[str]:
+    """Say what an alert is about; its metric may be several with something between."""
     name = alert.metric or alert.labels.get("alertname")
-    return meaning(CaseSeries(name=name)).channel.name if isinstance(name, str) and name else OTHER.name
+    for part in re.split(r"[/,|&]", name) if isinstance(name, str) else ():
+        yield meaning(CaseSeries(name=part)).channel.name
+
+
+def _by_entity(observations: Iterable[Observation]) -> dict[str, tuple[Observation, ...]]:
+    found: dict[str, list[Observation]] = {}
+    for one in observations:
+        found.setdefault(one.entity, []).append(one)
+    return {entity: tuple(ones) for entity, ones in found.items()}
 
 
 def _told_of(observations: Iterable[Observation], chart: Map) -> dict[str, tuple[Observation, ...]]:
