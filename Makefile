@@ -6,7 +6,7 @@ endif
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: help install install-dev demo up check test lint types arch bench leak-check nightly lock test-servers
+.PHONY: help install install-dev demo up check test lint types arch bench leak-check nightly lock reliability-report test-servers
 
 help: ## List the targets.
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +55,9 @@ nightly: install-dev test-servers ## The long runs: more rounds of the crash sui
 
 leak-check: install-dev ## Seed secrets everywhere, replay an incident, and look for them in all that can be seen.
 	$(BIN)/python -m tests.resilience.leaks
+
+reliability-report: install-dev test-servers ## Break everything there is to break and write docs/reliability.md.
+	SIGNOFF_RELIABILITY_REPORT=docs/reliability.md $(BIN)/pytest -q -m "not nightly" tests/resilience
 
 bench: install ## Measure; prints ratios and medians.
 	$(BIN)/python -m benchmarks.startup

@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import asyncpg
+
 from services.diagnoser.domain.last_word import after, owed, recommended
 
 SERVICES = ("ingest", "diagnoser", "executor", "notifier")
@@ -78,13 +80,30 @@ class Verdict:
 
 def of_folder(data: Path) -> Remains:
     """Read a data directory of the embedded form."""
-    tables: dict[str, dict[str, list[Row]]] = {}
-    for service in SERVICES:
-        connection = sqlite3.connect(data / f"{service}.db")
-        connection.row_factory = sqlite3.Row
-        wanted = WANTED | OF_ONE.get(service, {})
-        tables[service] = {name: [dict(row) for row in connection.execute(sql)] for name, sql in wanted.items()}
+    return Remains(world_of(data), {service: _of_file(data, service) for service in SERVICES})
+
+
+def _of_file(data: Path, service: str) -> dict[str, list[Row]]:
+    connection = sqlite3.connect(data / f"{service}.db")
+    connection.row_factory = sqlite3.Row
+    wanted = WANTED | OF_ONE.get(service, {})
+    try:
+        return {name: [dict(row) for row in connection.execute(sql)] for name, sql in wanted.items()}
+    finally:
         connection.close()
+
+
+async def of_database(url: str, data: Path) -> Remains:
+    """Read a database of the scale-out, the spool of ingest, which is a file, and the world's file."""
+    tables = {"ingest": _of_file(data, "ingest")}
+    connection = await asyncpg.connect(url)
+    try:
+        for service in SERVICES[1:]:
+            await connection.execute(f'set search_path to "{service}"')
+            wanted = WANTED | OF_ONE.get(service, {})
+            tables[service] = {name: [dict(row) for row in await connection.fetch(sql)] for name, sql in wanted.items()}
+    finally:
+        await connection.close()
     return Remains(world_of(data), tables)
 
 

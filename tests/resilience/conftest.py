@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest_asyncio
 
 from services.executor.domain import governing
 from simulation import driver
+from simulation.scenario import load_scenario
+from tests.resilience import report
 from tests.resilience.account import Toll
 from tests.resilience.house import House
 from tests.support.echo_main import Place
@@ -21,7 +24,10 @@ _HEAD = ("database", "bus", "fault", "messages", "lost", "doubled", "sent again"
 STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 BUSES = ["embedded", pytest.param("kafka", marks=pytest.mark.kafka)]
 
+_LINES = pytest.StashKey[list[report.Line]]()
+
 Tell = Callable[[str, str, Toll], None]
+Enter = Callable[[report.Line], None]
 
 
 @pytest.fixture(params=STORES)
@@ -47,16 +53,31 @@ def make_place(request: pytest.FixtureRequest, database: str, tmp_path: Path) ->
     return make
 
 
+@pytest.fixture(scope="session")
+def enter(request: pytest.FixtureRequest) -> Enter:
+    """Put one line into the report on reliability."""
+    return request.config.stash.setdefault(_LINES, []).append
+
+
 @pytest.fixture
-def tell(request: pytest.FixtureRequest, database: str) -> Tell:
-    """Put one line into the table that is printed at the end: bus, fault, cost."""
+def tell(request: pytest.FixtureRequest, database: str, enter: Enter) -> Tell:
+    """Put one line into the table that is printed at the end, and into the report: bus, fault, cost."""
     rows = request.config.stash.setdefault(_ROWS, [])
 
     def row(bus: str, fault: str, toll: Toll) -> None:
         *counts, seconds = toll
         rows.append((database, bus, fault, *map(str, counts), f"{seconds:.1f}"))
+        enter(report.of_echo(database, bus, fault, toll.lost, toll.doubled))
 
     return row
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the report if one is asked for and all went well."""
+    lines = session.config.stash.get(_LINES, [])
+    asked = os.environ.get(report.ASKED)
+    if asked and lines and exitstatus == pytest.ExitCode.OK:
+        report.write(session.config.rootpath / asked, lines)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
@@ -81,7 +102,7 @@ async def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     with pytest.MonkeyPatch.context() as patch:
         # After a freeze ends, people wait up to 15 s; these tests do not.
         patch.setattr(governing, "FROZEN_RETRY", 0.2)
-        patch.setattr(driver, "load_scenario", functools.cache(driver.load_scenario))
+        patch.setattr(driver, "load_scenario", functools.cache(load_scenario))
         await found.open()
         yield found
         await found.close()

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from tests.resilience.checker import Remains, Verdict, check, of_folder, told
+from tests.resilience.conftest import Enter
+from tests.resilience.report import Line
 from tests.resilience.test_crash import ACKNOWLEDGED, POINTS
 from tests.support.signoff import Signoff, until
 
@@ -111,7 +113,9 @@ def survived(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         signoff.stop()
 
 
-def test_nothing_acknowledged_is_lost_nothing_is_done_twice_and_nothing_is_stuck(survived: Survived) -> None:
+def test_nothing_acknowledged_is_lost_nothing_is_done_twice_and_nothing_is_stuck(
+    survived: Survived, enter: Enter
+) -> None:
     remains = survived.remains
     verdict = check(remains)
     assert verdict.findings == [], told(remains, verdict.findings)
@@ -119,6 +123,10 @@ def test_nothing_acknowledged_is_lost_nothing_is_done_twice_and_nothing_is_stuck
     assert verdict.runs >= 2
     assert verdict.acked >= verdict.runs
     assert 1 <= verdict.effects <= verdict.steps
+    where = "`signoff up` with replays and an approver, sqlite, embedded"
+    fault, within = "everything killed at failpoints, one after the other", f"{END_LIMIT:g} s"
+    kills, costs = str(survived.kills), (verdict.lost, verdict.doubled)
+    enter(Line("F2, F3", fault, where, kills, *costs, stuck=verdict.stuck, within=within))
 
 
 def lose_a_disposition(remains: Remains) -> None:

@@ -44,7 +44,16 @@ async def test_an_answer_cut_at_any_byte_is_a_doubt_that_the_record_settles(
     result = await calling.call(claimed_for(call), ours)
     assert result["outcome"] == "unknown"
     assert [one.applied for one in place.done] == [True]
-    asked: Reconcile = {name: call[name] for name in Reconcile.__annotations__ if name in call}  # type: ignore[assignment,literal-required]
+    asked: Reconcile = {
+        "environment": call["environment"],
+        "incident_id": call["incident_id"],
+        "execution_id": call["execution_id"],
+        "step_id": call["step_id"],
+        "rollback": call["rollback"],
+        "verb": call["verb"],
+        "target": call["target"],
+        "token": call["token"],
+    }
     found = await Reconciling(ConnectedOutside(far, calling.verbs)).reconcile(asked)
     assert found["outcome"] == "succeeded"
     assert len(place.done) == 1

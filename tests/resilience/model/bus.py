@@ -54,8 +54,7 @@ class MemoryBus:
         reader, start = self.readers[place[0]], self._places.get(place, 0)
         known = self.records[reader.topic, place[1]]
         records = known[start : start + count]
-        # Routing looks at names only; the store of a subscription is not used by it.
-        subscription = Subscription(reader.name, reader.topic, reader.route, None)  # type: ignore[arg-type]
+        subscription = Subscription(reader.name, reader.topic, reader.route, None)  # type: ignore[arg-type]  # routing looks at names only
         reader.store.take(routed(subscription, records))
         self._places[place] = start + len(records)
         if self._places[place] == len(known):

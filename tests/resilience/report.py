@@ -1,0 +1,81 @@
+"""`docs/reliability.md`: what was broken, how, and what it cost. No times, no dates: it changes only with facts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+ASKED = "SIGNOFF_RELIABILITY_REPORT"
+"""The environment names the file to write; without it nothing is written."""
+HEAD = ("matrix", "fault", "where", "kills", "lost", "duplicated", "effects", "stuck", "at rest within", "seed")
+ONCE = "<= 1"
+"""Effects per approved step, or per `once` activity of the echo service."""
+ECHO_LIMIT = "90 s"
+
+_SEED = re.compile(r", seed \d+")
+_KILLED = re.compile(r"killed (\d+) times")
+_FAILPOINT = re.compile(r"(store|bus|intake|relay|activity)\.\w+")
+
+_INTRODUCTION = """# What faults cost
+
+Written by `make reliability-report`, which runs the fault suites under `tests/resilience` and writes this page only
+when all of them pass. The invariants that every line stands for: what was acknowledged is not lost, each receipt has
+one disposition, each approved step has at most one effect, nothing is stuck. *Matrix* names the fault in the list that
+the suites work through; *drawn* means that each run draws a seed and prints it. Times are limits that the suite holds,
+not measurements.
+
+How faults are made: `kill -9` by the process itself at named failpoints (`shared/store/failpoints.py`); signals to
+brokers; a TCP proxy in the line (`tests/support/proxy.py`: latency, down, reset, black hole, lost replies, replies cut
+at a byte); a state machine over the services' own transitions with a bus, workers, clocks and people that misbehave
+(`tests/resilience/model`). The judge is never the product: an outside world that only grows, and an offline checker
+over sender history, audit chains, the world's ledger and the stores (`tests/resilience/checker.py`).
+
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Line:
+    """One fault and what it cost."""
+
+    matrix: str
+    fault: str
+    where: str
+    kills: str
+    lost: int
+    duplicated: int
+    effects: str = ONCE
+    stuck: int = 0
+    within: str = ECHO_LIMIT
+    seed: str = "fixed"
+
+
+def of_echo(database: str, bus: str, fault: str, lost: int, doubled: int) -> Line:
+    """Return the line of a fault of the echo service."""
+    seed = "drawn" if _SEED.search(fault) or fault.startswith("killed") else "fixed"
+    name = _SEED.sub("", fault)
+    killed = _KILLED.search(name)
+    kills = killed[1] if killed else "1" if _FAILPOINT.fullmatch(name) or name.startswith("killed") else "0"
+    return Line(_matrix(name), name, f"echo service, {database}, {bus}", kills, lost, doubled, seed=seed)
+
+
+def _matrix(name: str) -> str:
+    if _FAILPOINT.fullmatch(name):
+        return "F2"
+    if name.startswith("killed"):
+        return "F4"
+    if name.startswith("database line"):
+        return "F13, F14, F20"
+    return "F11" if name.startswith("broker line") else "F7, F8"
+
+
+def page(lines: Iterable[Line]) -> str:
+    """Return the page."""
+    rows = [HEAD, tuple("---" for _ in HEAD), *(tuple(map(str, astuple(line))) for line in sorted(set(lines)))]
+    return _INTRODUCTION + "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
+
+
+def write(path: Path, lines: Iterable[Line]) -> None:
+    """Write the page."""
+    path.write_text(page(lines), "utf-8")
