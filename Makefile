@@ -56,8 +56,9 @@ nightly: install-dev test-servers ## The long runs: more rounds of the crash sui
 leak-check: install-dev ## Seed secrets everywhere, replay an incident, and look for them in all that can be seen.
 	$(BIN)/python -m tests.resilience.leaks
 
+FAULTS := $(foreach name,broker crash cuts killed_replays model,tests/resilience/test_$(name).py)
 reliability-report: install-dev test-servers ## Break everything there is to break and write docs/reliability.md.
-	SIGNOFF_RELIABILITY_REPORT=docs/reliability.md $(BIN)/pytest -q -m "not nightly" tests/resilience
+	SIGNOFF_RELIABILITY_REPORT=docs/reliability.md $(BIN)/pytest -q -m "not nightly" $(FAULTS)
 
 bench: install ## Measure; prints ratios and medians.
 	$(BIN)/python -m benchmarks.startup
