@@ -263,10 +263,12 @@ class Matter:
 
     async def pages_agree(self) -> tuple[str, str, str]:
         """Check that both pages say of the question what the executor holds true; return that, and the pages."""
+        await self.house.journaled(self.incident)
         held = str((await self.first())["state"])
         asked, incident = await self.pages()
         shown = {words for words in SHOWN.values() if words in asked}
         assert shown == ({SHOWN[held]} if held in SHOWN else set()), (held, asked)
+        assert "waits for approval" not in asked + incident or held == "pending", (held, asked)
         assert ("Waits for approval" in incident) == ((await self.state())["approval"]["state"] == "pending"), incident
         return held, asked, incident
 

@@ -136,6 +136,7 @@ async def run(matter: Matter, *acts: Act) -> Round:
     if said[0].what == "click":  # A form is answered without the number of its decision; one of two is refused.
         await matter.until("approval.decision_refused")
     await eventually(matter.is_settled, LIMIT)
+    await matter.house.journaled(matter.incident)
     state = await matter.first()
     ends = [ENDS[one.type] for one in matter.heard() if one.type in ENDS and _is_about(one.body, matter)]
     assert len(ends) <= 1, ends

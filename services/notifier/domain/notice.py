@@ -29,7 +29,7 @@ class Notice(BaseModel):
 def notice(overview: Overview, base_url: str) -> Notice:
     """Return what to tell of an incident now."""
     incident, asked = overview.incident, overview.approval
-    stage = wording.stage(incident.stage)
+    stage = wording.stage(overview)
     head = f"{incident.id} · {incident.severity.value.upper()} · {stage}"
     text = f"Approve? {asked.title} ({head})" if asked else f"{head} · {incident.title}"
     fields = {"Incident": incident.title, "Stage": stage, "Services": ", ".join(incident.services) or "-"}

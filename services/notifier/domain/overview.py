@@ -14,7 +14,7 @@ from shared.incident.model import IncidentId, Model
 from shared.lifecycle.stage import Progress, advance
 from shared.lifecycle.timeline import Told
 
-FOLD = 2
+FOLD = 3
 
 
 class PendingApproval(Model):
@@ -36,6 +36,8 @@ class Overview(Model):
     confidence: float = 0.0
     proposal: str = ""
     approval: PendingApproval | None = None
+    granted: bool = False
+    """The newest question was answered with yes."""
     verified: str = ""
     """The newest verification's outcome with what was read last."""
     updated_at: AwareDatetime
@@ -115,6 +117,7 @@ def _asked(body: Mapping[str, Any]) -> Change:
     title = headline(body)
     return {
         "proposal": title,
+        "granted": False,
         "approval": {
             "id": body["approval_id"],
             "title": title,
@@ -139,7 +142,11 @@ def _verified(word: str) -> Callable[[Mapping[str, Any]], Change]:
 
 
 def _no_question(_: Mapping[str, Any]) -> Change:
-    return {"approval": None}
+    return {"approval": None, "granted": False}
+
+
+def _granted(_: Mapping[str, Any]) -> Change:
+    return {"approval": None, "granted": True}
 
 
 _CHANGES: Mapping[str, Callable[[Mapping[str, Any]], Change]] = {
@@ -153,7 +160,7 @@ _CHANGES: Mapping[str, Callable[[Mapping[str, Any]], Change]] = {
     "diagnosis.no_active_fault": _diagnosed,
     "recommendation.made": _proposed,
     "approval.requested": _asked,
-    "approval.granted": _no_question,
+    "approval.granted": _granted,
     "approval.rejected": _no_question,
     "approval.expired": _no_question,
     "approval.withdrawn": _no_question,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from services.notifier.domain.overview import Overview
 from shared.incident.enums import RiskLevel, Severity, Stage
 
 STAGES: Mapping[Stage, tuple[str, str]] = {
@@ -67,9 +68,12 @@ _LONG = 100
 _HOURS_LONG = 48
 
 
-def stage(value: str) -> str:
-    """Return sign and word of a stage."""
-    return " ".join(STAGES[Stage(value)])
+def stage(overview: Overview) -> str:
+    """Return sign and word of where an incident is. What was approved waits for no person any more."""
+    found = overview.incident.stage
+    if found is Stage.AWAITING_APPROVAL and overview.granted:
+        return "◐ approved, not begun"
+    return " ".join(STAGES[found])
 
 
 def severity(value: str) -> str:
