@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from urllib.parse import urlsplit
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
@@ -14,7 +16,11 @@ from services.executor.handlers.reconciling import Reconciling
 from shared.integrations.registry import Integrations
 from tests.contract.executor.conftest import WORLD_TOKEN, Place, Starter, began
 from tests.contract.executor.test_calls import call_of, claimed_for, ours
+from tests.support.kinds import eventually
 from tests.support.proxy import Proxy
+
+HOLE = 7.0
+"""Seconds in which the database hears nothing: more than a claim's lease."""
 
 
 @pytest.fixture
@@ -89,3 +95,37 @@ async def test_a_lost_answer_has_one_effect_and_is_verified_without_a_second_cal
     await running.until("verification.passed", limit=30.0)
     assert len(running.place.done) == 1
     assert running.place.line.asked.count("calls") == 1
+
+
+@pytest.mark.postgres
+@pytest.mark.nightly
+async def test_a_database_that_is_cut_off_during_a_call_gets_its_answer_when_it_is_back(
+    place: Place, postgres_url: str, tmp_path: Path
+) -> None:
+    parts = urlsplit(postgres_url)
+    async with Proxy(parts.hostname or "", parts.port or 5432) as line:
+        user = f"{parts.username}:{parts.password}@" if parts.password else f"{parts.username}@"
+        starter = Starter(place, urlunsplit(parts._replace(netloc=f"{user}{line.address}")), tmp_path)
+        running = await starter.start()
+        try:
+            await running.recommend()
+            place.line.holds_answers = asyncio.Event()
+            await running.decide("approve", await running.until("approval.requested"))
+            await running.until("step.started")
+            await eventually(_called(place), 15.0)
+            line.black_hole = True
+            place.line.holds_answers.set()
+            await asyncio.sleep(HOLE)
+            line.heal()
+            await running.until("step.succeeded", limit=30.0)
+        finally:
+            await starter.stop()
+    assert len(place.done) == 1
+    assert place.line.asked.count("calls") == 1
+
+
+def _called(place: Place) -> Callable[[], Awaitable[bool]]:
+    async def there() -> bool:
+        return "calls" in place.line.asked
+
+    return there
