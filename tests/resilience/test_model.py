@@ -35,8 +35,9 @@ EVERY = (
 """What a run must have been through, or it has shown nothing."""
 
 
+@pytest.mark.crash
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize("steps", [20_000, pytest.param(1_000_000, marks=[pytest.mark.nightly, pytest.mark.crash])])
+@pytest.mark.parametrize("steps", [20_000, pytest.param(1_000_000, marks=pytest.mark.nightly)])
 def test_whatever_happens_in_whatever_order_each_approved_step_has_one_effect_and_every_debt_ends(
     steps: int, enter: Enter
 ) -> None:

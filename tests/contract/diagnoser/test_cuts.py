@@ -11,6 +11,7 @@ import pytest
 from tests.contract.diagnoser.conftest import Outside, Start, alert
 from tests.support.proxy import Proxy
 
+pytestmark = pytest.mark.crash
 HOST, SERVICE = "prod-web-03", "storefront"
 
 
