@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from services.executor.domain.config import ExecutorConfig
 from services.executor.domain.work import CALL, RECHECK
 from shared.runtime.clock import at
+from shared.runtime.people import People
 from tests.unit.executor.aggregates import NOW, types
 from tests.unit.executor.story import STRANGER, Story, plan, step
 
@@ -242,3 +245,49 @@ def test_every_ruling_is_in_the_audit_chain_with_the_person() -> None:
     story.decide(person="eve")
     rulings = [(entry["what"], entry.get("person")) for entry in story.executor.audit if entry.get("person")]
     assert rulings == [("approved", "ann"), ("decision_refused", "eve")]
+
+
+def test_an_approval_of_another_incident_is_refused_at_once() -> None:
+    assert why(Story().asked(), subject="apr-zzzzzzzzzz-1") == "unknown_subject"
+
+
+def test_a_cancel_of_what_has_not_begun_says_what_to_do_instead() -> None:
+    story = Story().asked()
+    (refused,) = story.decide("cancel", subject=story.execution)
+    assert refused.body["why"] == "not_started"
+    assert refused.body["detail"] == "nothing was approved yet; reject or withdraw the question instead"
+
+
+def without(story: Story, person: str) -> ExecutorConfig:
+    """Return the configuration in which a person has left."""
+    config: ExecutorConfig = story.executor.rules.config
+    left = tuple(one for one in config.people.people if one.id != person)
+    return replace(config, people=People(people=left))
+
+
+def test_a_vote_of_who_has_left_counts_no_more_when_the_next_one_comes() -> None:
+    story = Story().asked(count=2)
+    story.decide(person="ann")
+    story.executor.configure(without(story, "ann"))
+    voted, refused = story.decide(person="ben")
+    assert (voted.type, voted.body["have"]) == ("approval.vote_recorded", 1)
+    assert (refused.body["why"], refused.body["actor"]["id"]) == ("role", "ann")
+
+
+def test_what_who_has_left_approved_is_not_begun() -> None:
+    story = Story().granted()
+    story.executor.configure(without(story, "ann"))
+    caused = story.recheck()
+    assert [event.body.get("reason") for event in caused if event.type == "execution.cancelled"] == [
+        "role: Ann is no approver any more"
+    ]
+    assert story.executor.count(CALL) == 0
+
+
+def test_a_key_that_was_revoked_since_takes_its_approvals_with_it() -> None:
+    story = Story().granted()
+    config = story.executor.rules.config
+    story.executor.configure(replace(config, valid={"k1": (0.0, story.executor.now)}))
+    caused = story.recheck()
+    assert types(caused) == ["execution.cancelled"]
+    assert "key 'k1' is not trusted" in caused[0].body["reason"]

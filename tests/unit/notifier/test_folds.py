@@ -6,13 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from services.notifier.domain import wording
 from services.notifier.domain.detail import Detail
+from services.notifier.domain.executions import running
 from services.notifier.domain.folding import fold
 from services.notifier.domain.headline import headline
 from services.notifier.domain.question import question
 from services.notifier.domain.views import listed, shown, times
-from shared.events.approvals import ApprovalRejected, ApprovalSuperseded, ApprovalVoteRecorded
-from shared.events.executions import StepUnknown
+from shared.events.approvals import (
+    ApprovalDecisionRefused,
+    ApprovalExpired,
+    ApprovalRejected,
+    ApprovalSuperseded,
+    ApprovalVoteRecorded,
+)
+from shared.events.executions import ExecutionCancelled, ExecutionPaused, StepUnknown
 from shared.events.incidents import IncidentReopened, IncidentSeverityRaised
 from shared.events.investigations import RecommendationSuperseded
 from shared.events.payload import Payload
@@ -181,3 +189,34 @@ def test_no_body_however_odd_breaks_the_page_of_an_incident(events: list[tuple[s
     ]
     detail = fold([*story, *odd], incident_id=INCIDENT, environment=RUN)
     assert shown(detail)["incident"]["id"] == INCIDENT
+
+
+def test_an_approved_plan_that_is_held_back_or_stopped_before_its_beginning_is_shown_so() -> None:
+    about = {"execution_id": EXECUTION, "approval_id": APPROVAL}
+    paused = ExecutionPaused.model_validate({**about, "reason": "frozen"})
+    held = folded(*until_asked(), granted(), paused)
+    assert held.overview is not None
+    assert wording.stage(held.overview) == "◐ approved, not begun"
+    assert running(held) == held.executions[EXECUTION]
+    assert (held.executions[EXECUTION]["state"], held.executions[EXECUTION]["started_at"]) == ("paused", None)
+
+    cancelled = ExecutionCancelled.model_validate({**about, "reason": "target_drift"})
+    stopped = folded(*until_asked(), granted(), paused, cancelled).executions[EXECUTION]
+    assert (stopped["state"], stopped["detail"], stopped["steps"]) == ("cancelled", "target_drift", [])
+
+    expired = folded(*until_asked(), granted(), paused, ApprovalExpired(approval_id=APPROVAL)).executions[EXECUTION]
+    assert expired["state"] == "cancelled"
+
+    begun = folded(*until_asked(), granted(), paused, *executed()[:1]).executions[EXECUTION]
+    assert (begun["state"], len(begun["steps"])) == ("running", 1)
+
+
+def test_an_approval_that_counts_no_more_is_taken_off_the_page_and_one_that_nobody_signed_takes_none() -> None:
+    vote = ApprovalVoteRecorded(
+        approval_id=APPROVAL, actor=APPROVER, via="page:local", decision_id="d", have=1, needed=2
+    )
+    about = {"subject": APPROVAL, "decision_id": "d", "verb": "approve"}
+    lapsed = ApprovalDecisionRefused.model_validate({**about, "why": "role", "actor": APPROVER})
+    forged = ApprovalDecisionRefused.model_validate({**about, "why": "signature"})
+    assert folded(*until_asked(), vote, lapsed).approvals[APPROVAL]["votes"] == []
+    assert len(folded(*until_asked(), vote, forged).approvals[APPROVAL]["votes"]) == 1
