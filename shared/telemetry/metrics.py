@@ -6,10 +6,13 @@ share them and none is there twice.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from prometheus_client import Counter, Gauge
+
+from shared.errors import UnavailableError
 
 ALARMS = Counter("signoff_store_alarms", "What a person should see, by reason.", ["service", "reason"])
 WAITING = Gauge("signoff_store_waiting", "Messages that wait in inboxes.", ["service"])
@@ -40,5 +43,12 @@ def count_alarms(service: str) -> Alarm:
 
 def watch(service: str, *, waiting: Callable[[], int], problems: Callable[[], Mapping[str, str]]) -> None:
     """Tell, whenever `/metrics` is read, how many messages wait and whether the service is ready."""
-    WAITING.labels(service).set_function(waiting)
+
+    def count() -> float:
+        try:
+            return waiting()
+        except UnavailableError:
+            return math.nan  # Not open yet or closed already; the other metrics are there all the same.
+
+    WAITING.labels(service).set_function(count)
     READY.labels(service).set_function(lambda: 0 if problems() else 1)

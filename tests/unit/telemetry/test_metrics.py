@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import math
 from collections import Counter
 from functools import partial
 
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from shared.errors import UnavailableError
 from shared.telemetry.metrics import count_alarms, watch
 
 SERVICES = ("ingest", "diagnoser", "executor", "notifier")
@@ -33,6 +35,17 @@ def test_four_services_of_one_process_share_their_metrics() -> None:
 
     problems["bus"] = "away"
     assert {samples()["signoff_ready", service] for service in SERVICES} == {0}
+
+
+def test_a_store_that_is_closed_takes_no_other_metric_along() -> None:
+    def closed() -> int:
+        raise UnavailableError("the store is not open")
+
+    watch("closed", waiting=closed, problems=dict)
+
+    found = samples()
+    assert math.isnan(found["signoff_store_waiting", "closed"])
+    assert found["signoff_ready", "closed"] == 1
 
 
 def test_alarms_are_counted_by_reason_without_what_comes_from_outside() -> None:
