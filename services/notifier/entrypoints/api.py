@@ -13,6 +13,7 @@ from starlette.responses import StreamingResponse
 
 from services.notifier.domain.question import question
 from services.notifier.domain.views import event, listed, shown
+from services.notifier.entrypoints.strict import StrictRoute
 from services.notifier.handlers.acting import Desk
 from services.notifier.handlers.caring import Care
 from services.notifier.handlers.signing_in import COMMAND, SigningIn
@@ -112,7 +113,7 @@ def operator(request: Request) -> Session:
 Use = Annotated[Parts, Depends(parts)]
 Who = Annotated[Session, Depends(session)]
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", route_class=StrictRoute)
 
 
 @router.get("/incidents")
