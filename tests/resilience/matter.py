@@ -268,8 +268,9 @@ class Matter:
         asked, incident = await self.pages()
         shown = {words for words in SHOWN.values() if words in asked}
         assert shown == ({SHOWN[held]} if held in SHOWN else set()), (held, asked)
-        assert "waits for approval" not in asked + incident or held == "pending", (held, asked)
-        assert ("Waits for approval" in incident) == ((await self.state())["approval"]["state"] == "pending"), incident
+        waits = (await self.state())["approval"]["state"] == "pending"
+        assert "waits for approval" not in asked + incident or waits, (held, asked)
+        assert ("Waits for approval" in incident) == waits, incident
         return held, asked, incident
 
     async def _is_quiet(self) -> bool:

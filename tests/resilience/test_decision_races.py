@@ -148,6 +148,11 @@ async def run(matter: Matter, *acts: Act) -> Round:
     await matter.pages_agree()
     refused = [one.body for one in matter.heard() if one.type == "approval.decision_refused"]
     assert all(body["detail"] for body in refused), refused
+    if won == "granted":  # It waits for the end of the freeze, and would look again and again.
+        await matter.command("cancel", "eve", subject=matter.execution)
+        await matter.until("execution.cancelled")
+        await eventually(matter.is_settled, LIMIT)
+        assert matter.calls == []
     return Round(matter, said, won)
 
 
