@@ -256,11 +256,27 @@ def _observe(number: int, series: CaseSeries, now: float | None) -> Observation 
     is_ramp = stands.is_ramp and harm >= SHIFTED
     if not stands.windows and not series.baseline and sense.channel.name in {"cpu", "memory", "disk", "connections"}:
         harm = max(harm, SHIFTED) if (sense.used(stands.after) or 0.0) >= BUSY else harm
-    if harm < SHIFTED and side is not None and sense.channel.name in {"memory", "disk"}:
+    is_stock = side is not None and sense.channel.name in {"memory", "disk", "connections"}
+    if is_stock and not is_ramp and harm < 2 * SHIFTED:
+        long = _long(series, sense, stands, step)
+        if long is not None and side is not None:
+            began = end - long.onset if end is not None and long.onset is not None else None
+            return Observation(number, series, sense, long, side * long.shift, is_ramp=True, onset=began)
+    if is_stock and harm < SHIFTED and side is not None:
         is_growing = _grows(series, sense, stands, side, step)
         if is_growing or _is_filling(sense, stands, side):
             harm, is_ramp = SHIFTED, is_growing
     return Observation(number, series, sense, stands, harm, is_ramp, onset)
+
+
+def _long(series: CaseSeries, sense: Meaning, stands: Standing, step: float) -> Standing | None:
+    """Return where a nearly full series stands against the older half of its past, if it has grown ever since."""
+    older = len(series.baseline) // 2
+    if (sense.used(stands.after) or 0.0) < NEARLY_FULL:
+        return None
+    long = standing(series.baseline[:older], [*series.baseline[older:], *series.window], step, sense.floor)
+    side = -1.0 if sense.direction == "down" else 1.0
+    return long if long is not None and long.is_ramp and side * long.shift >= SHIFTED else None
 
 
 def _grows(series: CaseSeries, sense: Meaning, stands: Standing, side: float, step: float) -> bool:

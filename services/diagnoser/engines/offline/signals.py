@@ -18,6 +18,8 @@ SUDDEN = 0.7
 TOLD = 0.7
 """What a fact counts that was read from words, beside one that has a field."""
 MENTIONED = 0.8
+SAID = 0.85
+"""What lines of a log count that stand in for a measurement."""
 
 State = Literal["present", "absent", "unmeasured"]
 
@@ -55,7 +57,8 @@ def match(scene: Scene, signal: Signal, entity: str) -> Match:
     absent = [one for one in measured if one.state == "absent"]
     if not seen and absent:
         return replace(absent[0], signal=signal)
-    best = max(seen or (one for one in found if one.state == "present"), key=lambda one: one.gain, default=None)
+    said = (replace(one, strength=one.strength * SAID) for one in found if one.state == "present" and one.signal.log)
+    best = max(seen or said, key=lambda one: one.gain, default=None)
     return best or Match(signal, "unmeasured")
 
 

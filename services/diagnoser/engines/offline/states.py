@@ -46,7 +46,8 @@ def _settled(facts: Iterable[Fact], now: float | None) -> Iterator[Fact]:
     """Let a later word that something is over, or that it is fine now, take the earlier ones back."""
     every = list(facts)
     fine = {(f.kind, f.entity) for f in every if not f.is_bad and not f.is_event}
-    ready = {f.entity for f in every if f.kind == "pods_not_ready" and not f.is_bad}
+    lacking = {f.entity for f in every if f.kind == "pods_not_ready" and f.is_bad}
+    ready = {f.entity for f in every if f.kind == "pods_not_ready" and not f.is_bad} - lacking
     over = [(f.kind, f.entity, f.at) for f in every if f.is_event and not f.is_bad and f.at is not None]
     for fact in every:
         if not fact.is_event or not fact.is_bad:
