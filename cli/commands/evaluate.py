@@ -104,6 +104,46 @@ def score(
     )
 
 
+def run(
+    *,
+    suite: Literal["shipped", "dev"],
+    report: Path,
+    variants: int = 1,
+    transform: Literal["", "shift", "halve", "holes", "decoy", "inject"] = "",
+) -> int:
+    """Run a suite of ours and hold it against its gates. Exit code 1 when one is not kept.
+
+    Parameters
+    ----------
+    suite
+        `shipped` is the scenarios, `dev` some fifty made-up incidents of all families.
+    report
+        The folder for `report.json` and `report.html`; an earlier report there is compared with.
+    variants
+        How many times each made-up incident is told, with other names and other noise.
+    transform
+        Tell made-up incidents in another way, which should change no answer.
+    """
+    from cli.case_files import read_object
+    from cli.evaluating import report as report_of
+    from cli.evaluating import run_suite, shipped_suite, write_report
+    from cli.output import say, show
+    from services.diagnoser.engines.evaluation.gates import differences
+    from simulation.suite.dev import dev_suite
+
+    rows, stamp = run_suite(shipped_suite() if suite == "shipped" else dev_suite(variants, transform))
+    found = report_of(suite, rows, stamp)
+    last = report / "report.json"
+    before = read_object(last).get("cases", ()) if last.is_file() else ()
+    changed = differences(before, found["cases"])
+    write_report(report, found, changed)
+    show(found["gates"], ("gate", "value", "bound", "passed"), "table")
+    say(
+        *changed, f"{len(rows)} cases; calibration error {found['calibration_error']:.3f}; see {report / 'report.html'}"
+    )
+    return 0 if all(gate["passed"] for gate in found["gates"]) else 1
+
+
 def read_expected(folder: Path) -> list[Expected]:
     """Return what was true of the cases. Raises AuthoredError when a file does not say of which case."""
     from pydantic import ValidationError
