@@ -1,4 +1,4 @@
-"""What uvicorn lacks: a deadline for the head of a request, also when a connection never sends one, and its size.
+"""What uvicorn lacks: a deadline and a size for the head of a request, and an order in which a crowd gives way.
 
 Bodies are the application's: it knows what it waits for.
 """
@@ -6,22 +6,34 @@ Bodies are the application's: it knows what it waits for.
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakKeyDictionary
 
 from starlette.responses import PlainTextResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
 
 HEAD_SECONDS = 5.0
 """From the connection, or from the first byte of a later request, to the end of the head."""
 HEAD_MAX = 16 * 1024
 """Bytes of a request line with all headers."""
 FIELDS_MAX = 100
+CROWD = 2
+"""One in so many of the connections at which uvicorn refuses is where those that wait begin to give way."""
 
 _TOO_LARGE = PlainTextResponse("the headers are too large\n", 431, headers={"connection": "close"})
 _TOO_LARGE_BYTES = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
+_receiving: WeakKeyDictionary[ServerState, dict[BoundedProtocol, None]] = WeakKeyDictionary()
+"""Of each server the connections that wait for a request or the rest of one, the longest wait first."""
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """Closes connections whose next request does not come in time, and refuses heads that are too large."""
+    """Closes connections whose next request does not come in time, and refuses heads that are too large.
+
+    When a crowd of connections comes, the one that has waited longest without a whole request gives way to the new one:
+    who opens thousands and sends nothing pushes out only such as himself, since an honest request is whole at once.
+    """
 
     _deadline: asyncio.TimerHandle | None = None
     _in_head = True
@@ -30,9 +42,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         super().connection_made(transport)
         self._limit()
+        receiving = self._receive()
+        limit = self.limit_concurrency
+        if limit is not None and len(self.connections) > limit // CROWD:
+            longest = next(iter(receiving))
+            del receiving[longest]
+            longest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unlimit()
+        _receiving[self.server_state].pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -62,9 +81,22 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head = True
         self._head_size = 0
+        _receiving[self.server_state].pop(self, None)
         if self.cycle.response_complete:  # Then uvicorn's timer for an idle connection is gone already.
             self._unlimit()
             self._limit()
+            self._receive()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._receive()
+
+    def _receive(self) -> dict[BoundedProtocol, None]:
+        """Stand at the end of those that wait, and return them."""
+        receiving = _receiving.setdefault(self.server_state, {})
+        receiving.pop(self, None)
+        receiving[self] = None
+        return receiving
 
     def _limit(self) -> None:
         self._deadline = self.loop.call_later(HEAD_SECONDS, self.timeout_keep_alive_handler)

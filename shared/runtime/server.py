@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import resource
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,13 +14,16 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from shared.errors import ConfigurationError
-from shared.runtime.http import BoundedProtocol
+from shared.runtime.http import CROWD, BoundedProtocol
 from shared.runtime.ports import user_of
 
 STOP_SECONDS = 3
 """How long open requests may go on when the process stops."""
 KEEP_ALIVE_SECONDS = 15
+BACKLOG = 1024
+"""Connections that the system keeps waiting for us."""
 CONNECTIONS_MAX = 2000
+"""Open at a time on one listener, where the process may have so many files; then those that wait give way."""
 
 
 class PortInUseError(ConfigurationError):
@@ -35,7 +39,7 @@ def bind(host: str, port: int, *, name: str) -> socket.socket:
     found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         found.bind((host, port))
-        found.listen(1024)
+        found.listen(BACKLOG)
     except OSError as error:
         found.close()
         if error.errno == errno.EADDRINUSE:
@@ -43,6 +47,18 @@ def bind(host: str, port: int, *, name: str) -> socket.socket:
         raise ConfigurationError(f"{name}: port {port} on {host} cannot be used: {error.strerror}") from error
     found.setblocking(False)
     return found
+
+
+def _connections_max() -> int:
+    """Return how many connections leave room for other files; first take as many files as the process may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 6 * CONNECTIONS_MAX
+    if soft < wanted and soft != resource.RLIM_INFINITY:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(ValueError, OSError):  # Some systems say they have no limit and still have one.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    return CONNECTIONS_MAX if soft == resource.RLIM_INFINITY else min(CONNECTIONS_MAX, soft // 6)
 
 
 class _Server(uvicorn.Server):
@@ -73,6 +89,7 @@ class Listener:
 
     async def start(self) -> None:
         """Serve; returns when requests are answered."""
+        connections = _connections_max()
         config = uvicorn.Config(
             self.app,
             log_config=None,
@@ -83,7 +100,9 @@ class Listener:
             date_header=False,
             timeout_keep_alive=KEEP_ALIVE_SECONDS,
             timeout_graceful_shutdown=STOP_SECONDS,
-            limit_concurrency=CONNECTIONS_MAX,
+            # Far fewer are taken in at once than may be open, so that none gives way before it was listened to.
+            backlog=max(1, connections // 16),
+            limit_concurrency=CROWD * connections,
             http=BoundedProtocol,
             ws="none",
         )
@@ -94,6 +113,7 @@ class Listener:
                 self._task.result()
                 raise ConfigurationError("the listener ended at once")
             await asyncio.sleep(0.005)
+        self.socket.listen(BACKLOG)
 
     async def stop(self) -> None:
         """Answer what is open for a moment, then close."""
