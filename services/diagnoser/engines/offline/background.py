@@ -86,11 +86,11 @@ def standing(
         return None
     now = min(max(round(NOW / step), 3), len(values) - first)
     past = values[:first] if first >= 2 * now else values[: _start(first, len(values))]
-    before = float(np.median(past))
-    jitter = _NORMAL * float(np.median(np.abs(np.diff(values)))) if not first and len(values) > 1 else 0.0
+    before = float(_median(past))
+    jitter = _NORMAL * float(_median(np.abs(np.diff(values)))) if not first and len(values) > 1 else 0.0
     width, medians = _width(past, now, max(floor(before), 1e-12), jitter)
     smooth = _smooth(values, now)
-    after = float(np.median(values[-now:]))
+    after = float(_median(values[-now:]))
     width = max(width, abs(after - before) / FARTHEST)
     shift = (after - before) / width
     recent = (smooth[first:] - before) / width
@@ -116,6 +116,19 @@ def standing(
     )
 
 
+def _median(values: Array) -> Array:
+    """Return medians along the last axis; for short arrays several times as quick as NumPy's own."""
+    ordered = np.sort(values, axis=-1)
+    size = ordered.shape[-1]
+    return np.asarray((ordered[..., (size - 1) // 2] + ordered[..., size // 2]) / 2.0)
+
+
+def _tenths(values: Array) -> Array:
+    """Return the 10 % and the 90 % quantile."""
+    ordered = np.sort(values)
+    return np.interp((0.1 * (len(ordered) - 1), 0.9 * (len(ordered) - 1)), np.arange(len(ordered)), ordered)
+
+
 def _start(first: int, total: int) -> int:
     """Return how many values count as the past when there is (nearly) no baseline: the start of the window as well."""
     return max((total - first) // 3 + first, 1) if first else max(total // START, 2)
@@ -124,7 +137,7 @@ def _start(first: int, total: int) -> int:
 def _share(recent: Array, before: float, after: float) -> float:
     if not len(recent) or after == before:
         return 0.0
-    return (float(np.median(recent)) - before) / (after - before)
+    return (float(_median(recent)) - before) / (after - before)
 
 
 def trend(values: Sequence[float | None], step: float) -> float:
@@ -135,10 +148,10 @@ def trend(values: Sequence[float | None], step: float) -> float:
     known = np.array([value for value in values if value is not None], dtype=np.float64)
     if len(known) < 4 * RAMP_POINTS or len(values) * step < 4 * RAMP_SECONDS:
         return 0.0
-    levels = np.array([float(np.median(part)) for part in np.array_split(known, 8)])
+    levels = np.array([float(_median(part)) for part in np.array_split(known, 8)])
     steps = np.diff(levels)
     total = float(levels[-1] - levels[0])
-    noise = float(np.median(np.abs(np.diff(known)))) + 1e-12
+    noise = float(_median(np.abs(np.diff(known)))) + 1e-12
     steady = bool(np.all(steps * np.sign(total) > LEAST_SHARE * abs(total)))
     return total if steady and abs(total) > 4 * noise else 0.0
 
@@ -147,19 +160,19 @@ def _width(past: Array, length: int, floor: float, jitter: float) -> tuple[float
     """Return what one step of surprise is, and the medians of the background windows."""
     count = min(len(past) // length, WINDOWS_MAX)
     if count < 2:  # noqa: PLR2004 -- one window says nothing of how far windows lie apart
-        spread = _NORMAL * float(np.median(np.abs(past - np.median(past))))
+        spread = _NORMAL * float(_median(np.abs(past - np.median(past))))
         return max(spread, jitter, 2 * floor / SHIFTED), np.empty(0)
-    medians = np.median(past[-count * length :].reshape(count, length), axis=1)
-    centre = float(np.median(past))
-    spread = _NORMAL * float(np.median(np.abs(medians - centre)))
-    tail = max(abs(float(np.quantile(medians, q)) - centre) for q in (0.1, 0.9)) / _TAIL
+    medians = _median(past[-count * length :].reshape(count, length))
+    centre = float(_median(past))
+    spread = _NORMAL * float(_median(np.abs(medians - centre)))
+    tail = float(np.max(np.abs(_tenths(medians) - centre))) / _TAIL
     return max(spread, tail, floor / SHIFTED), medians
 
 
 def _smooth(values: Array, length: int) -> Array:
     """Return running medians over the `length` values up to each one."""
     padded = np.concatenate([np.full(length - 1, values[0]), values])
-    return np.asarray(np.median(np.lib.stride_tricks.sliding_window_view(padded, length), axis=1), dtype=np.float64)
+    return np.asarray(_median(np.lib.stride_tricks.sliding_window_view(padded, length)), dtype=np.float64)
 
 
 def _onset(smooth: Array, before: float, width: float, side: float) -> int:
@@ -174,7 +187,7 @@ def _ramp(rise: Array, when: Array) -> float:
     span = float(when[top - 1] - when[0])
     if top < RAMP_POINTS or span < RAMP_SECONDS:
         return 0.0
-    low, middle, high = (float(np.median(third)) for third in np.array_split(rise[:top], 3))
+    low, middle, high = (float(_median(third)) for third in np.array_split(rise[:top], 3))
     growth = high - low
     is_even = min(middle - low, high - middle) >= EVEN * growth
     is_most = growth >= MOST * float(np.max(rise))

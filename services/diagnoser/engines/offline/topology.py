@@ -23,6 +23,7 @@ class Map:
     """Entity -> where it runs."""
     tenants: dict[str, list[str]] = field(default_factory=dict)
     """Machine -> what runs there."""
+    _suffering: dict[str, set[str]] = field(default_factory=dict)
 
     def is_view(self, entity: str) -> bool:
         """Whether it is only how others see a thing, and so never the cause."""
@@ -43,7 +44,10 @@ class Map:
 
     def sufferers(self, entity: str) -> set[str]:
         """Return everybody who feels it when `entity` is in trouble: what runs there, and all who call that."""
-        return self._reach([entity, *self.machines.get(entity, ())], (self.tenants, self.callers))
+        if entity not in self._suffering:
+            start = [entity, *self.machines.get(entity, ())]
+            self._suffering[entity] = self._reach(start, (self.tenants, self.callers))
+        return self._suffering[entity]
 
     def feeds(self, entity: str) -> set[str]:
         """Return everybody whose trouble `entity` would feel."""
