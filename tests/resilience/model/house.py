@@ -31,7 +31,7 @@ from tests.resilience.model.store import Clock, MemoryStore
 from tests.unit.diagnoser.alerts import KEY as RECEIPT_KEY
 from tests.unit.diagnoser.scopes import RULES
 from tests.unit.diagnoser.story import runbook
-from tests.unit.executor.story import PEOPLE, config
+from tests.unit.executor.story import KEY, PEOPLE, config
 
 START: Final = 1_800_000_000.0
 HORIZON: Final = 3 * 86_400.0
@@ -64,7 +64,8 @@ class House:
         self.oracle = Oracle(self.outside, approvers)
         runbooks = {name: runbook(name, digit * 64) for name, digit in (("restart", "1"), ("rotate", "2"))}
         known = DiagnoserConfig(rules=RULES, runbooks=runbooks, receipt_key=RECEIPT_KEY)
-        told = NotifierConfig("http://house", simulated=("page",), live=("page",))
+        keys = {"k1": KEY.public_key()}
+        told = NotifierConfig("http://house", simulated=("page",), live=("page",), keys=keys)
         self.diagnoser = MemoryStore("diagnoser", [Scope(), DiagnoserIncident()], known, self.clock)
         self.executor = MemoryStore("executor", [ExecutorIncident(), GovernorKind()], config(), self.clock)
         self.notifier = MemoryStore("notifier", [NotifierIncident()], told, self.clock)
