@@ -25,6 +25,7 @@ from tests.resilience.house import LIMIT, RUNBOOK, Heard, House
 from tests.support.kinds import eventually
 
 HOST = "prod-web-03"
+_BASE32 = str.maketrans("0189", "GHJK")
 SHOWN: Mapping[str, str] = {
     "granted": "✓ Approved",
     "claimed": "✓ Approved",
@@ -278,9 +279,6 @@ class Matter:
         state = await self.state()
         execution = state["execution"]
         return not state["waiting"] and (execution is None or execution["phase"] in ("held", "ended", "in_doubt"))
-
-
-_BASE32 = str.maketrans("0189", "GHJK")
 
 
 async def asked(house: House, runbook: str = RUNBOOK, *, live: bool = False, proposed_by: str = "") -> Matter:
