@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,8 +9,6 @@ from typing import Any
 
 from cli.commands.incidents import Output
 from cli.project import FIXTURES
-
-_GZIP = b"\x1f\x8b"
 
 
 def diagnose(case: str, *, output: Output = "table") -> None:
@@ -45,32 +41,12 @@ def _case(name: str) -> Mapping[str, Any]:
 
         return case_of(load_scenario(FIXTURES, name))
     if path.is_file():
-        return _read(path)
+        from cli.case_files import read_object
+
+        return read_object(path)
     near = get_close_matches(name, [*names, *(str(p) for p in path.parent.glob("*") if p.is_file())], n=3)
     hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"scenarios are: {', '.join(names) or 'none'}"
     raise NotFoundError(f"no scenario and no file {name!r}; {hint}")
-
-
-def _read(path: Path) -> Mapping[str, Any]:
-    """Return the case of a file. Raises AuthoredError when it holds none."""
-    import orjson
-
-    from shared.errors import AuthoredError, NotFoundError
-
-    try:
-        content = path.read_bytes()
-        content = gzip.decompress(content) if content.startswith(_GZIP) else content
-        case = orjson.loads(content)
-    except orjson.JSONDecodeError as error:
-        place = f"{path}:{error.lineno}:{error.colno}"
-        raise AuthoredError(f"{place}: not readable as JSON: {error.msg}; give an rca-case/1 file") from error
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise AuthoredError(f"{path}: not readable as gzip: {error}") from error
-    except OSError as error:
-        raise NotFoundError(f"{path}: {error.strerror}") from error
-    if not isinstance(case, dict):
-        raise AuthoredError(f"{path}: an rca-case/1 is a JSON object, this is {type(case).__name__}")
-    return case
 
 
 def _tell(conclusion: Mapping[str, Any]) -> None:
