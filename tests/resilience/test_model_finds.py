@@ -18,7 +18,8 @@ from shared.store.model import Incoming
 from tests.resilience.model.machine import Machine
 from tests.resilience.model.store import MemoryStore
 
-LIVES = 400
+LIVES, SEEDS = 400, range(1, 9)
+"""A rare mistake may need some batches; a million steps of every night are fifty."""
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -105,7 +106,7 @@ PLANTS = (
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("plant", [pytest.param(plant, id=plant.__name__) for plant in PLANTS])
 def test_the_model_finds(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
     plant(monkeypatch)
@@ -118,5 +119,13 @@ def test_the_model_finds(plant: Plant, monkeypatch: pytest.MonkeyPatch) -> None:
         report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
     )
-    with pytest.raises((AssertionError, LookupError)):
-        run_state_machine_as_test(seed(1)(Machine), settings=once)
+    assert any(finds(number, once) for number in SEEDS)
+
+
+def finds(number: int, once: settings) -> bool:
+    """Say whether a batch of lives shows that something is wrong."""
+    try:
+        run_state_machine_as_test(seed(number)(Machine), settings=once)
+    except (AssertionError, LookupError):
+        return True
+    return False
