@@ -45,7 +45,7 @@ arch: install-dev ## Check the import rules.
 	$(BIN)/lint-imports
 
 check: install-dev ## Unit, contract and embedded scenario tests: Python alone, no servers, no root.
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not kafka and not postgres and not browser and not crash and not nightly" \
+	$(BIN)/pytest -q -n 4 --dist loadfile -m "not kafka and not postgres and not browser and not slow and not crash and not nightly" \
 		tests/architecture tests/unit tests/contract tests/scenarios
 
 test: install-dev test-servers lint types arch ## Everything: all checks, all tests, real servers.

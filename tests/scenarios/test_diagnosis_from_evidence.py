@@ -326,7 +326,7 @@ def test_the_command_reads_packed_files_and_exits_0_for_inconclusive_too(signoff
     "content, text",
     [
         pytest.param(b'{"alerts": [', "not readable as JSON", id="broken JSON"),
-        pytest.param(b"[]", "an rca-case/1 is a JSON object, this is list", id="another JSON value"),
+        pytest.param(b"[]", "a JSON object is needed, this is list", id="another JSON value"),
         pytest.param(b"\x1f\x8bxx", "not readable as gzip", id="a broken archive"),
     ],
 )

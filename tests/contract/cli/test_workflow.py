@@ -9,7 +9,7 @@ from shared.errors import NotFoundError, SignoffError
 from shared.incident.enums import Stage
 from tests.support.signoff import Signoff
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 
 def test_a_diagnosis_is_a_function_that_needs_no_server() -> None:

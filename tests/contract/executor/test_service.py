@@ -12,6 +12,8 @@ from shared.events.people import DecisionSubmitted
 from shared.runbooks.plan import digest, read_plan
 from tests.contract.executor.conftest import HOST, INCIDENT, PID, Running, Starter
 
+pytestmark = pytest.mark.slow
+
 HELPED = [
     "approval.requested",
     "approval.granted",

@@ -18,6 +18,8 @@ from tests.contract.ingest.conftest import Running, StartIngest, alert, locked, 
 from tests.support.kafka import LocalKafka
 from tests.support.kinds import eventually
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 0.3
 """Seconds that bus and spool have here."""
 CIRCUIT = "signoff_ingest_circuit_open"

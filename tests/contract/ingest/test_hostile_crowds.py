@@ -20,6 +20,8 @@ from tests.contract.ingest.conftest import NEW, OLD, Running, StartIngest, alert
 from tests.contract.ingest.test_slow_senders import HEAD, raw, request
 from tests.support.kinds import eventually
 
+pytestmark = pytest.mark.slow
+
 CROWD = 100
 MEGABYTE = 1024 * 1024
 

@@ -12,6 +12,8 @@ from shared.runtime import http
 from tests.contract.ingest.conftest import OLD, Running, StartIngest, alert, headers_for
 from tests.support.kinds import eventually
 
+pytestmark = pytest.mark.slow
+
 HEAD_SECONDS = 0.6
 BODY_SECONDS = 0.8
 HEAD = b"POST /webhooks/%b HTTP/1.1\r\nhost: a\r\n"

@@ -17,6 +17,8 @@ from tests.support.hostile import STEERING, in_portions
 from tests.support.kinds import eventually
 from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, executed, granted, opened, plan, until_asked
 
+pytestmark = pytest.mark.slow
+
 TEXT = frozenset(
     [
         "title",
