@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigurationError, NotFoundError, RefusedError
+from shared.runtime.tasks import stop_tasks
 from simulation.ledger import Ledger
 from simulation.life import Life, MonitorChange, begun, recall
 from simulation.run import Done
@@ -106,10 +106,7 @@ class World:
 
     async def stop(self) -> None:
         """Stop watching and posting."""
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+        await stop_tasks(self._watch)
         await self._sender.stop()
         self._ledger.close()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 import logging
 from collections.abc import Callable, Mapping
@@ -12,6 +11,7 @@ from typing import Literal
 
 import httpx
 
+from shared.runtime.tasks import stop_tasks
 from simulation.webhooks import Webhook
 
 log = logging.getLogger("signoff.world")
@@ -57,12 +57,7 @@ class Sender:
 
     async def stop(self) -> None:
         """Stop posting."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        for task in tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await stop_tasks(*self._tasks)
         await self._client.aclose()
 
     async def _post(

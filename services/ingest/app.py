@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Mapping
 
@@ -26,6 +25,7 @@ from shared.bus.port import Bus
 from shared.bus.relay import Relay
 from shared.errors import ConfigurationError
 from shared.runtime.service import Service, Surroundings
+from shared.runtime.tasks import stop_tasks
 from shared.runtime.web import StrictHeaders, service_asgi
 from shared.store.control import care_routes
 from shared.store.model import Kind
@@ -82,10 +82,7 @@ class Ingest(Service):
 
     async def stop(self) -> None:
         """Stop; what is spooled stays."""
-        if self._canaries is not None:
-            self._canaries.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._canaries
+        await stop_tasks(self._canaries)
         await self._log.stop()
         await self._relay.stop()
 

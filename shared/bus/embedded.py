@@ -22,6 +22,7 @@ from shared.bus.topics import NAMES, RETENTION_SECONDS, sift
 from shared.errors import UnavailableError
 from shared.events.envelope import read_headers
 from shared.runtime.clock import wall
+from shared.runtime.tasks import stop_tasks
 
 log = logging.getLogger("signoff.bus")
 
@@ -53,11 +54,7 @@ class EmbeddedBus(Bus):
         self._tasks.append(asyncio.create_task(self._retain()))
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await stop_tasks(*self._tasks)
         self._tasks = []
         await asyncio.to_thread(self._file.close)
 

@@ -22,6 +22,7 @@ from shared.bus.port import Bus, Lag, Received, Rejected, Subscription, WireReco
 from shared.bus.settings import KafkaSettings
 from shared.bus.topics import sift
 from shared.errors import ConfigurationError, UnavailableError
+from shared.runtime.tasks import stop_tasks
 from shared.store.failpoints import reach
 
 log = logging.getLogger("signoff.bus")
@@ -55,11 +56,7 @@ class KafkaBus(Bus):
         self._boot = asyncio.create_task(self._connect())
 
     async def stop(self) -> None:
-        for task in (self._boot, self._probing):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await stop_tasks(self._boot, self._probing)
         self._boot = self._probing = None
         await asyncio.gather(*(intake.stop() for intake in self._intakes))
         if self._producer is not None:

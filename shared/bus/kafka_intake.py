@@ -26,6 +26,7 @@ from shared.bus.settings import KafkaSettings
 from shared.errors import UnavailableError
 from shared.events.envelope import read_headers
 from shared.runtime.clock import monotonic, wall
+from shared.runtime.tasks import stop_tasks
 from shared.store.failpoints import reach
 
 log = logging.getLogger("signoff.bus")
@@ -65,11 +66,8 @@ class KafkaIntake:
 
     async def stop(self) -> None:
         """Finish the batch in hand and leave the group. Bounded in time."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await stop_tasks(self._task)
+        self._task = None
         await self._close()
 
     def problem(self) -> str | None:

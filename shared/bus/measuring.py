@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 from shared.bus.port import Bus
 from shared.errors import UnavailableError
+from shared.runtime.tasks import stop_tasks
 from shared.telemetry.metrics import BUS_AGE, BUS_LAG
 
 EVERY = 10.0
@@ -21,9 +22,7 @@ async def measuring(bus: Bus, *, every: float = EVERY) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await stop_tasks(task)
 
 
 async def _measure(bus: Bus, every: float) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 
 from shared.bus.port import Bus, Rejected, WireRecord
 from shared.bus.topics import BEHIND
 from shared.errors import UnavailableError
+from shared.runtime.tasks import stop_tasks
 from shared.store.failpoints import reach
 from shared.store.port import Outbound, Store
 
@@ -38,11 +38,8 @@ class Relay:
 
     async def stop(self) -> None:
         """Stop; what is unsent stays in the outbox. Idempotent."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
+        await stop_tasks(self._task)
+        self._task = None
 
     async def _relay(self) -> None:
         pause = BACKOFF_FIRST

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from shared.errors import UnavailableError
-from shared.store.port import Store
 
 DAY = 86_400.0
 SEEN_FOR = 37 * DAY
@@ -21,12 +21,15 @@ PAUSE = 60.0
 STEP_PAUSE = 0.05
 
 
-async def keep_small(store: Store) -> None:
-    """Run retention for ever: steps with a short pause while there is something to remove, then a minute of rest."""
+async def keep_small(step: Callable[[], Awaitable[int]], *, pause: float = PAUSE) -> None:
+    """Run retention for ever: steps with a short pause while there is something to remove, then rest `pause` seconds.
+
+    `step` removes one small step and returns how many rows went.
+    """
     gone = 0
     while True:
-        await asyncio.sleep(STEP_PAUSE if gone else PAUSE)
+        await asyncio.sleep(STEP_PAUSE if gone else pause)
         try:
-            gone = await store.retain()
+            gone = await step()
         except UnavailableError:
             gone = 0

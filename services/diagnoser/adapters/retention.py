@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from sqlalchemy import Delete, delete, select, tuple_
 
 from services.diagnoser.adapters.tables import DISPOSITION, INVESTIGATION
-from shared.errors import UnavailableError
+from shared.runtime.tasks import stop_tasks
 from shared.store.port import Store
+from shared.store.retention import keep_small
 
 DAY = 86_400.0
 INVESTIGATIONS_FOR = 30 * DAY
 DISPOSITIONS_FOR = 90 * DAY
 STEP = 200
 PAUSE = 600.0
-STEP_PAUSE = 0.05
 
 
 class Retention:
@@ -28,24 +27,12 @@ class Retention:
 
     def start(self) -> None:
         """Begin to look."""
-        self._task = asyncio.create_task(self._for_ever())
+        self._task = asyncio.create_task(keep_small(self.step, pause=PAUSE))
 
     async def stop(self) -> None:
         """Stop. Idempotent."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
-            self._task = None
-
-    async def _for_ever(self) -> None:
-        gone = 0
-        while True:
-            await asyncio.sleep(STEP_PAUSE if gone else PAUSE)
-            try:
-                gone = await self.step()
-            except UnavailableError:
-                gone = 0
+        await stop_tasks(self._task)
+        self._task = None
 
     async def step(self) -> int:
         """Remove one small step of each table; return how many rows went."""

@@ -6,7 +6,6 @@ While a key has deliveries in the spool its new ones go there too, so that their
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Sequence
 
@@ -18,6 +17,7 @@ from services.ingest.ports import DeliveryLog, Kept
 from shared.bus.port import Bus, WireRecord
 from shared.errors import UnavailableError
 from shared.runtime.clock import monotonic
+from shared.runtime.tasks import stop_tasks
 from shared.store.port import Store
 
 log = logging.getLogger("signoff.ingest")
@@ -55,10 +55,7 @@ class CircuitLog(DeliveryLog):
 
     async def stop(self) -> None:
         """Stop watching."""
-        if self._watch is not None:
-            self._watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watch
+        await stop_tasks(self._watch)
 
     @property
     def is_open(self) -> bool:

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from shared.errors import UnavailableError
+from shared.runtime.tasks import stop_tasks
 from shared.store.port import Store
 
 LOOK_SECONDS = 0.15
@@ -27,11 +28,8 @@ class ChangeFeed:
     async def stop(self) -> None:
         """End every stream."""
         self._stopped = True
-        if self._looking is not None:
-            self._looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._looking
-            self._looking = None
+        await stop_tasks(self._looking)
+        self._looking = None
         async with self._moved:
             self._moved.notify_all()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -12,6 +11,7 @@ import orjson
 from sqlalchemy import Executable, Table
 
 from shared.errors import UnavailableError
+from shared.runtime.tasks import stop_tasks
 from shared.store.intake import accept, mended
 from shared.store.model import JSON, Incoming, Kind
 from shared.store.port import AuditEntry, Claimed, DeadMessage, Outbound, Store
@@ -63,15 +63,12 @@ class PostgresStore(Store):
 
     async def start(self) -> None:
         self._runner.start()
-        self._care = asyncio.create_task(keep_small(self))
+        self._care = asyncio.create_task(keep_small(self.retain))
 
     async def close(self) -> None:
         self._open = False
-        if self._care is not None:
-            self._care.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._care
-            self._care = None
+        await stop_tasks(self._care)
+        self._care = None
         await self._runner.stop()
         await self._pulse.close()
         await self._leader.close()

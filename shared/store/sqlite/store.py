@@ -14,6 +14,7 @@ from sqlalchemy import Executable, Table
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import UnavailableError
+from shared.runtime.tasks import stop_tasks
 from shared.store.intake import accept, mended
 from shared.store.model import JSON, Incoming, Kind
 from shared.store.port import AuditEntry, Claimed, DeadMessage, Outbound, Store
@@ -76,14 +77,11 @@ class SQLiteStore(Store):
 
     async def start(self) -> None:
         self._opened().decide()
-        self._care = asyncio.create_task(keep_small(self))
+        self._care = asyncio.create_task(keep_small(self.retain))
 
     async def close(self) -> None:
-        if self._care is not None:
-            self._care.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._care
-            self._care = None
+        await stop_tasks(self._care)
+        self._care = None
         if self._writer is not None:
             writer, self._writer = self._writer, None
             await writer.close()
