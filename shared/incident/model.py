@@ -23,9 +23,14 @@ class Model(BaseModel):
 _ENVIRONMENT = re.compile(r"live|sim:[a-z0-9][a-z0-9-]{0,40}")
 
 
+def is_environment(text: str) -> bool:
+    """Say whether a text is `live` or `sim:<run id>`."""
+    return _ENVIRONMENT.fullmatch(text) is not None
+
+
 def check_environment(value: str) -> str:
     """Return `value` if it is `live` or `sim:<run id>`, else raise ValueError."""
-    if not _ENVIRONMENT.fullmatch(value):
+    if not is_environment(value):
         raise ValueError(f"environment {value!r} is neither 'live' nor 'sim:<run id>'")
     return value
 

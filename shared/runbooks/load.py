@@ -37,5 +37,5 @@ def load_runbook(path: Path) -> Runbook:
 
 def answering(runbooks: Mapping[str, Runbook], cause: str, confidence: float) -> list[Runbook]:
     """Return the runbooks that answer a cause at this confidence, the least risky first."""
-    fitting = [r for r in runbooks.values() if cause in r.match.causes and confidence >= r.match.min_confidence]
+    fitting = [r for r in runbooks.values() if r.match.fits(cause, confidence)]
     return sorted(fitting, key=lambda runbook: (runbook.risk.rank, runbook.id))

@@ -26,6 +26,10 @@ class Match(Strict):
     causes: tuple[str, ...] = Field(min_length=1)
     min_confidence: float = Field(default=0.5, ge=0, le=1)
 
+    def fits(self, cause: str, confidence: float) -> bool:
+        """Say whether the runbook answers a cause that is this likely."""
+        return cause in self.causes and confidence >= self.min_confidence
+
 
 class Input(Strict):
     """One typed parameter. `from_` names where the diagnoser finds it (`cause.entity`, `incident.service`)."""

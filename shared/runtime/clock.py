@@ -16,11 +16,6 @@ def monotonic() -> float:
     return time.monotonic()
 
 
-def utc_now() -> datetime:
-    """Return the wall time with zone."""
-    return datetime.now(UTC)
-
-
 def at(seconds: float) -> datetime:
     """Return seconds since the epoch as a time with zone."""
     return datetime.fromtimestamp(seconds, UTC)

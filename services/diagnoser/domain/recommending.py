@@ -44,7 +44,7 @@ def recommend(
         item
         for cause in result.causes
         for runbook in sorted(runbooks, key=lambda runbook: runbook.id)
-        if cause.cause in runbook.match.causes and cause.confidence >= runbook.match.min_confidence
+        if runbook.match.fits(cause.cause, cause.confidence)
         if (item := _item(result, cause, runbook, _place(cause, places, services))) is not None
     ]
     found.sort(key=lambda item: (-item.confidence, item.risk.rank, item.runbook_id))

@@ -14,7 +14,7 @@ from shared.bus.port import Received
 from shared.events.payload import INCIDENTS
 from shared.events.people import IncidentRequested, SilenceRequested
 from shared.events.registry import EVENTS
-from shared.incident.model import check_environment
+from shared.incident.model import is_environment
 from shared.store.model import Incoming
 
 _INCIDENT_ID = re.compile(r"INC-[A-Z2-7]{10}")
@@ -24,7 +24,7 @@ OPEN = "open"
 def route_alert(received: Received) -> Incoming | None:
     """Send each message of a delivery to the scope of its environment."""
     envelope = received.envelope
-    if envelope.type not in DELIVERIES or not _is_environment(envelope.environment):
+    if envelope.type not in DELIVERIES or not is_environment(envelope.environment):
         return None
     return incoming(received, f"{SCOPE}/{envelope.environment}")
 
@@ -32,7 +32,7 @@ def route_alert(received: Received) -> Incoming | None:
 def route_request(received: Received) -> Incoming | None:
     """Send what people ask to the scope, or to the incident it is about."""
     envelope = received.envelope
-    if not _is_environment(envelope.environment):
+    if not is_environment(envelope.environment):
         return None
     if envelope.type == SilenceRequested.type:
         return incoming(received, f"{SCOPE}/{envelope.environment}")
@@ -49,7 +49,7 @@ def route_incident(received: Received) -> Incoming | None:
     envelope = received.envelope
     subject = envelope.subject or received.key
     known = EVENTS.get(envelope.type)
-    if known is None or known.topic != INCIDENTS or not _is_environment(envelope.environment):
+    if known is None or known.topic != INCIDENTS or not is_environment(envelope.environment):
         return None
     return incoming(received, f"{INCIDENT}/{subject}") if _INCIDENT_ID.fullmatch(subject) else None
 
@@ -66,11 +66,3 @@ def _asked_about(body: bytes) -> str:
         return OPEN
     named = asked.get("incident_id")
     return named if isinstance(named, str) and _INCIDENT_ID.fullmatch(named) else ""
-
-
-def _is_environment(text: str) -> bool:
-    try:
-        check_environment(text)
-    except ValueError:
-        return False
-    return True

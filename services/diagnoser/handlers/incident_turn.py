@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, TypedDict
-
-import orjson
+from typing import TypedDict
 
 from services.diagnoser.domain.config import Config
 from shared.events.envelope import Outgoing
@@ -179,8 +176,3 @@ def carried(alert: Alert) -> Alert:
             "labels": {name[:100]: value[:200] for name, value in labels.items()},
         }
     )
-
-
-def size_of(body: Mapping[str, Any]) -> int:
-    """Return the bytes of a body as JSON."""
-    return len(orjson.dumps(body))

@@ -9,7 +9,7 @@ from shared.bus.port import Received
 from shared.events.incidents import IncidentClosed, IncidentReopened, IncidentSourceRecovered
 from shared.events.investigations import RecommendationMade, RecommendationSuperseded
 from shared.events.people import DecisionSubmitted, NoticePosted
-from shared.incident.model import check_environment
+from shared.incident.model import is_environment
 from shared.store.model import Incoming
 
 OF_INCIDENTS = frozenset(
@@ -40,14 +40,6 @@ def route_decisions(received: Received) -> Incoming | None:
 def _route(received: Received, types: frozenset[str]) -> Incoming | None:
     envelope = received.envelope
     subject = envelope.subject or received.key
-    if envelope.type not in types or not _SUBJECT.fullmatch(subject) or not _is_environment(envelope.environment):
+    if envelope.type not in types or not _SUBJECT.fullmatch(subject) or not is_environment(envelope.environment):
         return None
     return incoming(received, f"incident/{subject}")
-
-
-def _is_environment(text: str) -> bool:
-    try:
-        check_environment(text)
-    except ValueError:
-        return False
-    return True

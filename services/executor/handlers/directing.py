@@ -100,10 +100,7 @@ def _skip(turn: Turn, execution: Execution, decision: SignedDecision, person: Pe
     step.status = ActionStatus.SKIPPED
     turn.emit(
         StepSkipped(
-            execution_id=execution.id,
-            step_id=step.id,
-            name=stepping.call_of(turn, execution, step).name,
-            rollback=execution.rolling_back,
+            **stepping.facts_of(turn, execution, step),
             reason=reason_of(decision) or f"skipped by {person.name}",
             actor=person.actor,
             decision_id=turn.message.id,

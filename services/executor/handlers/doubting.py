@@ -22,16 +22,7 @@ def doubt(turn: Turn, execution: Execution, step: StepState, why: str, detail: s
     one, call = stepping.planned(turn, step), stepping.call_of(turn, execution, step)
     not_before = max(turn.now, step.call_ends) + one.settle_seconds
     step.status, execution.phase = ActionStatus.RECONCILING, "reconciling"
-    turn.emit(
-        StepUnknown(
-            execution_id=execution.id,
-            step_id=step.id,
-            name=call.name,
-            rollback=execution.rolling_back,
-            why=why,
-            detail=detail[:1000],
-        )
-    )
+    turn.emit(StepUnknown(**stepping.facts_of(turn, execution, step), why=why, detail=detail[:1000]))
     execution.awaits = turn.read(
         RECONCILE,
         stepping.request_id(execution, step, "reconcile"),

@@ -131,35 +131,16 @@ def called(turn: Turn, execution: Execution, step: StepState, result: Mapping[st
 def succeeded(turn: Turn, execution: Execution, step: StepState, detail: str) -> None:
     """Go on after a step that was done."""
     step.status = ActionStatus.SUCCEEDED
-    name = stepping.call_of(turn, execution, step).name
-    turn.emit(
-        StepSucceeded(
-            execution_id=execution.id,
-            step_id=step.id,
-            name=name,
-            rollback=execution.rolling_back,
-            detail=detail[:1000],
-        )
-    )
+    turn.emit(StepSucceeded(**stepping.facts_of(turn, execution, step), detail=detail[:1000]))
     advance(turn, execution)
 
 
 def failed(turn: Turn, execution: Execution, step: StepState, why: str, detail: str) -> None:
     """Stop at a step of which nothing was done."""
     step.status = ActionStatus.FAILED_SAFE
-    name = stepping.call_of(turn, execution, step).name
-    turn.emit(
-        StepFailed(
-            execution_id=execution.id,
-            step_id=step.id,
-            name=name,
-            rollback=execution.rolling_back,
-            why=why,
-            detail=detail[:1000],
-        )
-    )
+    turn.emit(StepFailed(**stepping.facts_of(turn, execution, step), why=why, detail=detail[:1000]))
     turn.audit("failed_safe", execution=execution.id, step=step.id, why=why)
     if execution.cancel is not None:
         ending.cancel_as_asked(turn, execution, execution.cancel)
     else:
-        ending.fail(turn, execution, f"{name}: {detail or why}"[:1000])
+        ending.fail(turn, execution, f"{stepping.call_of(turn, execution, step).name}: {detail or why}"[:1000])

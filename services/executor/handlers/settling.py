@@ -75,16 +75,7 @@ def settle(turn: Turn, execution: Execution, step: StepState, outcome: Outcome, 
     """End a doubt, and go on; or ask a person, who then does."""
     turn.timer(RECORD, None)
     execution.awaits = ""
-    turn.emit(
-        StepReconciled(
-            execution_id=execution.id,
-            step_id=step.id,
-            name=stepping.call_of(turn, execution, step).name,
-            rollback=execution.rolling_back,
-            outcome=outcome,
-            detail=detail[:1000],
-        )
-    )
+    turn.emit(StepReconciled(**stepping.facts_of(turn, execution, step), outcome=outcome, detail=detail[:1000]))
     turn.audit("reconciled", execution=execution.id, step=step.id, outcome=outcome)
     if outcome == "needs_human":
         ask_person(turn, execution, step, detail)

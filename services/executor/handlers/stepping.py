@@ -28,6 +28,16 @@ def call_of(turn: Turn, execution: Execution, step: StepState) -> PlannedStep | 
     return one.rollback if execution.rolling_back and one.rollback is not None else one
 
 
+def facts_of(turn: Turn, execution: Execution, step: StepState) -> dict[str, Any]:
+    """Return what each event about a step says of it: its execution, itself, and what is called."""
+    return {
+        "execution_id": execution.id,
+        "step_id": step.id,
+        "name": call_of(turn, execution, step).name,
+        "rollback": execution.rolling_back,
+    }
+
+
 def request_id(execution: Execution, step: StepState, what: str) -> str:
     """Return the id of one more request for a step."""
     execution.asks += 1
@@ -116,10 +126,7 @@ def start(turn: Turn, execution: Execution, step: StepState) -> None:
     turn.decision.activities.append(Activity(step.call_id, CALL, args, kind="once", lease=limit + LEASE_MARGIN))
     turn.emit(
         StepStarted(
-            execution_id=execution.id,
-            step_id=step.id,
-            name=call.name,
-            rollback=execution.rolling_back,
+            **facts_of(turn, execution, step),
             uses=call.uses,
             target=call.target,
             token=step.token,

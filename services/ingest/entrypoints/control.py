@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 
 from starlette.requests import Request
@@ -14,9 +13,8 @@ from services.ingest.entrypoints.body import BODY_MAX
 from services.ingest.entrypoints.webhooks import answer
 from services.ingest.handlers.accept import Accepted
 from services.ingest.handlers.keep import Keeper
+from shared.incident.model import is_environment
 from shared.runtime.clock import wall
-
-_RUN = re.compile(r"[a-z0-9][a-z0-9-]{0,40}")
 
 
 def control_routes(keeper: Keeper) -> list[Route]:
@@ -33,7 +31,7 @@ def control_routes(keeper: Keeper) -> list[Route]:
 
     async def deliver(request: Request) -> Response:
         source, run = request.path_params["source"], request.headers.get("signoff-run", "")
-        if source not in keeper.parsers or not _RUN.fullmatch(run):
+        if source not in keeper.parsers or not is_environment(f"sim:{run}"):
             return JSONResponse({"error": "needs a known source and the header Signoff-Run"}, 400)
         body = await request.body()
         headers = {name.lower(): value for name, value in request.headers.items()}

@@ -66,11 +66,6 @@ class Shape:
     """How far there are too few, in standard deviations, given how much its entity writes otherwise."""
 
     @property
-    def is_new(self) -> bool:
-        """Whether no such line came in the earlier span."""
-        return not self.earlier
-
-    @property
     def template(self) -> str:
         """The text with `<*>` for what varies and `<entity>` for a name of the topology."""
         return " ".join(self.tokens)[:TEMPLATE_CHARS]
