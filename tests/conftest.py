@@ -1,14 +1,16 @@
-"""Fixtures of all tests: real servers, started once, ended by their own handles."""
+"""Fixtures of all tests: real servers and the installed command, ended by their own handles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.support.kafka import KafkaServer, LocalKafka, open_kafka, open_private_kafka
 from tests.support.no_skips import NoSkips
 from tests.support.postgres import LocalPostgres, PostgresServer, open_postgres, open_private_postgres
+from tests.support.signoff import Signoff
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,3 +58,20 @@ def postgres_url(postgres: PostgresServer) -> Iterator[str]:
     url = postgres.create()
     yield url
     postgres.drop(url)
+
+
+@pytest.fixture
+def signoff(tmp_path: Path) -> Iterator[Signoff]:
+    """The command with a data directory of its own; nothing runs yet."""
+    found = Signoff(tmp_path / "data")
+    yield found
+    found.stop()
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Signoff]:
+    """Everything in one process, running. Each replay is an environment of its own, so tests do not meet."""
+    found = Signoff(tmp_path_factory.mktemp("shared") / "data")
+    found.up()
+    yield found
+    found.stop()

@@ -15,20 +15,20 @@ from tests.support.signoff import COMMAND, Signoff, environment, until
 pytestmark = pytest.mark.timeout(180)
 
 
-def post(running: Signoff, body: bytes) -> str:
+def post(shared: Signoff, body: bytes) -> str:
     """Deliver a body as Datadog would and return its receipt."""
-    shown = running.run("config", "show", "--reveal").stdout
+    shown = shared.run("config", "show", "--reveal").stdout
     token = shown.partition('{"X-Signoff-Token": "')[2].partition('"')[0]
     answer = httpx.post(
-        f"{running.address('webhook_url')}/webhooks/datadog", content=body, headers={"X-Signoff-Token": token}
+        f"{shared.address('webhook_url')}/webhooks/datadog", content=body, headers={"X-Signoff-Token": token}
     )
     assert (answer.status_code, answer.json()) == (202, {"receipt": answer.headers["Signoff-Receipt"]})
     return str(answer.json()["receipt"])
 
 
-def test_both_listeners_are_ready_and_count_each_metric_once(running: Signoff) -> None:
+def test_both_listeners_are_ready_and_count_each_metric_once(shared: Signoff) -> None:
     for name in ("url", "webhook_url"):
-        address = running.address(name)
+        address = shared.address(name)
         assert httpx.get(f"{address}/readyz").json() == {"ready": True, "problems": {}}
         assert httpx.get(f"{address}/livez").status_code == 200
         metrics = httpx.get(f"{address}/metrics").text
@@ -41,41 +41,41 @@ def test_both_listeners_are_ready_and_count_each_metric_once(running: Signoff) -
                 assert f'signoff_bus_lag{{subscription="{group(reader, topic.name)}"}} 0.0' in metrics
 
 
-def test_before_anything_happened_lists_are_empty(running: Signoff) -> None:
-    assert running.json("dead-letters", "list") == []
-    assert running.json("silence", "list") == []
+def test_before_anything_happened_lists_are_empty(shared: Signoff) -> None:
+    assert shared.json("dead-letters", "list") == []
+    assert shared.json("silence", "list") == []
 
 
-def test_a_delivery_is_followed_from_its_receipt_to_its_disposition(running: Signoff) -> None:
-    receipt = post(running, b'{"id": "1", "title": "[Test] hello", "alert_transition": "Test Notification"}')
+def test_a_delivery_is_followed_from_its_receipt_to_its_disposition(shared: Signoff) -> None:
+    receipt = post(shared, b'{"id": "1", "title": "[Test] hello", "alert_transition": "Test Notification"}')
 
     def decided() -> dict[str, object] | None:
-        found: dict[str, object] = running.json("deliveries", "show", receipt)
+        found: dict[str, object] = shared.json("deliveries", "show", receipt)
         return found if found["disposition"] != "in_flight" else None
 
     found = until(decided, limit=30, what="a disposition")
     assert set(found) >= {"receipt", "source", "received_at", "disposition", "reason", "incident_id", "alerts"}
     assert (found["receipt"], found["source"], found["disposition"]) == (receipt, "datadog", "test")
-    account = running.run("deliveries", "account")
+    account = shared.run("deliveries", "account")
     assert (account.returncode, json.loads(account.stdout)["balanced"]) == (0, True)
-    assert json.loads(running.run("deliveries", "account", "-o", "jsonl").stdout) == json.loads(account.stdout)
+    assert json.loads(shared.run("deliveries", "account", "-o", "jsonl").stdout) == json.loads(account.stdout)
 
 
-def test_a_receipt_that_was_never_given_is_not_found(running: Signoff) -> None:
+def test_a_receipt_that_was_never_given_is_not_found(shared: Signoff) -> None:
     receipt = "06H15L4BMPVT9I6LDFFAM28VUK20CH82BJ"
 
-    done = running.run("deliveries", "show", receipt)
+    done = shared.run("deliveries", "show", receipt)
 
     assert (done.returncode, done.stderr) == (3, f"error: no delivery has the receipt '{receipt}'\n")
-    assert running.run("deliveries", "show", "").returncode == 3
+    assert shared.run("deliveries", "show", "").returncode == 3
 
 
-def test_people_work_on_an_incident_by_command(running: Signoff) -> None:
+def test_people_work_on_an_incident_by_command(shared: Signoff) -> None:
     body = {"id": "7", "alert_id": "9", "alert_transition": "Triggered", "title": "disk", "tags": "service:web"}
-    receipt = post(running, json.dumps(body).encode())
+    receipt = post(shared, json.dumps(body).encode())
 
     def opened() -> object:
-        return running.json("deliveries", "show", receipt)["incident_id"]
+        return shared.json("deliveries", "show", receipt)["incident_id"]
 
     incident = str(until(opened, limit=30, what="an incident"))
     for command, event in (
@@ -83,33 +83,33 @@ def test_people_work_on_an_incident_by_command(running: Signoff) -> None:
         (["note", incident, "looking"], "incident.noted"),
         (["close", incident], "incident.closed"),
     ):
-        assert running.json("incidents", *command) == {"incident": incident, "event": event}
-    assert running.run("incidents", "reopen", incident).stdout == "incident.reopened\n"
-    assert running.run("incidents", "close", incident).returncode == 0
+        assert shared.json("incidents", *command) == {"incident": incident, "event": event}
+    assert shared.run("incidents", "reopen", incident).stdout == "incident.reopened\n"
+    assert shared.run("incidents", "close", incident).returncode == 0
 
-    watched = running.json("incidents", "watch", incident)
+    watched = shared.json("incidents", "watch", incident)
     assert {"incident.opened", "incident.acknowledged", "incident.noted", "incident.closed"} <= {
         entry["type"] for entry in watched
     }
-    assert watched == running.json("incidents", "show", incident)["timeline"]
+    assert watched == shared.json("incidents", "show", incident)["timeline"]
 
 
-def test_no_text_names_no_incident(running: Signoff) -> None:
-    done = running.run("incidents", "show", "")
+def test_no_text_names_no_incident(shared: Signoff) -> None:
+    done = shared.run("incidents", "show", "")
 
     assert (done.returncode, done.stderr) == (3, "error: no incident ''\n")
 
 
-def test_files_of_a_server_are_for_its_user_only(running: Signoff) -> None:
-    modes = {path.name: stat.filemode(path.stat().st_mode) for path in running.data.rglob("*") if path.is_file()}
+def test_files_of_a_server_are_for_its_user_only(shared: Signoff) -> None:
+    modes = {path.name: stat.filemode(path.stat().st_mode) for path in shared.data.rglob("*") if path.is_file()}
 
     assert {name: mode for name, mode in modes.items() if mode != "-rw-------"} == {}
-    assert stat.S_IMODE(running.data.stat().st_mode) == 0o700
+    assert stat.S_IMODE(shared.data.stat().st_mode) == 0o700
 
 
 @pytest.mark.parametrize("person", ["sample-approver", "sample-responder"])
-def test_login_prints_a_link_that_asks_whether_to_continue_as_the_person(running: Signoff, person: str) -> None:
-    link = running.run("login", person).stdout.strip()
+def test_login_prints_a_link_that_asks_whether_to_continue_as_the_person(shared: Signoff, person: str) -> None:
+    link = shared.run("login", person).stdout.strip()
 
     page = httpx.get(link)
 
@@ -117,18 +117,18 @@ def test_login_prints_a_link_that_asks_whether_to_continue_as_the_person(running
     assert "Continue as" in page.text
 
 
-def test_login_of_a_person_nobody_knows_names_those_there_are(running: Signoff) -> None:
-    done = running.run("login", "nobody")
+def test_login_of_a_person_nobody_knows_names_those_there_are(shared: Signoff) -> None:
+    done = shared.run("login", "nobody")
 
     assert done.returncode == 3
     assert "sample-second-approver" in done.stderr
 
 
-def test_topics_tail_shows_the_log_of_a_running_server(running: Signoff) -> None:
-    receipt = post(running, b"{ no JSON")
+def test_topics_tail_shows_the_log_of_a_running_server(shared: Signoff) -> None:
+    receipt = post(shared, b"{ no JSON")
 
     with subprocess.Popen(
-        [COMMAND, "topics", "tail", "alerts.v1", "--from-start", "--data", str(running.data)],
+        [COMMAND, "topics", "tail", "alerts.v1", "--from-start", "--data", str(shared.data)],
         stdout=subprocess.PIPE,
         text=True,
         env=environment(),
@@ -142,14 +142,14 @@ def test_topics_tail_shows_the_log_of_a_running_server(running: Signoff) -> None
     assert json.loads(found["body"])["receipt"] == receipt
 
 
-def test_config_show_prints_what_to_paste_and_no_secret_unasked(running: Signoff) -> None:
-    secrets = [path.read_text().strip() for path in (running.data / "secrets").iterdir()]
+def test_config_show_prints_what_to_paste_and_no_secret_unasked(shared: Signoff) -> None:
+    secrets = [path.read_text().strip() for path in (shared.data / "secrets").iterdir()]
 
-    shown = running.run("config", "show").stdout
-    as_json = running.run("config", "show", "-o", "json").stdout
+    shown = shared.run("config", "show").stdout
+    as_json = shared.run("config", "show", "-o", "json").stdout
 
-    assert f"URL             {running.address('webhook_url')}/webhooks/datadog" in shown
-    assert f"Webhook URL     {running.address('webhook_url')}/webhooks/pagerduty" in shown
+    assert f"URL             {shared.address('webhook_url')}/webhooks/datadog" in shown
+    assert f"Webhook URL     {shared.address('webhook_url')}/webhooks/pagerduty" in shown
     assert '{"X-Signoff-Token": "********"}' in shown
     assert '"alert_transition": "$ALERT_TRANSITION"' in shown
     assert not [secret for secret in secrets if secret in shown + as_json]
@@ -157,18 +157,18 @@ def test_config_show_prints_what_to_paste_and_no_secret_unasked(running: Signoff
     assert rows["ingest.receipt_key"] == {
         "setting": "ingest.receipt_key",
         "value": "********",
-        "source": f"generated in {running.data / 'secrets'}",
+        "source": f"generated in {shared.data / 'secrets'}",
     }
 
 
-def test_config_show_takes_the_public_address_of_a_tunnel(running: Signoff) -> None:
-    shown = running.run("config", "show", "--url", "https://hooks.example/").stdout
+def test_config_show_takes_the_public_address_of_a_tunnel(shared: Signoff) -> None:
+    shown = shared.run("config", "show", "--url", "https://hooks.example/").stdout
 
     assert "https://hooks.example/webhooks/datadog" in shown
 
 
-def test_a_table_in_a_pipe_has_one_line_a_row(running: Signoff) -> None:
-    lines = running.run("topics", "list").stdout.splitlines()
+def test_a_table_in_a_pipe_has_one_line_a_row(shared: Signoff) -> None:
+    lines = shared.run("topics", "list").stdout.splitlines()
 
     assert [line.split()[0] for line in lines[1:]] == [
         "alerts.v1",

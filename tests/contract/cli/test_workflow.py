@@ -25,8 +25,8 @@ def test_a_scenario_that_does_not_exist_is_not_found() -> None:
         run_diagnosis("no_such_scenario")
 
 
-def test_a_whole_incident_is_a_function_on_a_running_server(running: Signoff) -> None:
-    incident = run_full_workflow("high_cpu", data=running.data, speed=60.0)
+def test_a_whole_incident_is_a_function_on_a_running_server(shared: Signoff) -> None:
+    incident = run_full_workflow("high_cpu", data=shared.data, speed=60.0)
 
     assert incident.stage is Stage.CLOSED
     assert incident.environment.startswith("sim:")
