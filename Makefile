@@ -61,8 +61,8 @@ FAULTS := $(foreach name,broker crash cuts killed_replays model,tests/resilience
 reliability-report: install-dev test-servers ## Break everything there is to break and write docs/reliability.md.
 	SIGNOFF_RELIABILITY_REPORT=docs/reliability.md $(BIN)/pytest -q -m "not nightly" $(FAULTS)
 
-bench: install ## Measure; prints ratios and medians.
-	$(BIN)/python -m benchmarks.startup
+bench: install-dev test-servers ## Measure; prints ratios and medians and writes docs/performance.md.
+	$(BIN)/python -m benchmarks --write docs/performance.md
 
 lock: ## Pin every dependency by hash, without index addresses.
 	$(BIN)/uv pip compile -q pyproject.toml --group build --generate-hashes --universal --python-version 3.11 --no-emit-index-url --no-header -o requirements.txt

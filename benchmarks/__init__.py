@@ -1,1 +1,1 @@
-"""Measurements with limits: each prints a table and fails when a median is above its limit."""
+"""Measurements: each bench gives rows, of which some are judged. `python -m benchmarks` runs them."""

@@ -1,29 +1,29 @@
-"""How long `signoff up` takes until both listeners are ready, and what it weighs then.
+"""How long `signoff up` and each service take until they are ready, and what they weigh then.
 
-Each round is a first start: an empty data directory, secrets and schemas to be made. The median of five counts; a round
-before them fills the page cache. `make bench` runs it; it exits 1 above a limit.
+Each round is a first start: an empty data directory, secrets and schemas to be made. `up` and a service without a
+cluster use SQLite and the embedded bus. A round before them fills the page cache.
 """
 
 from __future__ import annotations
 
 import http.client
-import socket
-import statistics
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+
+from benchmarks.bench import Bench
+from benchmarks.measuring import Goal, Row, at_most, family, interleaved, resident_megabytes, row, timed
+from tests.support.provider import free_port
 
 ROUNDS = 5
-READY_SECONDS = 2.0
-IDLE_MEGABYTES = 180.0
 SETTLE = 2.0
 """Seconds after which a process that nobody asks for anything counts as idle."""
 GIVE_UP = 60.0
 POLL = 0.005
+SERVICES = ("ingest", "diagnoser", "executor", "notifier")
+READY_SECONDS: Mapping[str, Goal] = {"up": at_most(2.0)}
+IDLE_MEGABYTES: Mapping[str, Goal] = {"up": at_most(180.0)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,33 +34,50 @@ class Start:
     megabytes: float
 
 
-def measure() -> Start:
-    """Start Signoff in an empty directory, wait until it is ready and idle, end it."""
-    ports = _free_ports(2)
-    with tempfile.TemporaryDirectory() as folder:
-        command = Path(sys.executable).with_name("signoff")
-        arguments = ["--port", str(ports[0]), "--webhook-port", str(ports[1]), "--data", f"{folder}/data"]
-        begun = time.monotonic()
-        process = subprocess.Popen([command, "up", *arguments], cwd=folder, stderr=subprocess.DEVNULL)
-        try:
-            while not all(_is_ready(port) for port in ports):
-                assert process.poll() is None, f"`signoff up` ended with {process.returncode}"
-                assert time.monotonic() - begun < GIVE_UP, f"not ready within {GIVE_UP:g} s"
-                time.sleep(POLL)
-            seconds = time.monotonic() - begun
-            time.sleep(SETTLE)
-            return Start(seconds, _resident_megabytes(process.pid))
-        finally:
-            process.terminate()
-            process.wait(GIVE_UP)
+def run(bench: Bench) -> list[Row]:
+    """Return start and memory of `up` and of each service."""
+    cases: dict[str, Callable[[], Start]] = {"up": partial(start_up, bench)}
+    cases |= {name: partial(start_service, bench, name) for name in SERVICES}
+    if not bench.quick:
+        interleaved(cases, 1)
+    found = interleaved(cases, int(bench.either(ROUNDS, 1)))
+    ready = [
+        row(f"{name}, ready", "s", [start.seconds for start in starts], READY_SECONDS.get(name))
+        for name, starts in found.items()
+    ]
+    idle = [
+        row(f"{name}, idle memory", "MB", [start.megabytes for start in starts], IDLE_MEGABYTES.get(name))
+        for name, starts in found.items()
+    ]
+    return ready + idle
 
 
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [found.getsockname()[1] for found in sockets]
-    for found in sockets:
-        found.close()
-    return ports
+def start_up(bench: Bench) -> Start:
+    """Start everything in one process."""
+    console, webhooks = free_port(), free_port()
+    return _start(bench, [console, webhooks], "up", "--port", str(console), "--webhook-port", str(webhooks))
+
+
+def start_service(bench: Bench, name: str) -> Start:
+    """Start one service alone."""
+    port = free_port()
+    return _start(bench, [port], "serve", name, "--port", str(port))
+
+
+def _start(bench: Bench, ports: list[int], *arguments: str) -> Start:
+    """Start a program, wait until it is ready and idle, end it."""
+    signoff = bench.signoff()
+    with timed() as elapsed:
+        process = signoff.start("program", *arguments)
+        while not all(_is_ready(port) for port in ports):
+            assert process.poll() is None, f"`signoff {' '.join(arguments)}` ended: {signoff.said('program')[-2000:]}"
+            assert elapsed() < GIVE_UP, f"not ready within {GIVE_UP:g} s"
+            time.sleep(POLL)
+        seconds = elapsed()
+    time.sleep(bench.either(SETTLE, 0.0))
+    megabytes = resident_megabytes(*family(process.pid))
+    signoff.stop()
+    return Start(seconds, megabytes)
 
 
 def _is_ready(port: int) -> bool:
@@ -72,35 +89,3 @@ def _is_ready(port: int) -> bool:
         return False
     finally:
         connection.close()
-
-
-def _resident_megabytes(pid: int) -> float:
-    """Return what the process and its children hold in memory."""
-    listed = subprocess.run(["ps", "-A", "-o", "pid=,ppid=,rss="], capture_output=True, text=True, check=True)  # noqa: S607 -- where `ps` is differs between systems
-    found = [tuple(map(int, line.split())) for line in listed.stdout.splitlines()]
-    return sum(rss for own, parent, rss in found if pid in (own, parent)) * 1024 / 1e6
-
-
-def report(starts: Sequence[Start]) -> bool:
-    """Print medians beside limits; return whether all are kept."""
-    kept = True
-    print(f"{'':<22}{'median':>10}{'worst':>10}{'limit':>10}")
-    rows = (
-        ("ready, seconds", [start.seconds for start in starts], READY_SECONDS),
-        ("idle memory, MB", [start.megabytes for start in starts], IDLE_MEGABYTES),
-    )
-    for name, values, limit in rows:
-        median = statistics.median(values)
-        kept = kept and median <= limit
-        print(f"{name:<22}{median:>10.2f}{max(values):>10.2f}{limit:>10.2f}{'' if median <= limit else '  ABOVE'}")
-    return kept
-
-
-def main() -> None:
-    """Measure and exit 1 above a limit."""
-    measure()
-    sys.exit(0 if report([measure() for _ in range(ROUNDS)]) else 1)
-
-
-if __name__ == "__main__":
-    main()
