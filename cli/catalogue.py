@@ -31,6 +31,7 @@ GROUPS: Mapping[str, tuple[str, Commands]] = {
             "note": ("incidents:note", "Write something down in one."),
             "close": ("incidents:close", "Close one."),
             "reopen": ("incidents:reopen", "Open a closed one again."),
+            "investigate": ("incidents:investigate", "Look at one again, and tell what that changes."),
         },
     ),
     "deliveries": (

@@ -104,4 +104,4 @@ def _decide(client: Client, incident: str, verb: str, approval: dict[str, Any], 
 def _submit(client: Client, incident: str, body: dict[str, str]) -> None:
     """Submit a decision and wait for the executor's ruling: what was submitted is not yet done."""
     submitted = client.post(f"/api/incidents/{incident}/decisions", body)["decision_id"]
-    write(answer(client, incident, "decision_id", submitted, who="executor"))
+    write(answer(client, incident, "decision_id", submitted, who="executor")["type"])

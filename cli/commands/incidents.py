@@ -12,13 +12,16 @@ from cli.answers import answer
 from cli.client import DATA, incident_path, server
 from cli.errors import Exit
 from cli.explaining import line
-from cli.output import Entries, Format, write, write_one
+from cli.output import Entries, Format, say, write, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
 from shared.incident.model import is_simulated
 
 Output = Annotated[Format, Parameter(name=["--output", "-o"])]
 WATCH_SECONDS = 0.5
+INVESTIGATED_WITHIN = 240.0
+"""Seconds for the investigation that runs, the pause after it, and the one that was asked for."""
+CONCLUSIONS = ("diagnosis.concluded", "diagnosis.inconclusive", "diagnosis.no_active_fault")
 
 
 def list_(*, data: Path = DATA, output: Output = "table") -> None:
@@ -89,11 +92,34 @@ def reopen(incident: str, *, data: Path = DATA, output: Output = "table") -> Non
     _request(data, incident, "reopen", output)
 
 
+def investigate(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
+    """Have an incident investigated again and tell what that changed; at most one runs, at most once a minute."""
+    client = server(data)
+    asked = client.post(f"{incident_path(incident)}/requests", {"verb": "investigate", "arguments": {}})["request_id"]
+    say("asked; it begins when the one under way has ended and the last began a minute ago")
+    started = answer(client, incident, "request_id", asked, who="diagnoser", within=INVESTIGATED_WITHIN)
+    concluded = answer(
+        client,
+        incident,
+        "investigation_id",
+        started["body"]["investigation_id"],
+        who="diagnoser",
+        types=CONCLUSIONS,
+        within=INVESTIGATED_WITHIN,
+    )
+    body = concluded["body"]
+    if output == "table":
+        write(f"{body['result']['statement']} ({round(body['result']['confidence'] * 100)} %)")
+        write(*(f"changed: {change}" for change in body["changed"] or ("nothing",)))
+    else:
+        write_one({"incident": incident, "event": concluded["type"], **body}, output)
+
+
 def _request(data: Path, incident: str, verb: str, output: Format, **arguments: str) -> None:
     """Ask, and wait for the diagnoser's answer: what was submitted is not yet done."""
     client = server(data)
     submitted = client.post(f"{incident_path(incident)}/requests", {"verb": verb, "arguments": arguments})
-    event = answer(client, incident, "request_id", submitted["request_id"], who="diagnoser")
+    event = answer(client, incident, "request_id", submitted["request_id"], who="diagnoser")["type"]
     if output == "table":
         write(event)
     else:

@@ -117,7 +117,7 @@ class IncidentAssigned(Payload):
 
 
 class IncidentNoted(Payload):
-    """`incident.noted`: a person wrote something down."""
+    """`incident.noted`: a person wrote something down, or gave a `verdict` on the diagnosis."""
 
     type: ClassVar[str] = "incident.noted"
     owner: ClassVar[str] = DIAGNOSER
@@ -125,6 +125,7 @@ class IncidentNoted(Payload):
     actor: Actor
     text: str
     request_id: str = ""
+    verdict: Literal["", "right", "wrong"] = ""
 
 
 class IncidentReopened(Payload):

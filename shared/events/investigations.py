@@ -9,20 +9,22 @@ from pydantic import Field
 from shared.events.payload import Payload
 from shared.incident.actor import Actor
 from shared.incident.diagnosis import DiagnosticResult, RecommendationSet
-from shared.incident.evidence import Evidence, LogTemplate, MetricTimeSeries
+from shared.incident.evidence import Evidence, LogTemplate, LookAlike, MetricTimeSeries
 from shared.incident.model import Model
 
 DIAGNOSER = "diagnoser"
 
 
 class InvestigationStarted(Payload):
-    """`investigation.started`: at most one runs per incident."""
+    """`investigation.started`: at most one runs per incident. With an actor when a person asked for it."""
 
     type: ClassVar[str] = "investigation.started"
     owner: ClassVar[str] = DIAGNOSER
 
     investigation_id: str
     reason: str
+    actor: Actor | None = None
+    request_id: str = ""
 
 
 class CollectorOutcome(Model):
@@ -46,6 +48,7 @@ class EvidenceGathered(Payload):
     series: tuple[MetricTimeSeries, ...] = Field(default=(), max_length=20)
     logs: tuple[LogTemplate, ...] = Field(default=(), max_length=50)
     collectors: tuple[CollectorOutcome, ...] = ()
+    look_alikes: tuple[LookAlike, ...] = Field(default=(), max_length=3)
 
 
 class _Concluded(Payload):
@@ -53,6 +56,8 @@ class _Concluded(Payload):
 
     investigation_id: str
     result: DiagnosticResult
+    changed: tuple[str, ...] = ()
+    """What differs from what the investigation before concluded."""
 
 
 class DiagnosisConcluded(_Concluded):
@@ -100,8 +105,19 @@ class RecommendationSuperseded(Payload):
     reason: str
 
 
+class SummarySentence(Model):
+    """One sentence and what it rests on: timeline entries (event ids), in an answer also evidence."""
+
+    text: str
+    cites: tuple[str, ...] = Field(min_length=1)
+
+
 class QuestionAnswered(Payload):
-    """`question.answered`: an answer with citations, and what was not checked."""
+    """`question.answered`: an answer with citations, and what was not checked.
+
+    `question_id` is the request's. `text` is all sentences. Evidence that is cited is of `investigation_id`. An answer
+    to a question that was not understood says so, and `can_ask` names what would be.
+    """
 
     type: ClassVar[str] = "question.answered"
     owner: ClassVar[str] = DIAGNOSER
@@ -110,13 +126,9 @@ class QuestionAnswered(Payload):
     text: str
     cites: tuple[str, ...] = ()
     not_checked: tuple[str, ...] = ()
-
-
-class SummarySentence(Model):
-    """One sentence and the timeline entries (event ids) it rests on."""
-
-    text: str
-    cites: tuple[str, ...] = Field(min_length=1)
+    sentences: tuple[SummarySentence, ...] = ()
+    investigation_id: str = ""
+    can_ask: tuple[str, ...] = ()
 
 
 class SummaryWritten(Payload):

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from shared.events.payload import DECISIONS, REQUESTS, Payload
 from shared.incident.actor import Actor
 from shared.incident.model import Model
 
 NOTIFIER = "notifier"
+QUESTION_MAX = 500
+"""Characters of a question."""
 
 
 class DecisionSubmitted(Payload):
@@ -48,21 +50,21 @@ class _Request(Payload):
 
 
 class QuestionAsked(_Request):
-    """`question.asked`: a person asks about an incident."""
+    """`question.asked`: a person asks about an incident. `text` is a person's: shown and matched, never obeyed."""
 
     type: ClassVar[str] = "question.asked"
 
     incident_id: str | None = None
-    text: str
+    text: str = Field(max_length=QUESTION_MAX)
 
 
 class IncidentRequested(_Request):
-    """`incident.requested`: open, close, reopen, acknowledge, assign, note or severity."""
+    """`incident.requested`: open, close, reopen, acknowledge, assign, note, severity or investigate."""
 
     type: ClassVar[str] = "incident.requested"
 
     incident_id: str | None = None
-    verb: Literal["open", "close", "reopen", "acknowledge", "assign", "note", "severity"]
+    verb: Literal["open", "close", "reopen", "acknowledge", "assign", "note", "severity", "investigate"]
     arguments: dict[str, str] = {}  # noqa: RUF012 -- pydantic copies the default for each instance
 
 
@@ -91,7 +93,7 @@ class SilenceRequested(_Request):
 
 
 class FeedbackGiven(_Request):
-    """`feedback.given`: a person says whether a diagnosis was right."""
+    """`feedback.given`: a person says whether the newest diagnosis was right, and which cause it was if they know."""
 
     type: ClassVar[str] = "feedback.given"
 

@@ -41,6 +41,12 @@ class DiagnosticResult(Model):
     causes: tuple[RankedCause, ...] = ()
     findings: tuple[Finding, ...] = ()
     ruled_out: tuple[Finding, ...] = ()
+    contradictions: tuple[Finding, ...] = ()
+    """What speaks against the first cause and did not rule it out."""
+    unexplained: tuple[Finding, ...] = ()
+    """What is wrong now and does not follow from the first cause."""
+    confidence_from: tuple[str, ...] = ()
+    """How the confidence came about, in the order in which it was counted."""
     missing: tuple[str, ...] = ()
     next_checks: tuple[str, ...] = ()
     engine: str = "offline"

@@ -63,6 +63,26 @@ class Evidence(Model):
     series_id: str | None = None
 
 
+class LookAlike(Model):
+    """A past incident that showed nearly the same, and what differs. `cause` is what a person said it was, if one did.
+
+    `likeness` is from 0 to 1; each sign is a few words. It may support a cause and never carries one alone.
+    """
+
+    id: str
+    """Of the evidence that cites it."""
+    incident_id: str
+    title: str = ""
+    cause: str = ""
+    verdict: Literal["", "right", "wrong"] = ""
+    """Of the newest person who judged its diagnosis; empty when nobody did."""
+    closed_at: AwareDatetime
+    likeness: float = Field(ge=0.0, le=1.0)
+    alike: tuple[str, ...] = ()
+    only_now: tuple[str, ...] = ()
+    only_then: tuple[str, ...] = ()
+
+
 class Finding(Model):
     """A statement that cites at least one piece of evidence."""
 

@@ -46,12 +46,16 @@ def _names(actors: Iterable[Mapping[str, Any]]) -> str:
 
 def _diagnosis(body: Body) -> str:
     result = body["result"]
-    return f"Diagnosis: {result['statement']} (confidence {round(result['confidence'] * 100)} %)"
+    return f"Diagnosis: {result['statement']} (confidence {round(result['confidence'] * 100)} %){_changed(body)}"
+
+
+def _changed(body: Body) -> str:
+    return f"; changed: {', '.join(body['changed'])}" if body.get("changed") else ""
 
 
 def _inconclusive(body: Body) -> str:
     missing = ", ".join(body["result"].get("missing", ()))
-    return f"No cause stands out{f'; missing: {missing}' if missing else ''}"
+    return f"No cause stands out{f'; missing: {missing}' if missing else ''}{_changed(body)}"
 
 
 def _recommendation(body: Body) -> str:
@@ -96,7 +100,7 @@ SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "incident.related": lambda b: f"Related to {b['related_id']}{_because(b)}",
     "incident.acknowledged": lambda _: "Acknowledged",
     "incident.assigned": lambda b: f"Assigned to {b['assignee']}",
-    "incident.noted": lambda b: f"Note: {b['text']}",
+    "incident.noted": lambda b: b["text"] if b.get("verdict") else f"Note: {b['text']}",
     "incident.reopened": lambda b: f"Reopened{_because(b)}",
     "incident.closed": lambda _: "Incident closed",
     "incident.request_refused": lambda b: f"Request to {b['verb']} refused{_because(b, 'why')}",
@@ -105,7 +109,7 @@ SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "evidence.gathered": _evidence,
     "diagnosis.concluded": _diagnosis,
     "diagnosis.inconclusive": _inconclusive,
-    "diagnosis.no_active_fault": lambda _: "Nothing is wrong now, as far as the evidence goes",
+    "diagnosis.no_active_fault": lambda b: f"Nothing is wrong now, as far as the evidence goes{_changed(b)}",
     "recommendation.made": _recommendation,
     "recommendation.superseded": lambda b: f"Recommendation superseded{_because(b)}",
     "question.answered": lambda b: f"Answer: {b['text']}",
@@ -142,6 +146,12 @@ SENTENCES: Mapping[str, Callable[[Body], str]] = {
 DISBELIEVED = "record.disbelieved"
 """What the notifier keeps instead of a record that it does not believe; it is on no topic."""
 
+ELSEWHERE: Mapping[str, Callable[[Body], str]] = {
+    DISBELIEVED: _disbelieved,
+    "question.asked": lambda b: f"Question: {b['text']}",
+}
+"""Sentences for what stands in the notifier's journal and is not on `incidents.v1`."""
+
 UNTOLD: Mapping[str, str] = {
     "step.started": "the event that ends the step is its entry",
 }
@@ -157,7 +167,7 @@ def _actor(event: Told) -> Actor:
 
 def entry(event: Told) -> TimelineEntry | None:
     """Return the entry of one event, None when it has none. Total: a body from a newer version still gets a line."""
-    sentence = SENTENCES.get(event.type) or (_disbelieved if event.type == DISBELIEVED else None)
+    sentence = SENTENCES.get(event.type) or ELSEWHERE.get(event.type)
     if sentence is None:
         return None
     try:

@@ -7,7 +7,7 @@ from typing import Literal
 from services.diagnoser.domain.last_word import owed
 from services.diagnoser.domain.summary import summarize
 from services.diagnoser.handlers.incident_turn import IncidentTurn
-from shared.events.incidents import IncidentClosed
+from shared.events.incidents import IncidentClosed, IncidentRequestRefused
 from shared.events.investigations import SummaryWritten
 from shared.incident.actor import Actor
 from shared.incident.enums import Stage
@@ -27,7 +27,8 @@ def consider(turn: IncidentTurn) -> None:
     state = turn.state
     if state.closed_at is not None:
         return
-    settled = state.quiet and state.stage == Stage.RESOLVED.value and not is_running(turn) and not state.investigating
+    is_looked_at = bool(state.investigating or state.asked)
+    settled = state.quiet and state.stage == Stage.RESOLVED.value and not is_running(turn) and not is_looked_at
     if settled and state.settled_at is None:
         state.settled_at = turn.now
         turn.wake(TIMER_NAME, turn.now + turn.config.closes_after(state.environment))
@@ -51,10 +52,25 @@ def close(
     turn.state.closed_at = turn.now
     turn.state.settled_at = None
     turn.state.investigating = ""
+    _refuse_asked(turn)
     for name in TIMERS:
         turn.wake(name, None)
     turn.decision.audit.append({"closed": turn.state.id, "reason": reason, "actor": actor.id if actor else None})
     turn.tell_scope("closed")
+
+
+def _refuse_asked(turn: IncidentTurn) -> None:
+    """Tell who asked for another look, and whose turn did not come, that there will be none."""
+    asked, turn.state.asked = turn.state.asked, None
+    if asked:
+        turn.emit(
+            IncidentRequestRefused(
+                request_id=asked["request_id"],
+                verb="investigate",
+                why="the incident was closed before it could begin",
+                actor=Actor.model_validate(asked["actor"]),
+            )
+        )
 
 
 def summarize_once(turn: IncidentTurn) -> None:

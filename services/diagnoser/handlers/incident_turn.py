@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import TypedDict
 
 from services.diagnoser.domain.config import Config
+from services.diagnoser.domain.differing import Stand
 from shared.events.envelope import Outgoing
 from shared.events.incidents import AttachedAlert, IncidentAlertsAttached
 from shared.events.payload import Payload
@@ -63,6 +64,9 @@ class IncidentState:
     investigated_at: float | None = None
     investigated: str = ""
     """Digest of the symptoms that were looked at last."""
+    asked: JSON = None
+    """Who asked to look again, while that has not begun: `request_id` and `actor`."""
+    concluded: Stand | None = None
     recommendations: int = 0
     recommended: Recommended | None = None
     story: list[JSON] = field(default_factory=list)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
+from services.diagnoser.domain.differing import differences, replaced, stand_of
 from services.diagnoser.domain.finding_out import Findings
 from services.diagnoser.domain.last_word import is_claimed, recommended, superseded
 from services.diagnoser.domain.recommending import Place, identity, recommend
@@ -18,16 +19,18 @@ from shared.events.investigations import (
     RecommendationMade,
     RecommendationSuperseded,
 )
+from shared.incident.actor import Actor
 from shared.incident.diagnosis import DiagnosticResult, RecommendationSet
 from shared.incident.enums import IncidentCategory
 from shared.runtime.clock import at
-from shared.store.model import Activity
+from shared.store.model import JSON, Activity
 
 ACTIVITY = "investigate"
 TIMER_NAME = "investigate"
 ANSWER_TIMER = "answer"
 LEASE = 120.0
 """Seconds; collectors and engine together stop by themselves 30 s before."""
+REASON_MAX = 500
 
 _CONCLUSIONS = {
     "diagnosed": DiagnosisConcluded,
@@ -37,10 +40,15 @@ _CONCLUSIONS = {
 
 
 def want(turn: IncidentTurn, reason: str) -> None:
-    """Start an investigation, now or when the last one is long enough ago, if there is something new to look at."""
+    """Start an investigation, now or when the last one is long enough ago.
+
+    Only if there is something new to look at, or a person asked: then also beside what runs and after a recovery.
+    """
     state = turn.state
-    over = state.closed_at is not None or state.quiet or is_claimed(state.debts)
-    if over or state.investigating or _digest(turn) == state.investigated:
+    if state.closed_at is not None or state.investigating:
+        return
+    is_idle = state.quiet or is_claimed(state.debts) or _digest(turn) == state.investigated
+    if is_idle and state.asked is None:
         return
     due = (state.investigated_at or 0.0) + turn.config.investigate_every
     if state.investigated_at is not None and due > turn.now:
@@ -61,7 +69,16 @@ def _start(turn: IncidentTurn, reason: str) -> None:
     state.investigated_at = turn.now
     state.investigated = _digest(turn)
     turn.wake(TIMER_NAME, None)
-    turn.emit(InvestigationStarted(investigation_id=state.investigating, reason=reason))
+    asked, state.asked = state.asked, None
+    actor = Actor.model_validate(asked["actor"]) if asked else None
+    turn.emit(
+        InvestigationStarted(
+            investigation_id=state.investigating,
+            reason=f"{actor.label} asked" if actor else reason,
+            actor=actor,
+            request_id=asked["request_id"] if asked else "",
+        )
+    )
     arguments = {
         "investigation_id": state.investigating,
         "incident_id": state.id,
@@ -106,7 +123,9 @@ def _tell(turn: IncidentTurn, investigation: str, findings: Findings) -> None:
     if result.status == "diagnosed" and result.category.value != turn.state.category:
         turn.state.category = result.category.value
         turn.emit(IncidentClassified(category=IncidentCategory(turn.state.category), reason=result.statement[:300]))
-    turn.emit(_CONCLUSIONS[result.status](investigation_id=investigation, result=result))
+    before, turn.state.concluded = turn.state.concluded, stand_of(result)
+    changed = differences(before, turn.state.concluded)
+    turn.emit(_CONCLUSIONS[result.status](investigation_id=investigation, result=result, changed=changed))
     if result.status == "diagnosed" and not turn.state.quiet and not is_claimed(turn.state.debts):
         places = {name: Place(known.kind, known.services) for name, known in findings.places.items()}
         found = recommend(result, turn.config.runbooks.values(), places, turn.state.services)
@@ -127,7 +146,7 @@ def _recommend(turn: IncidentTurn, investigation: str, found: RecommendationSet)
             RecommendationSuperseded(
                 recommendation_id=standing["id"],
                 superseded_by=recommendation_id,
-                reason="runbook, target or parameters changed",
+                reason=_changed(standing["body"], found),
             )
         )
     event = RecommendationMade(
@@ -150,6 +169,12 @@ def _recommend(turn: IncidentTurn, investigation: str, found: RecommendationSet)
         "resends": 0,
     }
     turn.wake(ANSWER_TIMER, turn.now + turn.config.answer_within)
+
+
+def _changed(before: JSON, found: RecommendationSet) -> str:
+    """Return what is different now, for who was asked to approve what was proposed before."""
+    proposed = RecommendationMade.read(before).recommendations.items[0]
+    return ", ".join(replaced(proposed, found.items[0]))[:REASON_MAX]
 
 
 def _digest(turn: IncidentTurn) -> str:

@@ -79,7 +79,8 @@ def recovered(turn: IncidentTurn) -> None:
     if state.firing == 0 and not state.quiet and state.closed_at is None:
         state.quiet = True
         turn.emit(IncidentSourceRecovered(recovered_at=at(state.recovered)))
-        turn.wake(investigating.TIMER_NAME, None)
+        if state.asked is None:
+            turn.wake(investigating.TIMER_NAME, None)
     closing.consider(turn)
 
 

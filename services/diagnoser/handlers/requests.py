@@ -14,6 +14,7 @@ from shared.events.incidents import (
     IncidentSeverityRaised,
 )
 from shared.events.people import IncidentRequested
+from shared.incident.actor import Actor
 from shared.incident.enums import Severity
 
 NOTE_MAX = 4000
@@ -102,6 +103,18 @@ def _reopen(turn: IncidentTurn, request: IncidentRequested) -> str:
     return ""
 
 
+def _investigate(turn: IncidentTurn, request: IncidentRequested) -> str:
+    """Look again as soon as the limits allow; that it began is the answer."""
+    if turn.state.closed_at is not None:
+        return "closed; reopen it and it is investigated again"
+    if turn.state.asked is not None:
+        return f"{Actor.model_validate(turn.state.asked['actor']).label} has asked already, and it begins soon"
+    turn.state.asked = {"request_id": request.request_id, "actor": request.actor.model_dump(mode="json")}
+    investigating.want(turn, "a person asked")
+    closing.consider(turn)
+    return ""
+
+
 _ANSWERS: Mapping[str, Answer] = {
     "acknowledge": _acknowledge,
     "assign": _assign,
@@ -109,4 +122,5 @@ _ANSWERS: Mapping[str, Answer] = {
     "severity": _severity,
     "close": _close,
     "reopen": _reopen,
+    "investigate": _investigate,
 }

@@ -20,7 +20,7 @@ from services.notifier.handlers.signing_in import SigningIn
 from services.notifier.ports import Changes, Session
 from shared.errors import RefusedError
 
-REQUESTS = frozenset({"acknowledge", "note", "close", "reopen"})
+REQUESTS = frozenset({"acknowledge", "note", "close", "reopen", "investigate"})
 
 
 @dataclass(frozen=True, slots=True)

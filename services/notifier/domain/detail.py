@@ -90,6 +90,7 @@ def _concluded(
     detail.diagnosis = {
         **payload.result.model_dump(mode="json"),
         "investigation_id": payload.investigation_id,
+        "changed": list(payload.changed),
         "event_id": event.id,
     }
 

@@ -174,3 +174,85 @@ def test_an_inconclusive_fresh_look_takes_nothing_back(story: Story) -> None:
     second_look(story, status="inconclusive")
 
     assert "recommendation.superseded" not in story.types
+
+
+def test_a_person_has_it_looked_at_again_though_nothing_changed(story: Story) -> None:
+    story.open()
+    story.conclude()
+    story.wait(61)
+
+    decision = story.ask("investigate")
+
+    started = story.body("investigation.started")
+    assert len(decision.activities) == 1
+    assert (started["reason"], started["request_id"], started["actor"]["id"]) == ("Pat asked", "q", "pat")
+
+
+def test_a_person_who_asks_too_soon_waits_for_the_interval_and_for_the_one_that_runs(story: Story) -> None:
+    story.open()
+    assert story.ask("investigate").activities == []
+    assert story.conclude().activities == []
+    assert story.wait(59).activities == []
+
+    assert len(story.wait(1.1).activities) == 1
+    story.conclude()
+    assert story.wait(120).activities == [], "one request is one look"
+
+
+def test_a_second_person_is_told_that_it_begins_soon(story: Story) -> None:
+    story.open()
+    story.ask("investigate")
+
+    story.ask("investigate")
+
+    assert story.body("incident.request_refused")["why"] == "Pat has asked already, and it begins soon"
+
+
+def test_a_closed_incident_is_not_investigated(story: Story) -> None:
+    story.open()
+    story.conclude("inconclusive")
+    story.ask("close")
+
+    story.ask("investigate")
+
+    assert story.body("incident.request_refused")["why"] == "closed; reopen it and it is investigated again"
+
+
+def test_who_waits_for_a_look_is_told_when_the_incident_is_closed_first(story: Story) -> None:
+    story.open()
+    story.ask("investigate")
+
+    story.ask("close")
+
+    refused = story.body("incident.request_refused")
+    assert (refused["verb"], refused["why"]) == ("investigate", "the incident was closed before it could begin")
+
+
+def test_an_incident_that_has_recovered_stays_open_until_a_person_got_the_look_they_asked_for(story: Story) -> None:
+    story.open()
+    story.ask("investigate")
+    story.conclude("inconclusive")
+
+    story.recover()
+
+    assert story.state["closed_at"] is None
+    assert len(story.wait(61).activities) == 1
+    story.conclude("no_active_fault")
+    story.wait(0)
+    assert story.types[-2:] == ["incident.closed", "summary.written"]
+
+
+def test_a_changed_answer_supersedes_and_says_what_changed(story: Story) -> None:
+    story.open()
+    story.conclude(confidence=0.9)
+    assert story.body("diagnosis.concluded")["changed"] == []
+    story.wait(61)
+    story.ask("investigate")
+
+    story.conclude(entity="host-2", confidence=0.7)
+
+    changed = ["place host-1 → host-2", "confidence 90 % → 70 %"]
+    assert story.body("diagnosis.concluded")["changed"] == changed
+    superseded = story.body("recommendation.superseded")
+    assert superseded["reason"] == "place host-1 → host-2, host host-1 → host-2, confidence 90 % → 70 %"
+    assert superseded["superseded_by"] == story.body("recommendation.made")["recommendation_id"]

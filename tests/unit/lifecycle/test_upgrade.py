@@ -31,6 +31,15 @@ def told(rows: list[dict[str, Any]]) -> list[Told]:
     return [Told(**{name: row[name] for name in names}) for row in rows]
 
 
+def kept(said: Any, again: Any) -> Any:  # noqa: ANN401 -- any JSON
+    """Return what is left of a body, without the names that were added later."""
+    if isinstance(said, dict) and isinstance(again, dict):
+        return {name: kept(value, again[name]) for name, value in said.items() if name in again}
+    if isinstance(said, list) and isinstance(again, list) and len(said) == len(again):
+        return [kept(one, other) for one, other in zip(said, again, strict=True)]
+    return again
+
+
 def test_there_is_a_journal() -> None:
     assert JOURNALS
 
@@ -38,7 +47,7 @@ def test_there_is_a_journal() -> None:
 def test_every_event_is_read_by_its_class_and_loses_nothing_it_said(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         again = EVENTS[row["type"]].read(row["body"]).model_dump(mode="json")
-        assert {name: again[name] for name in row["body"]} == row["body"], row["type"]
+        assert kept(row["body"], again) == row["body"], row["type"]
 
 
 def test_the_stage_is_what_it_was(rows: list[dict[str, Any]]) -> None:
