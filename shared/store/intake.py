@@ -76,5 +76,6 @@ def plain(text: str) -> str:
     """Return `text`. Raises ValueError for what PostgreSQL does not take as text: a NUL, half a surrogate pair."""
     if "\0" in text:
         raise ValueError(f"text with a NUL character: {text!r}")
-    text.encode()
+    if not text.isascii():
+        text.encode()
     return text

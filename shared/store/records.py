@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 from sqlalchemy import Column, Dialect, Table
 from sqlalchemy.dialects import postgresql, sqlite
@@ -22,11 +23,19 @@ class Upsert:
     feed: str
 
 
+class _Place(NamedTuple):
+    """One parameter of a statement: its column, the type of its values, and what the driver needs done to them."""
+
+    column: Column[Any]
+    name: str
+    wanted: type
+    bind: Callable[[Any], Any] | None
+
+
 @dataclass(frozen=True, slots=True)
 class _Shape:
     sql: str
-    columns: tuple[str, ...]
-    binds: tuple[Callable[[Any], Any] | None, ...]
+    places: tuple[_Place, ...]
 
 
 def refuse_record(record: Record) -> Upsert:
@@ -52,11 +61,7 @@ class RecordWriter:
         shape = self._shapes.get((record.table, names))
         if shape is None:
             shape = self._shapes[record.table, names] = self._compile(record.table, names)
-        values = (record.values[name] for name in shape.columns)
-        parameters = tuple(
-            _checked(self._tables[record.table].c[name], value, bind)
-            for name, value, bind in zip(shape.columns, values, shape.binds, strict=True)
-        )
+        parameters = tuple([_checked(place, record.values[place.name]) for place in shape.places])
         return Upsert(shape.sql, parameters, record.feed)
 
     def _compile(self, name: str, names: tuple[str, ...]) -> _Shape:
@@ -77,29 +82,35 @@ class RecordWriter:
             else statement.on_conflict_do_nothing(index_elements=keys)
         )
         compiled = upsert.compile(dialect=self._dialect, column_keys=list(names))
-        order = tuple(compiled.positiontup or ())
-        binds = tuple(
-            table.c[column].type.dialect_impl(self._dialect).bind_processor(self._dialect) for column in order
-        )
-        return _Shape(str(compiled), order, binds)
+        return _Shape(str(compiled), tuple(self._place(table.c[column]) for column in compiled.positiontup or ()))
+
+    def _place(self, column: Column[Any]) -> _Place:
+        bind = column.type.dialect_impl(self._dialect).bind_processor(self._dialect)
+        return _Place(column, column.name, column.type.python_type, bind)
 
 
 def _must_be_given(column: Column[Any]) -> bool:
     return not column.nullable and column.server_default is None
 
 
-def _checked(column: Column[Any], value: Any, bind: Callable[[Any], Any] | None) -> Any:  # noqa: ANN401 -- any column type
+def _checked(place: _Place, value: Any) -> Any:  # noqa: ANN401 -- any column type
+    column, _, wanted, bind = place
     if value is None:
         if not column.nullable:
             raise ValueError(f"record without a value for {column.table.name}.{column.name}")
         return None
-    wanted = column.type.python_type
     if type(value) is not wanted and not (wanted is float and type(value) is int):
         raise ValueError(
             f"record with a {type(value).__name__} for {column.table.name}.{column.name}, a {wanted.__name__}"
         )
-    if isinstance(value, str):
+    if wanted is str:
         return plain(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError(f"record with {value} for {column.table.name}.{column.name}: more than 64 bits")
     return bind(value) if bind else value
+
+
+def runs(records: Iterable[Upsert]) -> Iterator[tuple[str, list[tuple[Any, ...]]]]:
+    """Yield statements with all their parameters, in order: neighbours of one statement go to the driver at once."""
+    for sql, same in groupby(records, key=lambda record: record.sql):
+        yield sql, [record.parameters for record in same]

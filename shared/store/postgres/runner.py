@@ -22,6 +22,7 @@ from shared.store.model import DECIDE_BUDGET, Lane, Message
 from shared.store.postgres.database import Database, FencedError, NotStorableError, lock_number
 from shared.store.postgres.statements import CHANGE, CLAIM, LOCK_CHANGES, RELOAD, ROWS
 from shared.store.postgres.writes import COMMIT, Step, Writes, writes_of
+from shared.store.records import runs
 from shared.store.transition import Dead, Effects, Loaded, Rules, batch_of, needs_of, run
 
 LEASE = 5.0
@@ -234,8 +235,8 @@ class Runner:
         if not writes.records:
             return int((await self._database.write(COMMIT, *writes.parameters()))[0]["waiting"])
         async with self._database.transaction() as connection:
-            for record in writes.records:
-                await connection.execute(record.sql, *record.parameters)
+            for sql, parameters in runs(writes.records):
+                await connection.executemany(sql, parameters)
             row = await connection.fetchrow(COMMIT, *writes.parameters())
             if writes.feeds:
                 await connection.execute(LOCK_CHANGES, lock_number(self._database.schema, "change"))

@@ -10,6 +10,7 @@ import orjson
 from shared.runtime.clock import monotonic
 from shared.store.intake import read_message
 from shared.store.model import BATCH_MAX, DECIDE_BUDGET, Message
+from shared.store.records import runs
 from shared.store.sqlite import care
 from shared.store.sqlite.group import Group, Letter, enqueue
 from shared.store.transition import Effects, Loaded, batch_of, needs_of, run
@@ -125,8 +126,8 @@ def _write_lists(group: Group, effects: Effects) -> None:
         many(_ACTIVITY, started)
     if effects.audit:
         many(_AUDIT, [(aggregate, seq, now, entry, digest) for seq, entry, digest in effects.audit])
-    for record in effects.records:
-        group.connection.execute(record.sql, record.parameters)
+    for sql, parameters in runs(effects.records):
+        many(sql, parameters)
     feeds = dict.fromkeys(record.feed for record in effects.records if record.feed)
     many("insert into change(feed) values(?)", [(feed,) for feed in feeds])
     many(_REPLY, [(key, reply.decode(), now) for key, reply in effects.replies.items()])
