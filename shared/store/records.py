@@ -103,7 +103,7 @@ def _checked(place: _Place, value: Any) -> Any:  # noqa: ANN401 -- any column ty
         raise ValueError(
             f"record with a {type(value).__name__} for {column.table.name}.{column.name}, a {wanted.__name__}"
         )
-    if wanted is str:
+    if isinstance(value, str):
         return plain(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError(f"record with {value} for {column.table.name}.{column.name}: more than 64 bits")
