@@ -77,3 +77,17 @@ def test_a_series_without_a_past_is_judged_by_how_much_the_same_moves_elsewhere(
         for name, value in values.items()
     ]
     assert first({}, metrics=gaps, alerts=[]) == "prices"
+
+
+def test_what_comes_and_goes_is_judged_by_how_far_out_it_was_at_its_worst() -> None:
+    def waves(at: float) -> float:
+        return 900.0 if -20 <= at < -8 else 60.0 if at >= -8 else 0.0
+
+    topology = {"entities": [{"id": name, "kind": "service"} for name in CHAIN]}
+    assert first({"cart": step(100.0, -20), "prices": waves}, topology=topology, alerts=[]) == "prices"
+
+
+def test_lines_that_no_longer_come_for_some_requests_make_their_writer_a_suspect() -> None:
+    before = [*lines("cart", "served {n}", 200), *lines("cart", "basket {n} priced", 100)]
+    now = [*lines("cart", "served {n}", 200), *lines("cart", "basket {n} priced", 25)]
+    assert first({}, logs=now, logs_baseline=before) == "cart"

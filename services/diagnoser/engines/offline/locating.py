@@ -77,8 +77,10 @@ def suspects(scene: Scene) -> list[Suspect]:
 
 
 def _size(one: Observation) -> float:
-    """Return from 0 to 1 how far out a series is; with a thin history half as far."""
-    return min(abs(one.harm), HARM_MAX) / HARM_MAX * (1.0 if one.standing.windows >= THIN else 0.5)
+    """Return from 0 to 1 how far out a series was at its worst since it began; with a thin history half as far."""
+    stands = one.standing
+    worst = max(abs(one.harm), stands.peak if stands.shift > 0 else -stands.peak)
+    return min(worst, HARM_MAX) / HARM_MAX * (1.0 if stands.windows >= THIN else 0.5)
 
 
 def _has_more(scene: Scene, entity: str) -> bool:

@@ -23,9 +23,10 @@ RISEN = 0.5
 """Growth over the whole span, as a share of its start, that makes a steady trend remarkable."""
 FEW = 0.001
 """The share of all lines up to which lines are rare."""
-VANISHED = 5.0
-"""Standard deviations from which on it is remarkable that lines no longer come."""
-GONE = 0.1
+VANISHED = 4.0
+"""Standard deviations from which on it is remarkable that lines (nearly) no longer come."""
+GONE = 0.3
+"""The share of their earlier number up to which lines have vanished: a fault may spare some requests."""
 PEERS = 8
 """So many entities with the same measurement tell how much it moves anyway."""
 STEP = 60.0

@@ -17,6 +17,8 @@ SUDDEN = 0.7
 """The share of its final size that a sudden shift has reached soon after it began."""
 TOLD = 0.7
 """What a fact counts that was read from words, beside one that has a field."""
+THIN = 0.5
+"""What a shift counts of which nobody knows how far the same measurement moves anyway."""
 MENTIONED = 0.8
 SAID = 0.85
 """What lines of a log count that stand in for a measurement."""
@@ -114,8 +116,10 @@ def _fits(one: Observation, signal: Signal) -> bool:
 
 
 def _distance(one: Observation, signal: Signal) -> float:
-    """Return how far beyond doubt an observation is: 0.5 at the threshold, 1 at twice that."""
-    return 1.0 if signal.above is not None else abs(one.standing.shift) / (2 * SHIFTED) if one.onset else 1.0
+    """Return how far beyond doubt an observation is: 0.5 at the threshold, 1 at twice that; half with no history."""
+    if signal.above is not None or not one.onset:
+        return 1.0
+    return abs(one.standing.shift) / (2 * SHIFTED) * (1.0 if one.standing.windows > 1 else THIN)
 
 
 def _log(scene: Scene, signal: Signal, places: Iterable[str], entity: str) -> Match:

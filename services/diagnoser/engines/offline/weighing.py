@@ -26,6 +26,10 @@ RUNG = 0.5
 UNKNOWN_WEIGHT = 0.3
 UNKNOWN_STEP = 2.0
 """Nats a place loses for each point by which it is less suspect than the first."""
+NEARER_MOST = 1.5
+"""Nats that a less suspect place loses at most: what speaks for the cause itself counts more."""
+WRITTEN = 1.0
+"""Nats a place loses whose log tells of what is measured where it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +68,12 @@ class Hypothesis:
         return any(m.facts or any(o.channel not in _COMMON for o in m.observations) for m in own)
 
     @property
+    def is_text_alone(self) -> bool:
+        """Whether something it cannot be without is known from log text alone."""
+        needed = {way for signal in self.cause.required for way in signal.ways} if self.cause else set()
+        return any(m.is_text_alone and m.signal in needed for m in self.support)
+
+    @property
     def is_ruled_out(self) -> bool:
         """Whether something it cannot be without is known not to be there."""
         return bool(self.absent) or self.lacks_change
@@ -99,7 +109,7 @@ def hypotheses(scene: Scene, catalogue: Catalogue) -> list[Hypothesis]:
         for cause in catalogue.causes
         for entity in _places(scene, cause, [suspect.entity for suspect in origins])
     )
-    known = _united(scene, [one for one in judged if one.is_founded])
+    known = _nearer(scene, origins, _united(scene, [one for one in judged if one.is_founded]))
     unknown = [
         Hypothesis(None, one.entity, UNKNOWN_WEIGHT - UNKNOWN_STEP * (origins[0].score - one.score), suspect=one)
         for one in origins
@@ -177,6 +187,27 @@ def _united(scene: Scene, known: list[Hypothesis]) -> list[Hypothesis]:
                 best = max(same, key=lambda one: one.log_odds)
                 found = [one for one in found if one not in same]
                 found.append(replace(best, entity=service, support=_merged(same)))
+    return found
+
+
+def _nearer(scene: Scene, origins: Iterable[Suspect], known: Iterable[Hypothesis]) -> list[Hypothesis]:
+    """Let the same cause count less where trouble is less likely to start, or is only written of: harm travels."""
+    ones = list(known)
+    scores = {suspect.entity: suspect.score for suspect in origins}
+    own = [max((scores[e] for e in scene.map.near(one.entity) if e in scores), default=None) for one in ones]
+    best: dict[str, float] = {}
+    measured: set[tuple[str, str]] = set()
+    for one, score in zip(ones, own, strict=True):
+        if one.is_shown and score is not None:
+            best[one.id] = max(best.get(one.id, score), score)
+        if one.is_shown and not one.is_text_alone:
+            measured.update((one.id, entity) for entity in scene.map.near(one.entity))
+    found = []
+    for one, score in zip(ones, own, strict=True):
+        behind = 0.0 if score is None else max(best.get(one.id, score) - score, 0.0)
+        less = min(UNKNOWN_STEP * behind, NEARER_MOST)
+        less += WRITTEN if one.is_text_alone and (one.id, one.entity) in measured else 0.0
+        found.append(replace(one, log_odds=one.log_odds - less))
     return found
 
 
