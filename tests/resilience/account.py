@@ -49,7 +49,7 @@ class Left:
     looks: list[str]
 
 
-async def left_behind(place: Place, rounds: int) -> Left:
+async def left_behind(place: Place, rounds: int, *, quiet: float = QUIET) -> Left:
     """Read it all, with the service down."""
     store = place.store()
     await store.open()
@@ -64,13 +64,13 @@ async def left_behind(place: Place, rounds: int) -> Left:
         parked = [row.key for row in await store.outbox()]
     finally:
         await store.close()
-    echoes = await _read(place, echo.ECHOES, rounds * len(pings(0)))
-    letters = await _read(place, echo.LETTERS, rounds)
+    echoes = await _read(place, echo.ECHOES, rounds * len(pings(0)), quiet)
+    letters = await _read(place, echo.LETTERS, rounds, quiet)
     acts, looks = lines(place.folder / "acts"), lines(place.folder / "looks")
     return Left(rounds, counters, heard, chains, parked, echoes, letters, acts, looks)
 
 
-async def _read(place: Place, topic: str, expected: int) -> list[Received]:
+async def _read(place: Place, topic: str, expected: int, quiet: float) -> list[Received]:
     """Return a topic from its start, as it is and without any inbox in between."""
     bus = place.bus()
     records: list[Received] = []
@@ -83,7 +83,7 @@ async def _read(place: Place, topic: str, expected: int) -> list[Received]:
     reading = asyncio.create_task(read())
     try:
         count, moved = 0, time.monotonic()
-        while time.monotonic() - moved < (QUIET if len({r.envelope.id for r in records}) >= expected else PATIENCE):
+        while time.monotonic() - moved < (quiet if len({r.envelope.id for r in records}) >= expected else PATIENCE):
             if len(records) > count:
                 count, moved = len(records), time.monotonic()
             await asyncio.sleep(0.02)

@@ -80,10 +80,11 @@ class Verdict:
 
 def of_folder(data: Path) -> Remains:
     """Read a data directory of the embedded form."""
-    return Remains(world_of(data), {service: _of_file(data, service) for service in SERVICES})
+    return Remains(world_of(data), {service: file_of(data, service) for service in SERVICES})
 
 
-def _of_file(data: Path, service: str) -> dict[str, list[Row]]:
+def file_of(data: Path, service: str) -> dict[str, list[Row]]:
+    """Read the database file of one service."""
     connection = sqlite3.connect(data / f"{service}.db")
     connection.row_factory = sqlite3.Row
     wanted = WANTED | OF_ONE.get(service, {})
@@ -95,7 +96,7 @@ def _of_file(data: Path, service: str) -> dict[str, list[Row]]:
 
 async def of_database(url: str, data: Path) -> Remains:
     """Read a database of the scale-out, the spool of ingest, which is a file, and the world's file."""
-    tables = {"ingest": _of_file(data, "ingest")}
+    tables = {"ingest": file_of(data, "ingest")}
     connection = await asyncpg.connect(url)
     try:
         for service in SERVICES[1:]:
@@ -186,7 +187,7 @@ def _effects(remains: Remains, verdict: Verdict) -> Iterator[Finding]:
 
 def _stuck(remains: Remains, verdict: Verdict) -> Iterator[Finding]:
     """Nothing waits that nobody will wake, and nothing is owed."""
-    found = [f"{service}: {what}" for service in SERVICES for what in _waiting(remains.tables[service])]
+    found = [f"{service}: {what}" for service in SERVICES for what in waiting_in(remains.tables[service])]
     for incident, events in remains.journal.items():
         debts: dict[str, str] = {}
         for type_, body in events:
@@ -200,7 +201,8 @@ def _stuck(remains: Remains, verdict: Verdict) -> Iterator[Finding]:
     yield from map(Finding, found)
 
 
-def _waiting(tables: Mapping[str, list[Row]]) -> Iterator[str]:
+def waiting_in(tables: Mapping[str, list[Row]]) -> Iterator[str]:
+    """Tell what waits in the tables of one service, and what nobody will wake."""
     yield from (f"{head['agg']} has messages" for head in tables["key_head"] if head["tail"] > head["done"])
     yield from (f"{head['agg']} is parked" for head in tables["key_head"] if head["parked"])
     yield from (f"unsent event {row['id']}" for row in tables["outbox"])

@@ -1,0 +1,249 @@
+"""Stop a process at each place where a task of it waits, as `kill -9` would, and let the next one mend what is left.
+
+A *point* is what waits (the frames of the product, from the outermost to the innermost) and a moment: a task has just
+given control away, so what it waits for is under way; or it is about to get it back, so what it waited for has
+happened and nothing was made of it. One undisturbed life of a story tells which points there are. Then each chosen
+point has a life of its own that ends there, in a fork, so that really nothing of its memory is left; the next life,
+begun later over the same files, has to end well, and what both left behind is judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections import Counter
+from collections.abc import Callable, Coroutine, Generator, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import orjson
+
+ROOT = Path(__file__).parents[2]
+OURS = tuple(f"{ROOT}/{name}/" for name in ("services", "shared"))
+ASIDE = f"{ROOT}/tests/support/kinds.py"
+"""Whoever asks again and again whether a story is over is no part of it."""
+LIFE_LIMIT = 60
+"""Seconds after which a life that has not ended is stuck."""
+LATER = 40.0
+"""Seconds that pass between a death and the next life: leases have ended by then, approvals have not."""
+TRIES = 3
+"""Lives in which a point must be met; a few are met only by chance."""
+
+Moment = Literal["given away", "got back"]
+Reach = Callable[[str, Moment], None]
+Choice = Callable[["list[Point]"], "Iterable[Point]"]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Point:
+    """Where, when, and at which visit."""
+
+    place: str
+    moment: str
+    visit: int
+
+    def __str__(self) -> str:
+        return f"{self.place} ({self.moment}, visit {self.visit})"
+
+
+class Story(ABC):
+    """A part of the product at work in a folder."""
+
+    name: str
+    heart: tuple[str, ...]
+    """Files, or lines' beginnings, of which each must be among what waits: what the story is about."""
+    clock_may_run_ahead = True
+    """Whether the next life may be told that it is later; a server has a clock of its own."""
+
+    def prepare(self) -> None:  # noqa: B027 -- most need nothing
+        """Make what is outside as it was before the first life."""
+
+    @abstractmethod
+    async def live(self, folder: Path) -> None:
+        """Go on from what is there until all is done, and stop in order."""
+
+    @abstractmethod
+    def judge(self, folder: Path) -> None:
+        """Assert that everything happened, and once. Nothing runs any more."""
+
+
+@dataclass(slots=True)
+class Explored:
+    """What became of a story: its points, and those at which it was ended and mended."""
+
+    points: list[Point]
+    ended: list[Point] = field(default_factory=list)
+    not_met: list[Point] = field(default_factory=list)
+    broken: list[tuple[Point, str]] = field(default_factory=list)
+
+
+class Watched(Coroutine[Any, Any, Any]):
+    """The coroutine of a task, which tells each time that it gives control away and gets it back."""
+
+    def __init__(self, inner: Coroutine[Any, Any, Any], reach: Reach) -> None:
+        self._inner, self._reach, self._place = inner, reach, ""
+
+    def send(self, value: Any) -> Any:  # noqa: ANN401 -- as the interface has it
+        return self._step(lambda: self._inner.send(value))
+
+    def throw(self, *error: Any) -> Any:  # noqa: ANN401 -- as the interface has it
+        return self._step(lambda: self._inner.throw(*error))
+
+    def close(self) -> None:
+        self._inner.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._inner.__await__()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 -- what libraries look up in coroutines
+        return getattr(self._inner, name)
+
+    def _step(self, step: Callable[[], Any]) -> Any:  # noqa: ANN401 -- as the interface has it
+        if self._place:
+            self._reach(self._place, "got back")
+        found = step()
+        self._place = _place_of(self._inner)
+        if self._place:
+            self._reach(self._place, "given away")
+        return found
+
+
+def _place_of(awaited: Any) -> str:  # noqa: ANN401 -- a coroutine, generator or future
+    """Return the frames of the product that wait in a suspended coroutine."""
+    places = []
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if frame is not None:
+            file = frame.f_code.co_filename
+            if file == ASIDE:
+                return ""
+            if file.startswith(OURS):
+                places.append(f"{file.removeprefix(f'{ROOT}/')}:{frame.f_lineno}")
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    return " > ".join(places)
+
+
+def watched(main: Coroutine[Any, Any, None], reach: Reach) -> None:
+    """Run to the end with every task watched."""
+
+    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **given: Any) -> asyncio.Task[Any]:  # noqa: ANN401 -- as the loop has it
+        return asyncio.Task(Watched(coroutine, reach), loop=loop, **given)
+
+    def new_loop() -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        loop.set_task_factory(factory)
+        return loop
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(main)
+
+
+def in_fork(work: Callable[[], None], said: Path) -> int:
+    """Do it in a process of its own; return how that ended: 0, or 1 with a traceback in `said`, or -signal."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = 1
+    try:
+        with said.open("ab") as output:
+            os.dup2(output.fileno(), sys.stdout.fileno())
+            os.dup2(output.fileno(), sys.stderr.fileno())
+        signal.alarm(LIFE_LIMIT)
+        work()
+        code = 0
+    except BaseException:  # noqa: BLE001 -- this process must not go on as its parent would
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def points_of(story: Story, folder: Path) -> list[Point]:
+    """Return the points of one undisturbed life, at their first visits and at their last."""
+    met = folder / "met.json"
+
+    def live() -> None:
+        visits: Counter[tuple[str, str]] = Counter()
+        watched(story.live(_made(folder / "undisturbed")), lambda place, moment: visits.update([(place, moment)]))
+        story.judge(folder / "undisturbed")
+        met.write_bytes(orjson.dumps([[place, moment, count] for (place, moment), count in visits.items()]))
+
+    said = folder / "said"
+    assert in_fork(live, said) == 0, said.read_text("utf-8", "replace")[-4000:]
+    found = [(place, moment, count) for place, moment, count in orjson.loads(met.read_bytes())]
+    return sorted({Point(place, moment, visit) for place, moment, count in found for visit in (1, min(count, 3))})
+
+
+def explore(story: Story, folder: Path, choose: Choice) -> Explored:
+    """End a life of the story at each chosen point, and judge what the next one makes of it."""
+    story.prepare()
+    explored = Explored(points_of(story, folder))
+    for number, point in enumerate(choose(explored.points)):
+        code, place = _end_at(story, folder / str(number), point)
+        if code == -signal.SIGKILL:
+            explored.ended.append(point)
+            code = in_fork(partial(_live_on, story, place), place / "said")
+        elif not code:
+            explored.not_met.append(point)
+        if code:
+            explored.broken.append((point, f"exit {code}: {(place / 'said').read_text('utf-8', 'replace')[-4000:]}"))
+        else:
+            shutil.rmtree(place)
+    return explored
+
+
+def _end_at(story: Story, folder: Path, point: Point, tries: int = TRIES) -> tuple[int, Path]:
+    """Live until the point is met, if need be in several lives; return how the last one ended, and where it was."""
+    story.prepare()
+    place = _made(folder / str(tries))
+    code = in_fork(partial(_die, story, place, point), place / "said")
+    return (code, place) if code or tries == 1 else _end_at(story, folder, point, tries - 1)
+
+
+def _die(story: Story, folder: Path, point: Point) -> None:
+    left = point.visit
+
+    def reach(place: str, moment: str) -> None:
+        nonlocal left
+        if (place, moment) == (point.place, point.moment):
+            left -= 1
+            if not left:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    watched(story.live(folder), reach)
+
+
+def _live_on(story: Story, folder: Path) -> None:
+    if story.clock_may_run_ahead:
+        now = time.time
+        time.time = lambda: now() + LATER
+    asyncio.run(story.live(folder))
+    story.judge(folder)
+
+
+def sampled(story: Story, count: int, seed: int) -> Choice:
+    """Return a choice of so many of the points, half of them of what the story is about; 0: all."""
+
+    def choose(points: list[Point]) -> list[Point]:
+        if not count:
+            return points
+        chance = random.Random(seed)
+        core = [point for point in points if any(name in point.place for name in story.heart)]
+        chosen = chance.sample(core, (count + 1) // 2)
+        return [*chosen, *chance.sample([point for point in points if point not in chosen], count // 2)]
+
+    return choose
+
+
+def _made(folder: Path) -> Path:
+    folder.mkdir(parents=True)
+    return folder

@@ -1,0 +1,109 @@
+"""Each part stopped at each place where it waits: what was acknowledged is there, what was done was done once."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.resilience.await_points import ROOT, Point
+from tests.resilience.conftest import Enter
+from tests.resilience.report import Line
+
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(3600)]
+
+PARTS: Mapping[str, tuple[str, int]] = {
+    "webhooks": ("a webhook taken, its alert decided and investigated; sqlite, embedded", 60),
+    "work": ("intake, transitions, relay and activities; sqlite, embedded", 60),
+    "calls": ("an approved call and its verification; sqlite, embedded, simulated world", 100),
+    "posts": ("a question posted; sqlite, embedded, simulated world", 45),
+    "work-postgres": ("intake, transitions, relay and activities; postgres, embedded", 80),
+}
+"""Story -> what it shows, and how many points it has at least."""
+HEARTS = {
+    "webhooks": ("entrypoints/webhooks.py", "bus/embedded.py", "bus/intake.py", "bus/relay.py"),
+    "work": ("bus/embedded.py", "bus/intake.py", "bus/relay.py", "store/worker.py"),
+    "calls": ("actions/calling.py", "handlers/preparing.py", "handlers/rechecking.py", "handlers/reading.py"),
+    "posts": ("handlers/posting.py", "channels/slack.py"),
+    "work-postgres": ("postgres/runner.py", "postgres/leader.py", "bus/intake.py", "bus/relay.py", "store/worker.py"),
+}
+"""Story -> files of the product that must be among what waits in it."""
+
+
+def explored(names: Sequence[str], folder: Path, count: int, url: str = "") -> dict[str, Any]:
+    """Run a program for each story, all at once since they mostly wait, and print what they found."""
+    seed = random.SystemRandom().randrange(2**32)
+    options = [f"--count={count}", f"--seed={seed}", *([f"--url={url}"] if url else [])]
+    programs = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", "tests.resilience.await_stories", str(folder / name), name, *options],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        for name in names
+    }
+    found: dict[str, Any] = {}
+    for name, program in programs.items():
+        said, trouble = program.communicate()
+        assert program.returncode == 0, trouble.decode()[-4000:]
+        one = found[name] = orjson.loads(said)
+        print(f"{name}: {len(one['points'])} points, {len(one['ended'])} ended there, seed {seed}")  # noqa: T201 -- how to do it again
+    return found
+
+
+def verify(found: Mapping[str, Any], enter: Enter, kills: str) -> None:
+    """Assert that all went well everywhere, and put it into the report."""
+    for name, one in found.items():
+        what, least = PARTS[name]
+        points = [Point(**point) for point in one["points"]]
+        assert len(points) >= least, f"{name}: {len(points)} points"
+        for heart in HEARTS[name]:
+            assert any(heart in point.place for point in points), f"{name} never waits in {heart}"
+        broken = [f"{Point(**point)}\n{said}" for point, said in one["broken"]]
+        assert not broken, f"{name}: {len(broken)} of {len(one['ended'])} ends were not mended\n" + "\n".join(broken)
+        met = len(one["ended"])
+        assert met >= 0.9 * (met + len(one["not_met"])), one["not_met"]
+        enter(Line("F1", "killed at points where tasks wait", what, kills, 0, 0, within="60 s", seed="drawn"))
+
+
+HERE = ("webhooks", "work", "calls", "posts")
+"""Stories that need no server."""
+FEW, ALL = 2, 0
+
+
+def test_ended_wherever_a_task_waits_each_part_is_mended_by_its_next_start(tmp_path: Path, enter: Enter) -> None:
+    verify(explored(HERE, tmp_path, FEW), enter, f"{FEW} of all")
+
+
+@pytest.mark.postgres
+def test_ended_wherever_a_task_waits_work_on_a_server_is_mended_by_the_next_start(
+    tmp_path: Path, postgres_url: str, enter: Enter
+) -> None:
+    verify(explored(["work-postgres"], tmp_path, 1, postgres_url), enter, "1 of all")
+
+
+@pytest.mark.nightly
+def test_ended_at_every_point_each_part_is_mended_by_its_next_start(tmp_path: Path, enter: Enter) -> None:
+    verify(explored(HERE, tmp_path, ALL), enter, "all")
+
+
+@pytest.mark.nightly
+@pytest.mark.postgres
+def test_ended_at_every_point_work_on_a_server_is_mended_by_the_next_start(
+    tmp_path: Path, postgres_url: str, enter: Enter
+) -> None:
+    verify(explored(["work-postgres"], tmp_path, ALL, postgres_url), enter, "all")
+
+
+@pytest.mark.nightly
+def test_what_would_be_done_twice_is_found(tmp_path: Path) -> None:
+    found = explored(["careless"], tmp_path, ALL)["careless"]
+    assert found["broken"]
+    assert all("done twice" in said for _, said in found["broken"])
