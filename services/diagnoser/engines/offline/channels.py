@@ -19,21 +19,13 @@ _SHARE_UNITS = frozenset({"%", "percent", "pct"})
 _SHARE_WORDS = frozenset({"percent", "pct", "percentage", "utilization", "utilisation"})
 _RATIO_UNITS = frozenset({"ratio", "fraction"})
 _TIME_UNITS = frozenset({"s", "ms", "us", "ns", "seconds", "milliseconds", "microseconds", "second", "millisecond"})
-_GOOD = frozenset(
-    {
-        "free",
-        "freeable",
-        "available",
-        "availability",
-        "success",
-        "successful",
-        "hit",
-        "idle",
-        "uptime",
-        "up",
-        "heartbeat",
-    }
+_GOOD_WORDS = (
+    "free freeable avail available availability usable success successful hit hits idle uptime up heartbeat healthy "
+    "ready apdex credit balance consumers left remaining expiry"
 )
+_GOOD = frozenset(_GOOD_WORDS.split())
+_BAD = frozenset({"unhealthy", "unavailable", "notready", "messagesready"})
+"""What turns a good word round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,38 +50,76 @@ def _channel(name: str, words: str, relative: float, share: float = 0.0, **more:
 
 
 CHANNELS = (
-    _channel("clock", "clock ntp skew drift", 0.5),
+    _channel("clock", "clock ntp skew drift timex", 0.5),
     _channel("dns", "dns nxdomain servfail resolver", 0.3),
-    _channel("tls", "tls certificate cert handshake", 0.3, without="handshakes"),
-    _channel("cache", "cache eviction evictions hitrate hitratio", 0.1, 5.0, without="latency duration memory mem"),
+    _channel("tls", "tls ssl certificate cert handshake", 0.3, without="handshakes"),
+    _channel(
+        "cache",
+        "cache eviction evictions evicted hitrate hitratio keyspace cachehits cachemisses",
+        0.1,
+        5.0,
+        without="latency duration memory mem",
+    ),
     _channel("locks", "lock locks deadlock deadlocks blocked", 0.3),
     _channel("retries", "retry retries", 0.3),
     _channel("gc", "gc garbage", 0.3),
     _channel("restarts", "restart restarts crash crashes oomkill oomkills", 0.5),
-    _channel("disk_io", "iops diskqueue readlatency writelatency iowait", 0.3),
+    _channel(
+        "disk_io",
+        "iops diskio diskqueue readlatency writelatency readthroughput writethroughput iowait await iotime ioutil "
+        "burstbalance diskread diskreads diskwrite diskwrites fsread fsreads fswrite fswrites writetime readtime",
+        0.3,
+    ),
     _channel(
         "disk",
         "disk filesystem fs storage volume inode inodes",
         0.03,
         1.5,
-        without="io iops queue latency throughput read write util time",
+        without="io iops queue latency throughput read write reads writes util time",
     ),
-    _channel("memory", "memory mem rss heap swap workingset", 0.06, 3.0, without="bandwidth"),
+    _channel("memory", "memory mem rss heap swap workingset oldgen", 0.06, 3.0, without="bandwidth"),
     _channel("cpu", "cpu processor load load1 load5", 0.15, 4.0, without="memory balancer"),
     _channel(
         "errors",
-        "error errors err failed failure failures exception exceptions 5xx availability success timeout timeouts "
-        "rejected aborted fault faults up heartbeat",
+        "error errors err fail failed failure failures exception exceptions 4xx 5xx availability success timeout "
+        "timeouts rejected aborted fault faults up heartbeat throttles throttledrequests healthy unhealthy apdex "
+        "circuitbreaker unavailable replicasavailable replicasready availablereplicas readyreplicas notready "
+        "statusready",
         0.2,
         0.3,
+        without="receive transmit rx tx",
     ),
-    _channel("connections", "connection connections pool threads fd fds sockets ports", 0.15, 4.0),
-    _channel("queue", "queue lag backlog pending depth unacked", 0.3),
-    _channel("latency", "latency duration responsetime response delay gap wait elapsed", 0.15),
-    _channel("network", "network net rtt packets packet loss retransmits retransmit dropped bandwidth", 0.2),
+    _channel(
+        "connections",
+        "connection connections pool threads fd fds descriptors socket sockets sockstat ports goroutines backends "
+        "numbackends statactivity clients processes procs activerequests activesessions sessionsactive inflight "
+        "concurrency concurrentexecutions",
+        0.15,
+        4.0,
+        without="wait",
+    ),
+    _channel(
+        "queue",
+        "queue lag behind backlog pending depth unacked overflow oldestmessage messagesvisible messagesready "
+        "iteratorage deadletter dlq",
+        0.3,
+    ),
+    _channel(
+        "latency",
+        "latency duration responsetime response delay gap wait elapsed mrt rrt rqtime slowqueries",
+        0.15,
+        without="size",
+    ),
+    _channel(
+        "network",
+        "network net rtt packets packet loss retransmits retransmit retrans dropped bandwidth receive transmit rx tx",
+        0.2,
+        without="request requests commands",
+    ),
     _channel(
         "traffic",
-        "request requests rate rps qps ops workload throughput hits calls invocations sessions",
+        "request requests rate rps qps tps ops workload throughput hits calls invocations sessions queries commands "
+        "transactions messagesin perminute persecond",
         0.1,
         harmful="both",
     ),
@@ -150,7 +180,7 @@ def meaning(series: CaseSeries) -> Meaning:
 
 
 def _harm(series: CaseSeries, channel: Channel, words: set[str]) -> Direction:
-    if words & _GOOD and channel.harmful == "up":
+    if words & _GOOD and not words & _BAD and channel.harmful == "up":
         return "down"
     told = _DIRECTIONS.get(series.harmful)
     if told is not None and (channel.harmful != "both" or told == "down"):

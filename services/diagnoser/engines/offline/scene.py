@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from services.diagnoser.domain.case import Case, CaseAlert, CaseSeries
 from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED, Standing, standing, trend
 from services.diagnoser.engines.offline.channels import HARMS, OTHER, Meaning, meaning
+from services.diagnoser.engines.offline.counting import rated
 from services.diagnoser.engines.offline.facts import SERIOUS, Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
 from services.diagnoser.engines.offline.states import facts_of
@@ -245,7 +246,7 @@ def _fresh(case: Case) -> float | None:
 
 def _observe(number: int, series: CaseSeries, now: float | None) -> Observation | None:
     step = series.step_s if series.step_s and series.step_s > 0 else STEP
-    sense = meaning(series)
+    series, sense = rated(series), meaning(series)
     stands = standing(series.baseline, series.window, step, sense.floor)
     if stands is None:
         return None
