@@ -19,6 +19,8 @@ HIGH_WATER = 50_000
 HIGH_WATER_POLL = 0.05
 BACKOFF_FIRST, BACKOFF_MAX = 0.1, 5.0
 
+_FIELDS = {name: frozenset(payload.model_fields) for name, payload in EVENTS.items()}
+
 
 def incoming(received: Received, aggregate: str) -> Incoming:
     """Return a record as a message to `aggregate`. A record without an id gets one from its place."""
@@ -44,7 +46,7 @@ def incoming(received: Received, aggregate: str) -> Incoming:
 
 def routed(subscription: Subscription, records: Sequence[Received]) -> list[Incoming]:
     """Return what a service acts on, in order; the rest is counted."""
-    messages = []
+    messages, unknown = [], 0
     for record in records:
         message = subscription.route(record)
         if message is None:
@@ -52,18 +54,19 @@ def routed(subscription: Subscription, records: Sequence[Received]) -> list[Inco
             IGNORED.labels(subscription.name, event_type if event_type in EVENTS else "unknown").inc()
         else:
             messages.append(message)
-            IGNORED_FIELDS.labels(subscription.name).inc(_unknown_fields(record))
+            unknown += _unknown_fields(record)
+    IGNORED_FIELDS.labels(subscription.name).inc(unknown)
     return messages
 
 
 def _unknown_fields(record: Received) -> int:
     """Return how many headers and fields of the body are nothing to this version."""
-    known = EVENTS.get(record.envelope.type)
+    known = _FIELDS.get(record.envelope.type)
     try:
-        body = orjson.loads(record.body)
+        body = orjson.loads(record.body) if known else None
     except ValueError:
         body = None  # The aggregate's transition says so.
-    fields = len(body.keys() - known.model_fields.keys()) if known and isinstance(body, dict) else 0
+    fields = sum(name not in known for name in body) if known and isinstance(body, dict) else 0
     return len(record.envelope.unknown) + fields
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -114,7 +115,7 @@ class KafkaIntake:
             heartbeat_interval_ms=1000,
             rebalance_timeout_ms=REBALANCE_MS,
             listener=_WaitForBatch(self._idle),
-            parser=_total_parser,
+            parser=self._parse,
             decoder=_raw_decoder,
         )
         self._subscriber(self._handle)
@@ -129,15 +130,14 @@ class KafkaIntake:
 
     async def _handle(self, message: KafkaMessage) -> None:
         self._idle.clear()
+        records = cast("Sequence[Received]", message.body)
         try:
-            raw = message.raw_message
-            records = raw if isinstance(raw, tuple | list) else [raw]
             self._in_hand = len(records)
             async with asyncio.timeout(HOLD_MAX):
                 await below_high_water(self._subscription, self._settings.high_water)
-                await take(self._subscription, [received(record, self._subscription.topic) for record in records])
+                await take(self._subscription, records)
             self._moved = monotonic()
-            self._taken_up_to = max(record.timestamp for record in records) / 1000.0
+            self._taken_up_to = max(one.timestamp for one in _records(message.raw_message)) / 1000.0
         except TimeoutError:
             # Any longer and the group would take this member for dead; the batch comes again.
             raise NackMessage from None
@@ -149,6 +149,16 @@ class KafkaIntake:
         with contextlib.suppress(KafkaError):
             await message.ack()
         reach("intake.after_ack")
+
+    async def _parse(self, message: Any, original: Any) -> Any:  # noqa: ANN401 -- FastStream's hooks are untyped
+        """Read the records here, totally, and leave FastStream no header: one it cannot read would lose them all."""
+        records = _records(message)
+        read = [received(record, self._subscription.topic) for record in records]
+        for record in records:
+            record.headers = ()
+        parsed = await original(message)
+        parsed.body = read
+        return parsed
 
     async def _watch(self) -> None:
         """Return when the subscriber has died or stands still with work before it."""
@@ -209,18 +219,8 @@ class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped
         del assigned
 
 
-async def _total_parser(message: Any, original: Any) -> Any:  # noqa: ANN401 -- FastStream's hooks are untyped
-    """Take away the headers that FastStream cannot read: one of them would lose the whole batch, unseen."""
-    for record in message if isinstance(message, tuple) else (message,):
-        record.headers = tuple((name, value) for name, value in record.headers or () if _is_text(value))
-    return await original(message)
-
-
-def _is_text(value: bytes | None) -> bool:
-    try:
-        return value is not None and value.decode() is not None
-    except UnicodeDecodeError:
-        return False
+def _records(message: Any) -> Sequence[Any]:  # noqa: ANN401 -- as above
+    return message if isinstance(message, tuple | list) else (message,)
 
 
 async def _raw_decoder(message: Any) -> bytes:  # noqa: ANN401 -- as above
@@ -246,12 +246,18 @@ def _security(settings: KafkaSettings) -> BaseSecurity | None:
 
 def received(record: Any, topic: str) -> Received:  # noqa: ANN401 -- aiokafka's untyped record
     """Return a consumed record; whatever its bytes are, this does not raise."""
-    headers = [(str(name), value) for name, value in record.headers or ()]
+    raw = record.headers or ()
+    try:
+        headers = {str(name): value.decode() for name, value in raw}
+        envelope = read_headers(headers)
+    except (AttributeError, UnicodeDecodeError):
+        headers = {str(name): (value or b"").decode("utf-8", "replace") for name, value in raw}
+        envelope = read_headers([(str(name), value) for name, value in raw])
     return Received(
         topic=topic,
         key=(record.key or b"").decode("utf-8", "replace"),
-        envelope=read_headers(headers),
-        headers={name: (value or b"").decode("utf-8", "replace") for name, value in headers},
+        envelope=envelope,
+        headers=headers,
         body=record.value or b"",
         offset=record.offset,
         partition=record.partition,

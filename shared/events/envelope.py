@@ -56,18 +56,6 @@ class Envelope:
     """Names of broken headers, for the counter of ignored fields."""
 
 
-_FIELDS = {
-    "ce_id": "id",
-    "ce_source": "source",
-    "ce_time": "time",
-    "ce_subject": "subject",
-    "ce_environment": "environment",
-    "ce_correlationid": "correlation",
-    "ce_causationid": "causation",
-    "ce_traceparent": "traceparent",
-}
-
-
 def iso(epoch_seconds: float) -> str:
     """Return RFC 3339 text in UTC with microseconds for seconds since the epoch."""
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
@@ -100,15 +88,25 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | Mapping[str, str]
     values: dict[str, str] = {}
     broken: list[str] = []
     for name, raw in pairs:
+        if type(raw) is str:
+            values[name] = raw
+            continue
         try:
-            values[name] = raw if isinstance(raw, str) else bytes(raw).decode("utf-8")
+            values[name] = bytes(raw).decode("utf-8")
         except (TypeError, ValueError):
             broken.append(name)
-    wire_type = values.get("ce_type", "")
-    resend = values.get("ce_resend", "0")
+    get = values.get
+    resend = get("ce_resend", "")
     return Envelope(
-        type=wire_type.removesuffix(VERSION_SUFFIX),
+        id=get("ce_id", ""),
+        type=get("ce_type", "").removesuffix(VERSION_SUFFIX),
+        source=get("ce_source", ""),
+        time=get("ce_time", ""),
+        subject=get("ce_subject", ""),
+        environment=get("ce_environment", ""),
+        correlation=get("ce_correlationid", ""),
+        causation=get("ce_causationid", ""),
+        traceparent=get("ce_traceparent", ""),
         resend=int(resend) if resend.isascii() and resend.isdigit() and len(resend) <= RESEND_DIGITS else 0,
         unknown=tuple(broken),
-        **{attribute: values.get(name, "") for name, attribute in _FIELDS.items()},
     )

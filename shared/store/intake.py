@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -30,9 +30,9 @@ def accept(messages: Iterable[Incoming], lane_of: Callable[[str], Lane]) -> list
     for message in messages:
         key = seen_key(message.id, message.resend)
         if key not in taken:
-            meta = dict(message.meta)
+            meta = message.meta
             if message.resend:
-                meta.setdefault("resend", str(message.resend))
+                meta = {"resend": str(message.resend), **meta}
             taken[key] = Accepted(
                 key=key,
                 aggregate=mended(message.aggregate),
@@ -65,10 +65,16 @@ def mended(text: str) -> str:
     return text if text.isascii() else text.encode(errors="replace").decode()
 
 
-def mended_json(meta: dict[str, str]) -> str:
+def mended_json(meta: Mapping[str, str]) -> str:
     """Return envelope fields as JSON text, empty when there are none."""
     if not meta:
         return ""
+    try:
+        text = orjson.dumps(meta).decode()
+    except TypeError:  # Half a surrogate pair.
+        text = "\\u0000"
+    if "\\u0000" not in text:
+        return text
     return orjson.dumps({mended(name): mended(value) for name, value in meta.items()}).decode()
 
 
