@@ -1,33 +1,38 @@
-"""The child process: one case a line on standard input, one conclusion a line on standard output, in order.
+"""The child process: one question a line on standard input, one answer a line on standard output.
 
-Reads `{"id", "case"}`, writes `{"id", "conclusion"}` or `{"id", "error": {"reason", "detail"}}`, ends at the end of
-input. It works at low priority, because people and webhooks come first.
+Reads `{"id", "case"}`, writes `{"id", "conclusion"}` or `{"id", "error": {"reason", "detail"}}`, in order. A question
+with `terms` is one to the model: it is answered `{"id", "opinion"}` from a thread of its own, whenever that is. The
+process ends at the end of input, and with it whatever it was asking. It works at low priority, because people and
+webhooks come first.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from threading import Lock, Semaphore, Thread
 from typing import Any, BinaryIO
 
 import orjson
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.engines.offline.catalogue import load_catalogue
+from services.diagnoser.engines.offline.catalogue import Catalogue, load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 
 NICENESS = 10
 DETAIL_MAX = 300
+CONVERSATIONS = 4
+"""How many may ask the model at once."""
 
 
-def answer(line: bytes, conclude: Callable[[Any], dict[str, Any]]) -> bytes:
+def answer(line: bytes, reply_to: Callable[[Mapping[str, Any]], dict[str, Any]]) -> bytes:
     """Return the reply to one line, without its line end. Never raises: a broken case must not end the process."""
     name = ""
     try:
         request = orjson.loads(line)
         name = request["id"]
-        reply = {"id": name, "conclusion": conclude(request["case"])}
+        reply = {"id": name, **reply_to(request)}
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         reply = {"id": name, "error": {"reason": "unreadable", "detail": _detail(error)}}
     except Exception as error:  # noqa: BLE001 -- a crash over one case becomes its answer, the next case gets its own
@@ -40,16 +45,41 @@ def _detail(error: Exception) -> str:
 
 
 def serve(lines: BinaryIO, replies: BinaryIO) -> None:
-    """Answer line by line until the input ends."""
+    """Answer line by line until the input ends; what is being asked of the model by then is dropped."""
     catalogue = load_catalogue()
+    lock, conversations = Lock(), Semaphore(CONVERSATIONS)
 
-    def conclude(case: object) -> dict[str, Any]:
-        return diagnose(read_case(case), catalogue).model_dump(mode="json")
+    def say(line: bytes, reply_to: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
+        reply = answer(line, reply_to) + b"\n"
+        with lock:
+            replies.write(reply)
+            replies.flush()
+
+    def conclude(request: Mapping[str, Any]) -> dict[str, Any]:
+        return {"conclusion": diagnose(read_case(request["case"]), catalogue).model_dump(mode="json")}
+
+    def consult(line: bytes) -> None:
+        with conversations:
+            say(line, lambda request: {"opinion": _opinion(request, catalogue)})
 
     for line in lines:
-        if line.strip():
-            replies.write(answer(line, conclude) + b"\n")
-            replies.flush()
+        if _is_for_the_model(line):
+            # A daemon: when the input ends, nobody waits for what it still asks, or pays for it.
+            Thread(target=consult, args=(line,), daemon=True).start()
+        elif line.strip():
+            say(line, conclude)
+
+
+def _is_for_the_model(line: bytes) -> bool:
+    """Say whether a line carries terms; they come before the case, so that a large line is not read twice."""
+    return line.startswith(b'{"terms":')
+
+
+def _opinion(request: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
+    from services.diagnoser.engines.anthropic.consulting import Terms, consult  # noqa: PLC0415 -- offline needs none of it
+
+    terms = Terms.model_validate(request["terms"])
+    return consult(read_case(request["case"]), catalogue, terms).model_dump(mode="json")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,70 @@
+"""One consultation: the offline answer first and kept, then the model, then the gate."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from pydantic import Field
+
+from services.diagnoser.domain.case import Case
+from services.diagnoser.domain.model_use import PASSED, Opinion, Reach, Use
+from services.diagnoser.engines.anthropic.client import Client, GivenUpError
+from services.diagnoser.engines.anthropic.conversation import Conversation
+from services.diagnoser.engines.anthropic.ground import Ground, ground_of
+from services.diagnoser.engines.anthropic.merging import degraded, merged
+from services.diagnoser.engines.anthropic.prices import price_of
+from services.diagnoser.engines.anthropic.recorded import RecordedClient
+from services.diagnoser.engines.anthropic.veil import Veil
+from services.diagnoser.engines.offline.catalogue import Catalogue
+from shared.incident.model import Model
+from shared.telemetry.redacting import Redactor
+
+
+class Terms(Model):
+    """How one consultation reaches the model, and what it may use."""
+
+    reach: Reach
+    allowance: Use = Field(default_factory=Use)
+
+
+def consult(case: Case, catalogue: Catalogue, terms: Terms) -> Opinion:
+    """Return the opinion on a case, within the allowance. Never raises for what the model does."""
+    return asyncio.run(_consult(ground_of(case, catalogue), terms))
+
+
+async def _consult(ground: Ground, terms: Terms) -> Opinion:
+    try:
+        async with client_of(terms.reach) as client:
+            return await opinion(ground, client, terms)
+    except GivenUpError as error:
+        return _without(ground, terms, error, Use())
+
+
+async def opinion(ground: Ground, client: Client, terms: Terms) -> Opinion:
+    """Return the opinion that a client gives. Raises GivenUpError only before anything was asked."""
+    veil = Veil(Redactor([terms.reach.key.get_secret_value()]))
+    talk = Conversation(client, ground, veil, terms.allowance, price_of(terms.reach))
+    try:
+        answer = await talk.answer()
+    except GivenUpError as error:
+        return _without(ground, terms, error, talk.used)
+    return Opinion(conclusion=merged(ground, answer, terms.reach.kind), used=talk.used, outcome=PASSED)
+
+
+@asynccontextmanager
+async def client_of(reach: Reach) -> AsyncIterator[Client]:
+    """Yield the client of a configuration."""
+    if reach.kind == "recorded":
+        yield RecordedClient(Path(reach.replies))
+        return
+    from services.diagnoser.engines.anthropic.sdk import sdk_client  # noqa: PLC0415 -- 50 MB and 0.8 s that only this client needs
+
+    async with sdk_client(reach) as client:
+        yield client
+
+
+def _without(ground: Ground, terms: Terms, error: GivenUpError, used: Use) -> Opinion:
+    return Opinion(conclusion=degraded(ground, terms.reach.kind, str(error)), used=used, outcome=error.reason)

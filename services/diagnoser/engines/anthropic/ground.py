@@ -1,0 +1,70 @@
+"""What is known of a case, and what of it was shown to the model: the ground on which an answer has to stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from services.diagnoser.domain.case import Case
+from services.diagnoser.domain.finding_out import Conclusion
+from services.diagnoser.engines.offline.book import Book
+from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause, by_id
+from services.diagnoser.engines.offline.engine import diagnose
+from services.diagnoser.engines.offline.scene import Scene, scene_of
+from services.diagnoser.engines.offline.weighing import Hypothesis, hypotheses
+from shared.incident.evidence import Evidence
+
+USER_TEXT = "user_text"
+
+
+@dataclass(slots=True)
+class Ground:
+    """The case as the offline engine sees it. `shown` is what the model has read under each evidence id."""
+
+    scene: Scene
+    book: Book
+    conclusion: Conclusion
+    hypotheses: tuple[Hypothesis, ...]
+    causes: dict[str, Cause]
+    shown: dict[str, list[str]] = field(default_factory=dict)
+
+    def show(self, name: str, text: str) -> None:
+        """Remember what the model reads under an id."""
+        self.shown.setdefault(name, []).append(text)
+
+    def item(self, name: str) -> Evidence | None:
+        """Return a piece of evidence that was shown."""
+        return self.book.entries.get(name) if name in self.shown else None
+
+    def items(self, names: Iterable[str]) -> Iterator[Evidence]:
+        """Yield those of `names` that were shown, in order."""
+        yield from (item for name in names if (item := self.item(name)) is not None)
+
+    def entities(self) -> list[str]:
+        """Return every part of the system that the case names, in a stable order."""
+        scene = self.scene
+        named = [
+            *scene.map.kinds,
+            *scene.by_entity,
+            *(f.entity for f in scene.facts),
+            *(s.entity for s in scene.shapes),
+        ]
+        changed = [change.entity for change in scene.case.changes]
+        return sorted({*named, *changed, *scene.alerts.values()} - {""})
+
+    def hypothesis(self, cause: str, entity: str) -> Hypothesis | None:
+        """Return what the offline engine thinks of a cause at an entity; None when nothing speaks for it."""
+        return next((one for one in self.hypotheses if (one.id, one.entity) == (cause, entity)), None)
+
+    def candidates(self) -> list[str]:
+        """Return the ids a cause may have in an answer."""
+        return [*self.causes, UNKNOWN]
+
+
+def ground_of(case: Case, catalogue: Catalogue) -> Ground:
+    """Return the ground of a case; the offline conclusion is part of it."""
+    conclusion = diagnose(case, catalogue)
+    scene = scene_of(case)
+    book = Book(scene, {item.id: item for item in conclusion.evidence})
+    found = tuple(hypotheses(scene, catalogue))
+    return Ground(scene, book, conclusion, found, by_id(catalogue.causes))

@@ -1,0 +1,124 @@
+"""The offline conclusion with the opinion of the model beside it. Every number here is computed by code.
+
+The model may explain, rank what the offline engine could not decide, and disagree in the open. It never takes away a
+cause, raises a status or brings an action nearer: what is proposed follows from what was measured.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import replace
+
+from services.diagnoser.domain.finding_out import Conclusion
+from services.diagnoser.engines.anthropic.answer import Answer, Claim, NamedCause
+from services.diagnoser.engines.anthropic.ground import Ground
+from services.diagnoser.engines.anthropic.wording import finding
+from services.diagnoser.engines.offline.certainty import confidences
+from services.diagnoser.engines.offline.telling import FINDINGS_MAX, RULED_OUT_MAX, title
+from services.diagnoser.engines.offline.weighing import Hypothesis
+from shared.incident.diagnosis import DiagnosticResult, RankedCause
+from shared.incident.evidence import Finding
+
+DISAGREEING_MOST = 0.60
+OPINION = 2.0
+"""What the choice of the model adds to the log-odds of a hypothesis, in nats."""
+RANKED_MAX = 5
+
+
+def merged(ground: Ground, answer: Answer, engine: str) -> Conclusion:
+    """Return the conclusion with an answer that passed the gate."""
+    offline = ground.conclusion.result
+    told = _told(_findings(answer.findings, ground), offline.findings, FINDINGS_MAX)
+    against = _told(_findings(answer.ruled_out, ground), offline.ruled_out, RULED_OUT_MAX)
+    causes = offline.causes
+    if not _agrees(offline, answer):
+        told = (_dissent(ground, answer), *told)[:FINDINGS_MAX]
+        if answer.causes and offline.status != "no_active_fault":
+            causes = _ranked(ground, answer)
+    update = {
+        "engine": engine,
+        "findings": told,
+        "ruled_out": against,
+        "causes": causes,
+        "confidence": causes[0].confidence if causes else offline.confidence,
+    }
+    result = offline.model_copy(update=update)
+    return _with_evidence(ground, result)
+
+
+def degraded(ground: Ground, engine: str, why: str) -> Conclusion:
+    """Return the offline conclusion, marked with the reason why there is nothing beside it."""
+    result = ground.conclusion.result.model_copy(update={"engine": engine, "degraded": why[:300]})
+    return ground.conclusion.model_copy(update={"result": result})
+
+
+def _agrees(offline: DiagnosticResult, answer: Answer) -> bool:
+    if not answer.causes:
+        return answer.status == offline.status or (answer.status, offline.causes) == ("inconclusive", ())
+    top = offline.causes[:1]
+    return bool(top) and (top[0].cause, top[0].entity) == (answer.causes[0].cause, answer.causes[0].entity)
+
+
+def _ranked(ground: Ground, answer: Answer) -> tuple[RankedCause, ...]:
+    """Return the offline causes with the first of the model among them: never before one that is diagnosed."""
+    offline = ground.conclusion.result
+    chosen = answer.causes[0]
+    others = [one for one in offline.causes if (one.cause, one.entity) != (chosen.cause, chosen.entity)]
+    most = min(DISAGREEING_MOST, _confidence(ground, chosen))
+    if offline.status == "diagnosed":
+        most = min(most, offline.causes[0].confidence)
+    named = RankedCause(
+        entity=chosen.entity,
+        cause=chosen.cause,
+        title=_title(ground, chosen),
+        confidence=most,
+        cites=tuple(dict.fromkeys(chosen.cites)),
+    )
+    first = 1 if offline.status == "diagnosed" else 0
+    rest = sorted([named, *others[first:]], key=lambda one: -one.confidence)
+    return (*others[:first], *rest)[:RANKED_MAX]
+
+
+def _confidence(ground: Ground, chosen: NamedCause) -> float:
+    """Return the confidence of the offline engine if the opinion of the model were one more thing that was seen."""
+    known = ground.hypothesis(chosen.cause, chosen.entity)
+    if known is None:
+        return 0.0
+    backed = replace(known, log_odds=known.log_odds + OPINION)
+    others = [one for one in ground.hypotheses if one is not known and not one.is_ruled_out]
+    ranked = sorted([backed, *others], key=lambda one: -one.log_odds)
+    return confidences(ground.scene, ranked)[ranked.index(backed)]
+
+
+def _title(ground: Ground, chosen: NamedCause) -> str:
+    known: Hypothesis | None = ground.hypothesis(chosen.cause, chosen.entity)
+    return title(known or Hypothesis(None, chosen.entity, 0.0))
+
+
+def _dissent(ground: Ground, answer: Answer) -> Finding:
+    if not answer.causes:
+        cites = tuple(name for name in ground.shown)[:3]
+        return Finding(statement="The model does not name a cause.", cites=cites)
+    chosen = answer.causes[0]
+    return Finding(statement=f"The model sees it differently: {_title(ground, chosen)}", cites=chosen.cites)
+
+
+def _findings(claims: Iterable[Claim], ground: Ground) -> list[Finding]:
+    return [told for claim in claims if (told := finding(claim, ground)) is not None]
+
+
+def _told(first: Iterable[Finding], then: Iterable[Finding], most: int) -> tuple[Finding, ...]:
+    kept = {one.statement: one for one in (*first, *then)}
+    return tuple(kept.values())[:most]
+
+
+def _with_evidence(ground: Ground, result: DiagnosticResult) -> Conclusion:
+    """Return the conclusion with all that its result cites."""
+    citing = [*(c.cites for c in result.causes), *(f.cites for f in (*result.findings, *result.ruled_out))]
+    known = {item.id: item for item in ground.conclusion.evidence}
+    known |= {name: ground.book.entries[name] for cites in citing for name in cites if name not in known}
+    evidence = tuple(known.values())
+    digest = hashlib.sha256(b"\n".join(item.model_dump_json().encode() for item in evidence)).hexdigest()
+    stamped = result.model_copy(update={"evidence_sha256": digest})
+    return Conclusion(result=stamped, evidence=evidence, logs=ground.conclusion.logs)

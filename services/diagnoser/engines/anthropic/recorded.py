@@ -1,0 +1,83 @@
+"""Replies from files, through the same conversation and the same gate, without a key and without a network.
+
+A file holds `when` (texts that all stand in what is asked; none: any case) and `turns`, each as the Messages API would
+answer: `content`, `stop_reason`, `usage`; `wait_seconds` makes it slow. The first file whose `when` fits, by name, is
+replayed; `default.json` is for all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import Field, ValidationError
+
+from services.diagnoser.engines.anthropic.client import GivenUpError, Reply, Request
+from services.diagnoser.engines.anthropic.estimate import tokens
+from shared.runbooks.model import Strict
+
+DEFAULT = "default.json"
+
+
+class Usage(Strict):
+    """What a turn is said to have used; input tokens are estimated when it does not say."""
+
+    input_tokens: int | None = Field(default=None, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+
+
+class Turn(Strict):
+    """One reply."""
+
+    content: tuple[dict[str, Any], ...] = ()
+    stop_reason: str = "end_turn"
+    usage: Usage = Usage()
+    wait_seconds: float = Field(default=0.0, ge=0)
+
+
+class Recording(Strict):
+    """One conversation, as the other side told it. A turn after the last one repeats it."""
+
+    note: str = ""
+    when: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = Field(min_length=1)
+
+
+class RecordedClient:
+    """Replays. `place` is a folder of recordings, or the one file that is always replayed."""
+
+    def __init__(self, place: Path) -> None:
+        self._place = place
+
+    async def ask(self, request: Request) -> Reply:
+        """Return the next recorded reply. Raises GivenUpError when there is none."""
+        recording = _chosen(self._place, orjson.dumps(request.messages[0], default=str).decode())
+        said = sum(message["role"] == "assistant" for message in request.messages)
+        turn = recording.turns[min(said, len(recording.turns) - 1)]
+        if turn.wait_seconds:
+            await asyncio.sleep(turn.wait_seconds)
+        content = turn.content if request.may_use_tools else tuple(b for b in turn.content if b["type"] != "tool_use")
+        spent = turn.usage.input_tokens
+        asked = request.system + orjson.dumps(request.messages, default=str).decode()
+        return Reply(content, turn.stop_reason, tokens(asked) if spent is None else spent, turn.usage.output_tokens)
+
+
+def _chosen(place: Path, asked: str) -> Recording:
+    if place.is_file():
+        return _read(place)
+    for path in sorted(place.glob("*.json")):
+        recording = _read(path)
+        if recording.when and all(text in asked for text in recording.when):
+            return recording
+    if (place / DEFAULT).is_file():
+        return _read(place / DEFAULT)
+    raise GivenUpError("unavailable", "no recorded reply fits and there is no default")
+
+
+def _read(path: Path) -> Recording:
+    try:
+        return Recording.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise GivenUpError("garbage", f"{path.name} is no recording: {error.errors()[0]['type']}") from error
