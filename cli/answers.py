@@ -32,11 +32,18 @@ def answer(
     end = time.monotonic() + within
     while time.monotonic() < end:
         for event in client.get(f"{incident_path(incident)}/events"):
-            is_answer = event["type"] in types if types else event["type"] not in _SUBMITTED
-            if is_answer and event["body"].get(name) == submitted:
+            if _names(event, name, submitted, types):
                 return _accepted(event)
         time.sleep(POLL)
     raise UnavailableError(f"submitted, but the {who} has not answered within {within:g} s")
+
+
+def _names(event: dict[str, Any], name: str, submitted: str, types: Collection[str]) -> bool:
+    """Say whether an event answers. A refusal names a request by its id, whatever was asked."""
+    if event["type"] in _REFUSALS:
+        return submitted in (event["body"].get(name), event["body"].get("request_id"))
+    is_answer = event["type"] in types if types else event["type"] not in _SUBMITTED
+    return is_answer and event["body"].get(name) == submitted
 
 
 def _accepted(event: dict[str, Any]) -> dict[str, Any]:

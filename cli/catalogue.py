@@ -11,6 +11,7 @@ COMMANDS: Commands = {
     "up": ("up:up", "Start Signoff in one process; nothing else is needed."),
     "replay": ("replay:replay", "Replay a scenario of the simulated world; without one, list them."),
     "diagnose": ("diagnose:diagnose", "Diagnose a scenario or a recorded case; needs no server, writes nothing."),
+    "ask": ("ask:ask", "Ask about an incident; every sentence of the answer cites what it rests on."),
     "approve": ("decide:approve", "Approve the pending plan of an incident, after showing it."),
     "reject": ("decide:reject", "Reject the pending plan of an incident."),
     "withdraw": ("decide:withdraw", "Take the question back; nothing will run."),
@@ -32,6 +33,7 @@ GROUPS: Mapping[str, tuple[str, Commands]] = {
             "close": ("incidents:close", "Close one."),
             "reopen": ("incidents:reopen", "Open a closed one again."),
             "investigate": ("incidents:investigate", "Look at one again, and tell what that changes."),
+            "verdict": ("incidents:verdict", "Say whether the diagnosis of one was right."),
         },
     ),
     "deliveries": (

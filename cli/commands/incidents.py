@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -113,6 +113,28 @@ def investigate(incident: str, *, data: Path = DATA, output: Output = "table") -
         write(*(f"changed: {change}" for change in body["changed"] or ("nothing",)))
     else:
         write_one({"incident": incident, "event": concluded["type"], **body}, output)
+
+
+def verdict(
+    incident: str, judged: Literal["right", "wrong"], *, cause: str = "", data: Path = DATA, output: Output = "table"
+) -> None:
+    """Say whether the diagnosis of an incident was right. What people say caps how sure later diagnoses may be.
+
+    Parameters
+    ----------
+    judged
+        Your newest word counts, one for each person and incident.
+    cause
+        Which cause it really was, as `signoff cause list` names it.
+    """
+    client = server(data)
+    body = {"verdict": judged, "cause": cause}
+    submitted = client.post(f"{incident_path(incident)}/verdicts", body)["request_id"]
+    noted = answer(client, incident, "request_id", submitted, who="diagnoser")
+    if output == "table":
+        write(noted["body"]["text"])
+    else:
+        write_one({"incident": incident, "event": noted["type"], **noted["body"]}, output)
 
 
 def _request(data: Path, incident: str, verb: str, output: Format, **arguments: str) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from shared.incident.enums import IncidentCategory, RiskLevel
-from shared.incident.evidence import Finding
+from shared.incident.evidence import Evidence, Finding
 from shared.incident.model import Model
 
 Confidence = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -54,6 +56,17 @@ class DiagnosticResult(Model):
     catalogue_sha256: str = ""
     evidence_sha256: str = ""
     degraded: str | None = None
+
+
+def first_symptom(result: DiagnosticResult, evidence: Iterable[Evidence]) -> datetime | None:
+    """Return when the earliest thing that the first cause and the findings cite began (data time), None if none says.
+
+    A change is no symptom, and an alert is what noticed one.
+    """
+    citing = [*(cause.cites for cause in result.causes[:1]), *(finding.cites for finding in result.findings)]
+    cited = {cite for cites in citing for cite in cites}
+    starts = (item.start for item in evidence if item.id in cited and item.kind in ("metric", "log", "state"))
+    return min((start for start in starts if start is not None), default=None)
 
 
 class ActionRecommendation(Model):

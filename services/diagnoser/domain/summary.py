@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from shared.events.investigations import SummarySentence
@@ -24,8 +23,8 @@ class Chapter:
     tell: Callable[[Sequence[TimelineEntry]], str]
 
 
-def summarize(story: Iterable[TimelineEntry]) -> tuple[SummarySentence, ...]:
-    """Return the summary of an incident. Same story, same summary."""
+def summarize(story: Iterable[TimelineEntry], *, detected: float | None = None) -> tuple[SummarySentence, ...]:
+    """Return the summary of an incident. Same story, same summary. `detected`: as in `durations`."""
     entries = list(story)
     sentences = []
     for chapter in CHAPTERS:
@@ -33,7 +32,7 @@ def summarize(story: Iterable[TimelineEntry]) -> tuple[SummarySentence, ...]:
         if part:
             cites = tuple(dict.fromkeys(entry.id for entry in part))
             sentences.append(SummarySentence(text=chapter.tell(part), cites=cites[:CITES_MAX]))
-    return tuple(sentences + _durations(entries))
+    return tuple(sentences + durations(entries, detected=detected))
 
 
 def keep(story: list[JSON], entry: JSON) -> list[JSON]:
@@ -45,6 +44,8 @@ def keep(story: list[JSON], entry: JSON) -> list[JSON]:
 
 
 CITES_MAX = 20
+DAY = 24
+"""Hours."""
 
 
 def _last(part: Sequence[TimelineEntry]) -> str:
@@ -105,31 +106,45 @@ TOLD = frozenset(name for chapter in CHAPTERS for name in chapter.types)
 """The event types that a summary can cite."""
 
 
-def _durations(entries: Sequence[TimelineEntry]) -> list[SummarySentence]:
+def durations(entries: Sequence[TimelineEntry], *, detected: float | None = None) -> list[SummarySentence]:
+    """Return how long it took: to be detected, in data time, then from step to step by the clock on the wall.
+
+    `detected` is seconds from the first symptom that the diagnosis cites to the first alert; None: not known.
+    """
     opened = next((entry for entry in entries if entry.type == "incident.opened"), None)
     if opened is None:
         return []
+    asked, approved = (_first(entries, (f"approval.{word}",)) for word in ("requested", "granted"))
     parts = [
-        ("diagnosis", _first(entries, _DIAGNOSED)),
-        ("approval", _first(entries, ("approval.granted",))),
-        ("verified fix", _first(entries, ("verification.passed",))),
-        ("end", _first(entries[::-1], ("incident.closed",))),
+        ("from the opening to the diagnosis", opened, _first(entries, _DIAGNOSED)),
+        ("from the question to the approval", asked, approved),
+        ("from the opening to the approval", opened, approved),
+        ("from the opening to the verified fix", opened, _first(entries, ("verification.passed",))),
+        ("from the opening to the end", opened, _first(entries[::-1], ("incident.closed",))),
     ]
-    reached = [(name, entry) for name, entry in parts if entry is not None]
-    if not reached:
-        return []
-    told = ", ".join(f"to the {name} {_span(opened.at, entry.at)}" for name, entry in reached)
-    return [SummarySentence(text=f"From the opening: {told}.", cites=(opened.id, *(entry.id for _, entry in reached)))]
+    reached = [(name, start, end) for name, start, end in parts if start is not None and end is not None]
+    sentences = []
+    if detected is not None:
+        seen = [entry.id for entry in entries if entry.type in ("evidence.gathered", *_DIAGNOSED)]
+        text = f"The first alert came {span(detected)} after the first symptom that the diagnosis cites (data time)."
+        sentences.append(SummarySentence(text=text, cites=(opened.id, *seen[-1:])))
+    if reached:
+        told = ", ".join(f"{name} {span((end.at - start.at).total_seconds())}" for name, start, end in reached)
+        cites = dict.fromkeys(entry.id for _, start, end in reached for entry in (start, end))
+        sentences.append(SummarySentence(text=_sentence(told), cites=tuple(cites)))
+    return sentences
 
 
 def _first(entries: Sequence[TimelineEntry], types: tuple[str, ...]) -> TimelineEntry | None:
     return next((entry for entry in entries if entry.type in types), None)
 
 
-def _span(start: datetime, end: datetime) -> str:
-    seconds = max(int((end - start).total_seconds()), 0)
-    minutes, seconds = divmod(seconds, 60)
+def span(seconds: float) -> str:
+    """Return a length of time as people say it."""
+    minutes, seconds = divmod(max(int(seconds), 0), 60)
     hours, minutes = divmod(minutes, 60)
+    if hours >= DAY:
+        return f"{hours // DAY} d {hours % DAY} h"
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

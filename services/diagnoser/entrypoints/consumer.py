@@ -12,13 +12,14 @@ from services.diagnoser.handlers.scope_turn import KIND as SCOPE
 from shared.bus.intake import incoming
 from shared.bus.port import Received
 from shared.events.payload import INCIDENTS
-from shared.events.people import IncidentRequested, SilenceRequested
+from shared.events.people import FeedbackGiven, IncidentRequested, QuestionAsked, SilenceRequested
 from shared.events.registry import EVENTS
 from shared.incident.model import is_environment
 from shared.store.model import Incoming
 
 _INCIDENT_ID = re.compile(r"INC-[A-Z2-7]{10}")
 OPEN = "open"
+_OF_INCIDENT = frozenset({IncidentRequested.type, QuestionAsked.type, FeedbackGiven.type})
 
 
 def route_alert(received: Received) -> Incoming | None:
@@ -36,7 +37,7 @@ def route_request(received: Received) -> Incoming | None:
         return None
     if envelope.type == SilenceRequested.type:
         return incoming(received, f"{SCOPE}/{envelope.environment}")
-    if envelope.type != IncidentRequested.type:
+    if envelope.type not in _OF_INCIDENT:
         return None
     incident_id = _asked_about(received.body)
     if incident_id == OPEN:

@@ -79,5 +79,5 @@ def summarize_once(turn: IncidentTurn) -> None:
     if state.closed_at is None or state.summarized == turn.message.id:
         return
     state.summarized = turn.message.id
-    sentences = summarize(TimelineEntry.model_validate(entry) for entry in state.story)
+    sentences = summarize((TimelineEntry.model_validate(entry) for entry in state.story), detected=state.detected)
     turn.emit(SummaryWritten(sentences=sentences))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from services.diagnoser.domain.knowing import HEARD
 from services.diagnoser.domain.last_word import after, is_open
-from services.diagnoser.domain.summary import TOLD, keep
+from services.diagnoser.domain.summary import keep
 from services.diagnoser.handlers import closing
 from services.diagnoser.handlers.incident_turn import IncidentTurn
 from services.diagnoser.handlers.investigating import ANSWER_TIMER
@@ -72,6 +73,6 @@ def _tell(turn: IncidentTurn) -> None:
         body=turn.message.body,
         causation=meta.get("causation", ""),
     )
-    line = entry(told) if told.type in TOLD else None
+    line = entry(told) if told.type in HEARD else None
     if line is not None:
         turn.state.story = keep(turn.state.story, line.model_dump(mode="json"))

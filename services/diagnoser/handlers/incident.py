@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from services.diagnoser.domain.config import Config
-from services.diagnoser.handlers import closing, following, investigating, joining, requests
+from services.diagnoser.handlers import answering, closing, following, investigating, joining, requests
 from services.diagnoser.handlers.incident_turn import KIND, IncidentState, IncidentTurn
 from shared.errors import NotFoundError
 from shared.events.investigations import DiagnosisInconclusive
-from shared.events.people import IncidentRequested
+from shared.events.people import IncidentRequested, QuestionAsked
 from shared.events.registry import EVENTS
 from shared.store.model import ACTIVITY_DONE, JSON, TIMER, Decision, Lane, Message
 
@@ -22,8 +22,11 @@ _MESSAGES: Mapping[str, Turn] = {
     "worsened": joining.worsened,
     "related": joining.related,
     IncidentRequested.type: requests.ask,
+    QuestionAsked.type: answering.ask,
     ACTIVITY_DONE: investigating.concluded,
 }
+_ASKED = frozenset({IncidentRequested.type, QuestionAsked.type})
+"""What a person says, and waits for an answer to."""
 _TIMERS: Mapping[str, Turn] = {
     investigating.TIMER_NAME: investigating.on_timer,
     closing.TIMER_NAME: closing.on_timer,
@@ -44,6 +47,8 @@ class Incident:
         for message in messages:
             if message.type in ("open", "attach"):
                 keys.add(joining.row_key(message.body["alert"]["fingerprint"]))
+            elif message.type == QuestionAsked.type:
+                keys.add(investigating.SEEN_ROW)
             elif message.type == "recovered":
                 keys.add(joining.row_key(message.body["fingerprint"]))
             elif message.type in EVENTS:
@@ -68,7 +73,7 @@ class Incident:
                 turn = IncidentTurn(config, opened, dict(rows), now, decision, message)
             elif message.type == "open":
                 continue
-            elif turn is None and message.type == IncidentRequested.type:
+            elif turn is None and message.type in _ASKED:
                 raise NotFoundError("no such incident: it was never opened here, or it is kept no longer")
             if turn is not None:
                 turn.message = message

@@ -67,10 +67,17 @@ class IncidentState:
     asked: JSON = None
     """Who asked to look again, while that has not begun: `request_id` and `actor`."""
     concluded: Stand | None = None
+    symptom: float | None = None
+    """When the first symptom that the newest diagnosis cites began, in data seconds."""
     recommendations: int = 0
     recommended: Recommended | None = None
     story: list[JSON] = field(default_factory=list)
     summarized: str = ""
+
+    @property
+    def detected(self) -> float | None:
+        """Seconds from the first symptom to the first alert, both in data time; None when that is not known."""
+        return None if self.symptom is None or self.symptom > self.started else self.started - self.symptom
 
     @classmethod
     def read(cls, state: JSON) -> IncidentState:

@@ -6,6 +6,7 @@ import hashlib
 
 from services.diagnoser.domain.differing import differences, replaced, stand_of
 from services.diagnoser.domain.finding_out import Findings
+from services.diagnoser.domain.knowing import Seen
 from services.diagnoser.domain.last_word import is_claimed, recommended, superseded
 from services.diagnoser.domain.recommending import Place, identity, recommend
 from services.diagnoser.handlers import closing
@@ -20,10 +21,10 @@ from shared.events.investigations import (
     RecommendationSuperseded,
 )
 from shared.incident.actor import Actor
-from shared.incident.diagnosis import DiagnosticResult, RecommendationSet
+from shared.incident.diagnosis import DiagnosticResult, RecommendationSet, first_symptom
 from shared.incident.enums import IncidentCategory
 from shared.runtime.clock import at
-from shared.store.model import JSON, Activity
+from shared.store.model import JSON, Activity, Row
 
 ACTIVITY = "investigate"
 TIMER_NAME = "investigate"
@@ -31,6 +32,9 @@ ANSWER_TIMER = "answer"
 LEASE = 120.0
 """Seconds; collectors and engine together stop by themselves 30 s before."""
 REASON_MAX = 500
+SEEN_ROW = "seen"
+"""The row of what the newest investigation saw."""
+ROW_KEPT = 400 * 86_400.0
 
 _CONCLUSIONS = {
     "diagnosed": DiagnosisConcluded,
@@ -120,6 +124,7 @@ def failed(error: dict[str, str]) -> DiagnosticResult:
 def _tell(turn: IncidentTurn, investigation: str, findings: Findings) -> None:
     result = findings.result
     turn.emit(findings.gathered)
+    _remember(turn, findings)
     if result.status == "diagnosed" and result.category.value != turn.state.category:
         turn.state.category = result.category.value
         turn.emit(IncidentClassified(category=IncidentCategory(turn.state.category), reason=result.statement[:300]))
@@ -130,6 +135,16 @@ def _tell(turn: IncidentTurn, investigation: str, findings: Findings) -> None:
         places = {name: Place(known.kind, known.services) for name, known in findings.places.items()}
         found = recommend(result, turn.config.runbooks.values(), places, turn.state.services)
         _recommend(turn, investigation, found)
+
+
+def _remember(turn: IncidentTurn, findings: Findings) -> None:
+    """Keep what the newest investigation saw, so that questions can be answered from it."""
+    gathered = findings.gathered.model_dump(mode="json", exclude={"series"})
+    seen = Seen.model_validate({**gathered, "result": findings.result}).model_dump(mode="json")
+    turn.rows[SEEN_ROW] = seen
+    turn.decision.rows[SEEN_ROW] = Row(seen, turn.now + ROW_KEPT)
+    began = first_symptom(findings.result, findings.gathered.evidence)
+    turn.state.symptom = began.timestamp() if began else None
 
 
 def _recommend(turn: IncidentTurn, investigation: str, found: RecommendationSet) -> None:

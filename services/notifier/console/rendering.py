@@ -12,6 +12,7 @@ from markupsafe import Markup
 from services.notifier.domain import wording
 from services.notifier.domain.charts import HEIGHT, WIDTH
 from services.notifier.domain.origin import place_of
+from shared.events.people import QUESTION_MAX
 from shared.incident.model import is_simulated
 from shared.incident.visible import visible
 
@@ -41,7 +42,7 @@ def templates() -> Environment:
         "web_link": web_link,
     }
     environment.tests |= {"simulated": is_simulated}
-    environment.globals |= {"chart_width": WIDTH, "chart_height": HEIGHT}
+    environment.globals |= {"chart_width": WIDTH, "chart_height": HEIGHT, "question_max": QUESTION_MAX}
     return environment
 
 

@@ -44,6 +44,8 @@ class Console:
             Route("/live/i/{incident}", self._live_incident),
             Route("/live/a/{approval}", self._live_approval),
             Route("/i/{incident}/requests", self._request, methods=["POST"]),
+            Route("/i/{incident}/questions", self._ask, methods=["POST"]),
+            Route("/i/{incident}/verdicts", self._judge, methods=["POST"]),
             Route("/i/{incident}/decisions", self._decide, methods=["POST"]),
             Route("/login", self._login),
             Route("/login", self._accept, methods=["POST"]),
@@ -101,6 +103,16 @@ class Console:
             raise RefusedError(f"{verb!r} is nothing to ask for here")
         arguments = {"text": _text(form, "text")} if verb == "note" else {}
         await self.desk.request(request.state.session, incident, verb, arguments)
+        return self._back(f"/i/{incident}")
+
+    async def _ask(self, request: Request) -> Response:
+        form, incident = await self._form(request), request.path_params["incident"]
+        await self.desk.question(request.state.session, incident, _text(form, "text"))
+        return self._back(f"/i/{incident}")
+
+    async def _judge(self, request: Request) -> Response:
+        form, incident = await self._form(request), request.path_params["incident"]
+        await self.desk.verdict(request.state.session, incident, _text(form, "verdict"), _text(form, "cause"))
         return self._back(f"/i/{incident}")
 
     async def _decide(self, request: Request) -> Response:

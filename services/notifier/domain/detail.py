@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from services.notifier.domain.overview import Overview
 from shared.events.executions import VerificationFailed, VerificationPassed, VerificationUnknown
-from shared.events.incidents import AttachedAlert, IncidentAlertsAttached, IncidentOpened
+from shared.events.incidents import (
+    AttachedAlert,
+    IncidentAlertsAttached,
+    IncidentNoted,
+    IncidentOpened,
+    IncidentRequestRefused,
+)
 from shared.events.investigations import (
     DiagnosisConcluded,
     DiagnosisInconclusive,
     DiagnosisNoActiveFault,
     EvidenceGathered,
+    QuestionAnswered,
     RecommendationMade,
     RecommendationSuperseded,
     SummaryWritten,
 )
+from shared.events.people import QuestionAsked
+from shared.incident.diagnosis import first_symptom
 from shared.incident.incident import TimelineEntry
 from shared.lifecycle.timeline import Told
 
@@ -29,6 +39,10 @@ class Detail:
     """One incident. Lists are in the order of the events; values are JSON, as the API gives them."""
 
     overview: Overview | None = None
+    started_at: datetime | None = None
+    """Data time of the first alert."""
+    symptom_at: datetime | None = None
+    """Data time at which the first symptom that the diagnosis cites began."""
     alerts: dict[str, Fields] = field(default_factory=dict)
     gathered: dict[str, EvidenceGathered] = field(default_factory=dict)
     diagnosis: Fields | None = None
@@ -38,6 +52,10 @@ class Detail:
     executions: dict[str, Fields] = field(default_factory=dict)
     verifications: list[Fields] = field(default_factory=list)
     summary: Fields | None = None
+    questions: dict[str, Fields] = field(default_factory=dict)
+    """What people asked, by the question's id; `answer` and `refused` are empty until the diagnoser answers."""
+    verdicts: dict[str, Fields] = field(default_factory=dict)
+    """What each person says of the diagnosis: the newest word of each."""
     decisions: dict[str, Fields] = field(default_factory=dict)
     """What people submitted, by event id; `ruling` is empty until the executor answers."""
     timeline: dict[str, TimelineEntry] = field(default_factory=dict)
@@ -60,6 +78,7 @@ def _alert(detail: Detail, attached: AttachedAlert, event: Told) -> None:
 
 
 def _incident_opened(payload: IncidentOpened, detail: Detail, event: Told) -> None:
+    detail.started_at = detail.started_at or payload.started_at
     _alert(detail, AttachedAlert(message_id=payload.message_id, alert=payload.alert), event)
 
 
@@ -93,6 +112,8 @@ def _concluded(
         "changed": list(payload.changed),
         "event_id": event.id,
     }
+    gathered = detail.gathered.get(payload.investigation_id)
+    detail.symptom_at = first_symptom(payload.result, gathered.evidence) if gathered else None
 
 
 def _recommendation_made(payload: RecommendationMade, detail: Detail, event: Told) -> None:
@@ -118,6 +139,29 @@ def _summary_written(payload: SummaryWritten, detail: Detail, event: Told) -> No
     detail.summary = {**payload.model_dump(mode="json"), "at": event.time}
 
 
+def _question_asked(payload: QuestionAsked, detail: Detail, event: Told) -> None:
+    asked = {"question_id": payload.request_id, "text": payload.text, "by": payload.actor.label}
+    detail.questions[payload.request_id] = {**asked, "at": event.time, "answer": None, "refused": ""}
+
+
+def _question_answered(payload: QuestionAnswered, detail: Detail, event: Told) -> None:
+    question = detail.questions.get(payload.question_id)
+    if question is not None and question["answer"] is None:
+        question["answer"] = {**payload.model_dump(mode="json"), "event_id": event.id, "at": event.time}
+
+
+def _request_refused(payload: IncidentRequestRefused, detail: Detail, event: Told) -> None:
+    del event
+    if payload.request_id in detail.questions:
+        detail.questions[payload.request_id]["refused"] = payload.why
+
+
+def _noted(payload: IncidentNoted, detail: Detail, event: Told) -> None:
+    if payload.verdict:
+        said = {"verdict": payload.verdict, "by": payload.actor.label, "text": payload.text, "at": event.time}
+        detail.verdicts[payload.actor.id] = said
+
+
 TAKES: Mapping[str, Take] = {
     IncidentOpened.type: _incident_opened,
     IncidentAlertsAttached.type: _incident_alerts_attached,
@@ -131,4 +175,8 @@ TAKES: Mapping[str, Take] = {
     VerificationFailed.type: _verified,
     VerificationUnknown.type: _verified,
     SummaryWritten.type: _summary_written,
+    QuestionAsked.type: _question_asked,
+    QuestionAnswered.type: _question_answered,
+    IncidentRequestRefused.type: _request_refused,
+    IncidentNoted.type: _noted,
 }

@@ -39,22 +39,35 @@ def shown(detail: Detail) -> dict[str, Any]:
         "verifications": detail.verifications,
         "decisions": list(detail.decisions.values()),
         "summary": detail.summary,
+        "questions": list(detail.questions.values()),
+        "verdicts": list(detail.verdicts.values()),
         "times": times(detail),
         "timeline": [line.model_dump(mode="json") for line in detail.timeline.values()],
     }
 
 
 def times(detail: Detail) -> dict[str, float | None]:
-    """Return seconds of wall time to detect the cause, to approve and to fix; None while it has not happened."""
+    """Return seconds to detect, to diagnose, to approve and to fix; None while it has not happened or is not known.
+
+    To detect is from the first symptom that the diagnosis cites to the first alert, both in data time; the others are
+    by the clock on the wall, from the opening or from the question.
+    """
     cause = min((detail.first[name] for name in _CAUSES if name in detail.first), default=None)
     return {
-        "detect": _between(detail.first.get("incident.opened"), cause),
+        "detect": _detected(detail),
+        "diagnose": _between(detail.first.get("incident.opened"), cause),
         "approve": _between(detail.first.get("approval.requested"), detail.first.get("approval.granted")),
         "fix": _between(detail.first.get("incident.opened"), detail.first.get("verification.passed")),
     }
 
 
 _CAUSES = ("diagnosis.concluded", "diagnosis.inconclusive", "diagnosis.no_active_fault")
+
+
+def _detected(detail: Detail) -> float | None:
+    if detail.symptom_at is None or detail.started_at is None or detail.symptom_at > detail.started_at:
+        return None
+    return round((detail.started_at - detail.symptom_at).total_seconds(), 3)
 
 
 def _between(start: str | None, end: str | None) -> float | None:

@@ -50,6 +50,19 @@ class RequestBody(_Body):
     arguments: dict[str, str] = Field(default_factory=dict)
 
 
+class QuestionBody(_Body):
+    """What a person asks about an incident."""
+
+    text: str
+
+
+class VerdictBody(_Body):
+    """Whether a diagnosis was right, and which cause it was if one is known."""
+
+    verdict: str
+    cause: str = ""
+
+
 class DecisionBody(_Body):
     """What a person decides. Subject and plan default to what is pending or running."""
 
@@ -147,6 +160,20 @@ async def request(use: Use, who: Who, prefix: str, body: RequestBody) -> dict[st
     """Ask the diagnoser for something."""
     found = await use.read_model.find(prefix)
     return {"request_id": await use.desk.request(who, found.incident.id, body.verb, body.arguments)}
+
+
+@router.post("/incidents/{prefix}/questions", status_code=202)
+async def ask(use: Use, who: Who, prefix: str, body: QuestionBody) -> dict[str, str]:
+    """Ask something about an incident; the answer is an event that names the question's id."""
+    found = await use.read_model.find(prefix)
+    return {"question_id": await use.desk.question(who, found.incident.id, body.text)}
+
+
+@router.post("/incidents/{prefix}/verdicts", status_code=202)
+async def judge(use: Use, who: Who, prefix: str, body: VerdictBody) -> dict[str, str]:
+    """Say whether the diagnosis was right."""
+    found = await use.read_model.find(prefix)
+    return {"request_id": await use.desk.verdict(who, found.incident.id, body.verdict, body.cause)}
 
 
 @router.post("/incidents/{prefix}/decisions", status_code=202)

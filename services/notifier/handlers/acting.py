@@ -20,7 +20,14 @@ from services.notifier.handlers.request import KIND as REQUEST_KIND
 from services.notifier.handlers.signing import Said, Signer
 from services.notifier.ports import Peer, ReadModel, Session
 from shared.errors import RefusedError
-from shared.events.people import IncidentRequested, Silence, SilenceRequested
+from shared.events.people import (
+    QUESTION_MAX,
+    FeedbackGiven,
+    IncidentRequested,
+    QuestionAsked,
+    Silence,
+    SilenceRequested,
+)
 from shared.incident.actor import Actor
 from shared.incident.enums import Role, Stage
 from shared.incident.model import LIVE
@@ -33,6 +40,7 @@ from shared.telemetry.redacting import Redactor
 OF_APPROVAL = frozenset({"approve", "reject", "withdraw"})
 OF_EXECUTION = frozenset({"cancel", "pause", "resume", "skip", "retry", "confirm"})
 REASON_MAX = 1000
+CAUSE_MAX = 100
 SILENCE_MINUTES_MAX = 30 * 24 * 60
 _REDACTOR = Redactor()
 
@@ -75,11 +83,27 @@ class Desk:
 
     async def request(self, session: Session, incident_id: str, verb: str, arguments: Mapping[str, str]) -> str:
         """Ask the diagnoser for something about an incident and return the request's id."""
-        payload = self._request(session, incident_id, verb, arguments)
-        reply = await self._ask(
-            aggregate(incident_id), f"ask/{payload.request_id}", REQUEST, payload.model_dump(mode="json")
-        )
-        return str(reply["request_id"])
+        return await self._pass_on(incident_id, self._request(session, incident_id, verb, arguments))
+
+    async def question(self, session: Session, incident_id: str, text: str) -> str:
+        """Ask something about an incident and return the question's id. It reads only, so everybody may ask."""
+        actor = self._actor(session, Role.VIEWER, Role.RESPONDER, Role.APPROVER, Role.AUTHOR, Role.ADMIN)
+        asked = _said(text.strip())
+        if not 0 < len(asked) <= QUESTION_MAX:
+            raise RefusedError(f"a question has 1 to {QUESTION_MAX} characters")
+        payload = QuestionAsked(request_id=_request_id(), actor=actor, incident_id=incident_id, text=asked)
+        return await self._pass_on(incident_id, payload)
+
+    async def verdict(self, session: Session, incident_id: str, verdict: str, cause: str) -> str:
+        """Say whether the diagnosis was right, and which cause it was if one is known; return the request's id."""
+        given = {"incident_id": incident_id, "verdict": verdict, "cause": _said(cause.strip())[:CAUSE_MAX] or None}
+        try:
+            payload = FeedbackGiven.model_validate(
+                {"request_id": _request_id(), "actor": self._actor(session, Role.RESPONDER, Role.APPROVER), **given}
+            )
+        except ValidationError as error:
+            raise RefusedError(f"a verdict is right or wrong, not {verdict!r}") from error
+        return await self._pass_on(incident_id, payload)
 
     async def open(self, session: Session, environment: str, arguments: Mapping[str, str]) -> str:
         """Ask for an incident to be opened by hand and return the request's id."""
@@ -143,6 +167,11 @@ class Desk:
         await self._ask(f"{REQUEST_KIND}/{payload.request_id}", payload.request_id, payload.type, body)
         return payload.request_id
 
+    async def _pass_on(self, incident_id: str, payload: IncidentRequested | QuestionAsked | FeedbackGiven) -> str:
+        body = {"type": payload.type, "payload": payload.model_dump(mode="json")}
+        reply = await self._ask(aggregate(incident_id), f"ask/{payload.request_id}", REQUEST, body)
+        return str(reply["request_id"])
+
     async def _ask(self, to: str, message_id: str, kind: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         reply: Mapping[str, Any] = await self._store.ask(Incoming(to, message_id, kind, orjson.dumps(body)))
         if "error" in reply:
@@ -168,11 +197,12 @@ class Desk:
         except ValidationError as error:
             raise RefusedError(f"not a request: {error.errors()[0]['msg']}") from error
 
-    def _actor(self, session: Session) -> Actor:
-        """Return a person who may ask for things. Raises RefusedError for who is no responder."""
+    def _actor(self, session: Session, *roles: Role) -> Actor:
+        """Return a person who has one of the roles (none given: responder). Raises RefusedError for everybody else."""
         person = self._people.find(session.person)
-        if person is None or not person.has(Role.RESPONDER):
-            raise RefusedError(f"{session.person} is no {Role.RESPONDER.value}")
+        allowed = roles or (Role.RESPONDER,)
+        if person is None or not any(person.has(role) for role in allowed):
+            raise RefusedError(f"{session.person} is no {' or '.join(role.value for role in allowed)}")
         return person.actor
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from services.notifier.handlers.incident_state import Turn, Waiting
-from shared.events.people import DecisionSubmitted, IncidentRequested
+from shared.events.people import DecisionSubmitted, FeedbackGiven, IncidentRequested, QuestionAsked
 from shared.lifecycle.timeline import Told
 from shared.store.model import Message, Timer
 
 DECIDE = "decide"
 REQUEST = "request"
 TIMER_NAME = "ruling"
+Asked = type[IncidentRequested] | type[QuestionAsked] | type[FeedbackGiven]
+_REQUESTS: Mapping[str, Asked] = {kind.type: kind for kind in (IncidentRequested, QuestionAsked, FeedbackGiven)}
 RESENDS_MAX = 3
 
 
@@ -39,12 +43,13 @@ def decide(turn: Turn, message: Message) -> None:
 
 
 def request(turn: Turn, message: Message) -> None:
-    """Pass on what a person asks of the incident."""
-    asked = IncidentRequested.read(message.body)
+    """Pass on what a person asks of the incident, asks about it, or says of its diagnosis."""
+    asked = _REQUESTS[message.body["type"]].read(message.body["payload"])
     turn.emit(asked, event_id=request_event_id(asked.request_id))
-    turn.decision.audit.append(
-        {"what": "requested", "request": asked.request_id, "verb": asked.verb, "actor": asked.actor.id}
-    )
+    entry = {"what": asked.type, "request": asked.request_id, "actor": asked.actor.id}
+    for name in ("verb", "verdict"):
+        entry |= {name: getattr(asked, name)} if hasattr(asked, name) else {}
+    turn.decision.audit.append(entry)
     turn.decision.replies[message.id] = {"request_id": asked.request_id}
 
 

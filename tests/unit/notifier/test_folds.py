@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -35,7 +36,9 @@ from tests.unit.notifier.story import (
     INCIDENT,
     RUN,
     asked,
+    concluded,
     executed,
+    gathered,
     granted,
     opened,
     plan,
@@ -82,11 +85,22 @@ def test_a_raised_severity_shows_and_a_reopened_incident_is_not_closed() -> None
 
 def test_times_are_between_the_first_events_of_each_kind() -> None:
     found = times(folded(*until_asked(), granted(), *executed()))
-    assert found == {"detect": 3.0, "approve": 1.0, "fix": 11.0}
+    assert found == {"detect": None, "diagnose": 3.0, "approve": 1.0, "fix": 11.0}
 
 
 def test_a_time_that_has_not_happened_is_unknown() -> None:
-    assert times(folded(*until_asked())) == {"detect": 3.0, "approve": None, "fix": None}
+    assert times(folded(*until_asked())) == {"detect": None, "diagnose": 3.0, "approve": None, "fix": None}
+
+
+def test_the_time_to_detect_is_between_data_times_and_unknown_when_the_alert_came_first() -> None:
+    def detected(seconds: float) -> float | None:
+        [first, second] = gathered().evidence
+        began = opened().started_at - timedelta(seconds=seconds)
+        seen = gathered().model_copy(update={"evidence": (first.model_copy(update={"start": began}), second)})
+        return times(folded(opened(), seen, concluded()))["detect"]
+
+    assert detected(90.0) == 90.0
+    assert detected(-5.0) is None
 
 
 def test_votes_are_counted_once_a_person() -> None:

@@ -1,0 +1,61 @@
+"""Answers to questions about an incident, by code from what was gathered: every sentence cites what it rests on. Pure.
+
+Nothing is concluded here. An answer repeats what the investigation and the timeline say, names what nobody looked at,
+and says so when a question was not understood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from services.diagnoser.domain.asking import EXAMPLES, Meant, understand
+from services.diagnoser.domain.knowing import Known, Sentence
+from services.diagnoser.domain.replies import REPLIES
+from shared.events.investigations import QuestionAnswered, SummarySentence
+
+SENTENCES_MAX = 10
+SENTENCE_MAX = 400
+CITES_MAX = 8
+STRANGE_MAX = 3
+
+
+def answer(question_id: str, text: str, known: Known, *, asked_by: str) -> QuestionAnswered:
+    """Return the answer to a question. `asked_by` is the id of the event that asked it. Same knowledge, same answer."""
+    meant = understand(text, known.names)
+    reply = REPLIES.get(meant.kind)
+    if reply is None:
+        said = "This is not a question that can be answered from what was gathered"
+        sentences = [SummarySentence(text=f"{said}.", cites=(asked_by,))]
+    else:
+        sentences = list(_grounded([*_strange(meant, known), *reply(known, meant)], known))
+        sentences = sentences or [
+            SummarySentence(text="Nothing that can be cited says anything to it.", cites=known.now)
+        ]
+    return QuestionAnswered(
+        question_id=question_id,
+        text=" ".join(sentence.text for sentence in sentences),
+        cites=tuple(dict.fromkeys(cite for sentence in sentences for cite in sentence.cites)),
+        not_checked=known.unlooked if reply else (),
+        sentences=tuple(sentences),
+        investigation_id=known.seen.investigation_id if known.seen else "",
+        can_ask=() if reply else EXAMPLES,
+    )
+
+
+def _strange(meant: Meant, known: Known) -> Iterable[Sentence]:
+    """Say of names that nothing known has that they are not known: an answer about something else is no answer."""
+    for name in meant.strange[:STRANGE_MAX]:
+        yield Sentence(f"Nothing that was gathered names {name}", known.now)
+
+
+def _grounded(sentences: Iterable[Sentence], known: Known) -> Iterable[SummarySentence]:
+    """Return the sentences with those citations that exist; one that rests on nothing is not said."""
+    there = {entry.id for entry in known.story}
+    there |= {item.id for item in known.seen.evidence} if known.seen else set()
+    said: set[str] = set()
+    for sentence in sentences:
+        cites = tuple(dict.fromkeys(cite for cite in sentence.cites if cite in there))[:CITES_MAX]
+        text = f"{sentence.text.rstrip('. ')[: SENTENCE_MAX - 1]}."
+        if cites and text not in said and len(said) < SENTENCES_MAX:
+            said.add(text)
+            yield SummarySentence(text=text, cites=cites)

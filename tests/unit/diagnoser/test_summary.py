@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+import pytest
+
+from services.diagnoser.domain.summary import durations, span
+from shared.incident.actor import automation
+from shared.incident.incident import TimelineEntry
+from tests.unit.diagnoser.alerts import time
+
+
+def entry(second: int, type_: str) -> TimelineEntry:
+    return TimelineEntry(id=f"{type_}@{second}", type=type_, at=time(second), actor=automation("x"), text="")
+
+
+OPENED = entry(0, "incident.opened")
+DIAGNOSED = entry(4, "diagnosis.concluded")
+ASKED, APPROVED = entry(6, "approval.requested"), entry(66, "approval.granted")
+FIXED, CLOSED = entry(300, "verification.passed"), entry(4000, "incident.closed")
+
+
+@pytest.mark.parametrize(
+    "story, detected, told",
+    [
+        pytest.param([], None, [], id="nothing without an opening"),
+        pytest.param([OPENED], None, [], id="nothing when only the opening has happened"),
+        pytest.param([OPENED, DIAGNOSED], None, ["From the opening to the diagnosis 4 s."], id="a diagnosis"),
+        pytest.param(
+            [OPENED, DIAGNOSED, ASKED, APPROVED, FIXED, CLOSED],
+            None,
+            [
+                (
+                    "From the opening to the diagnosis 4 s, from the question to the approval 1 min 0 s, "
+                    "from the opening to the approval 1 min 6 s, from the opening to the verified fix 5 min 0 s, "
+                    "from the opening to the end 1 h 6 min."
+                )
+            ],
+            id="to approve and to fix",
+        ),
+        pytest.param(
+            [OPENED],
+            125.0,
+            ["The first alert came 2 min 5 s after the first symptom that the diagnosis cites (data time)."],
+            id="to detect, on the clock of the measurements",
+        ),
+    ],
+)
+def test_it_took(story: list[TimelineEntry], detected: float | None, told: list[str]) -> None:
+    found = durations(story, detected=detected)
+
+    assert [sentence.text for sentence in found] == told
+    assert {cite for sentence in found for cite in sentence.cites} <= {line.id for line in story}
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(0.4, "0 s"), (59.9, "59 s"), (60, "1 min 0 s"), (3600, "1 h 0 min"), (86_400, "1 d 0 h"), (-3, "0 s")],
+)
+def test_a_length_of_time_is_said(seconds: float, text: str) -> None:
+    assert span(seconds) == text
