@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from pydantic import SecretStr
 from sqlalchemy import Table
 from starlette.types import ASGIApp
 
 from services.diagnoser.adapters.archive import StoredArchive
+from services.diagnoser.adapters.budget import StoredBudget
 from services.diagnoser.adapters.engine_process import EngineProcess
 from services.diagnoser.adapters.records import StoredRecords
 from services.diagnoser.adapters.retention import Retention
+from services.diagnoser.adapters.second_opinion import SecondOpinion
 from services.diagnoser.adapters.tables import TABLES
 from services.diagnoser.collectors import clock, collectors, topology
 from services.diagnoser.domain.config import Config
+from services.diagnoser.domain.model_use import Reach
 from services.diagnoser.domain.rules import Rules
 from services.diagnoser.entrypoints.consumer import route_alert, route_incident, route_request
 from services.diagnoser.entrypoints.reads import read_routes
@@ -21,8 +25,8 @@ from services.diagnoser.handlers.incident import Incident
 from services.diagnoser.handlers.investigate import Investigator, Means
 from services.diagnoser.handlers.investigating import ACTIVITY
 from services.diagnoser.handlers.scope import Scope
-from services.diagnoser.ports import Engine
-from services.diagnoser.settings import Settings
+from services.diagnoser.ports import Budget, Engine
+from services.diagnoser.settings import Settings, use_of
 from shared.bus.port import Bus, Subscription
 from shared.bus.relay import Relay
 from shared.bus.topics import group
@@ -109,7 +113,8 @@ def build_app(
     for topic, route in ROUTES.items():
         bus.subscribe(Subscription(group(NAME, topic), topic, route, store))
     integrations = Integrations(_world(settings))
-    engine = engine or EngineProcess(case_seconds=settings.engine_seconds)
+    budget = StoredBudget(store, day=use_of(settings.model.day), incident=use_of(settings.model.incident))
+    engine = engine or _engine(settings, surroundings, budget)
     archive = StoredArchive(store)
     means = Means(
         clock=clock(integrations),
@@ -122,7 +127,7 @@ def build_app(
     )
     worker = ActivityWorker(store, {ACTIVITY: Investigator(means).investigate})
     service = Diagnoser(bus, Relay(store, bus), worker, Retention(store), (engine, integrations))
-    routes = [*read_routes(StoredRecords(store), archive, receipt_key), *care_routes(store)]
+    routes = [*read_routes(StoredRecords(store), archive, budget, receipt_key), *care_routes(store)]
     service.asgi = service_asgi(routes, token=surroundings.service_token, problems=service.problems)
     return service
 
@@ -139,11 +144,33 @@ def _config(settings: Settings, surroundings: Surroundings, receipt_key: bytes) 
     )
 
 
+def _engine(settings: Settings, surroundings: Surroundings, budget: Budget) -> Engine:
+    """Return the engine that is configured. Raises ConfigurationError for a model without its key."""
+    process, model = EngineProcess(case_seconds=settings.engine_seconds), settings.model
+    if settings.engine == "offline":
+        return process
+    is_live = settings.engine == "anthropic"
+    if is_live and not model.api_key.get_secret_value():
+        raise ConfigurationError(
+            "diagnoser.engine is 'anthropic' and diagnoser.model.api_key is missing; set it or its _file"
+        )
+    reach = Reach(
+        kind=settings.engine,
+        model=model.name,
+        base_url=model.base_url,
+        key=model.api_key if is_live else SecretStr(""),
+        input_usd=model.input_usd,
+        output_usd=model.output_usd,
+        replies=str((model.replies or surroundings.project / "fixtures/replies").absolute()),
+    )
+    return SecondOpinion(process, budget, reach, use_of(model.conversation))
+
+
 def _world(settings: Settings) -> Mapping[str, str]:
     return {"world_url": settings.world.url, "world_token": settings.world.token.get_secret_value()}
 
 
 def _secrets(settings: Settings, surroundings: Surroundings) -> list[str]:
     """Return the secrets this process knows, so that no evidence repeats one."""
-    given = (settings.receipt_key, settings.world.token)
+    given = (settings.receipt_key, settings.world.token, settings.model.api_key)
     return [*(secret.get_secret_value() for secret in given), surroundings.service_token]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import JSON, CaseJSON
+from services.diagnoser.domain.model_use import Use
 from shared.integrations.reading import Window
 
 
@@ -99,6 +100,32 @@ class Archive(Protocol):
 
     async def of_incident(self, incident_id: str) -> list[str]:
         """Return the investigations of an incident that are still kept, oldest first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reserved:
+    """An amount that counts as used until it is settled. `refused` names the budget that has less left."""
+
+    day: str
+    incident_id: str
+    amount: Use
+    refused: str = ""
+
+
+class Budget(Protocol):
+    """What asking a model may cost and has cost. Raises UnavailableError while nobody knows; then nothing is asked."""
+
+    async def reserve(self, incident_id: str, amount: Use) -> Reserved:
+        """Count an amount as used, of the day and of the incident, or say which of them has less left."""
+        ...
+
+    async def settle(self, reserved: Reserved, used: Use) -> None:
+        """Count what was really used in place of what was reserved."""
+        ...
+
+    async def account(self) -> Mapping[str, JSON]:
+        """Return what is used and left today and by the latest incidents."""
         ...
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 from sqlalchemy import Delete, delete, select, tuple_
 
-from services.diagnoser.adapters.tables import DISPOSITION, INVESTIGATION
+from services.diagnoser.adapters.tables import DISPOSITION, INVESTIGATION, MODEL_USE
 from shared.runtime.tasks import stop_tasks
 from shared.store.port import Store
 from shared.store.retention import keep_small
@@ -14,6 +14,7 @@ from shared.store.retention import keep_small
 DAY = 86_400.0
 INVESTIGATIONS_FOR = 30 * DAY
 DISPOSITIONS_FOR = 90 * DAY
+MODEL_USE_FOR = 400 * DAY
 STEP = 200
 PAUSE = 600.0
 
@@ -37,7 +38,7 @@ class Retention:
     async def step(self) -> int:
         """Remove one small step of each table; return how many rows went."""
         now = await self._store.now()
-        statements = (_old_investigations(now), _old_dispositions(now))
+        statements = (_old_investigations(now), _old_dispositions(now), _old_use(now))
         return sum([len(await self._store.execute(statement)) for statement in statements])
 
 
@@ -50,3 +51,9 @@ def _old_investigations(now: float) -> Delete:
 def _old_dispositions(now: float) -> Delete:
     old = select(DISPOSITION.c.message_id).where(DISPOSITION.c.received_at < now - DISPOSITIONS_FOR).limit(STEP)
     return delete(DISPOSITION).where(DISPOSITION.c.message_id.in_(old)).returning(DISPOSITION.c.message_id)  # type: ignore[return-value]  # as above
+
+
+def _old_use(now: float) -> Delete:
+    key = (MODEL_USE.c.scope, MODEL_USE.c.id)
+    old = select(*key).where(MODEL_USE.c.at < now - MODEL_USE_FOR).limit(STEP)
+    return delete(MODEL_USE).where(tuple_(*key).in_(old)).returning(MODEL_USE.c.id)  # type: ignore[return-value]  # as above

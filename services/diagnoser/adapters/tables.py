@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, MetaData, Table, Text
 
 _METADATA = MetaData()
 
@@ -37,4 +37,20 @@ INVESTIGATION = Table(
 Index("investigation_incident", INVESTIGATION.c.incident_id)
 Index("investigation_at", INVESTIGATION.c.at)
 
-TABLES = (DISPOSITION, INVESTIGATION)
+MODEL_USE = Table(
+    "model_use",
+    _METADATA,
+    Column("scope", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("turns", Integer, nullable=False),
+    Column("tool_calls", Integer, nullable=False),
+    Column("input_tokens", BigInteger, nullable=False),
+    Column("output_tokens", BigInteger, nullable=False),
+    Column("cost_usd", Double, nullable=False),
+    Column("seconds", Double, nullable=False),
+)
+"""What asking a model has used or reserved: `scope` is `day` (id is its date, UTC) or `incident`."""
+Index("model_use_at", MODEL_USE.c.at)
+
+TABLES = (DISPOSITION, INVESTIGATION, MODEL_USE)

@@ -68,6 +68,7 @@ def assemble(asked: Asked, parts: Iterable[CaseJSON]) -> dict[str, JSON]:
     case: dict[str, JSON] = {
         "schema": SCHEMA,
         "case_id": asked.investigation_id,
+        "incident_id": asked.incident_id,
         "source": "signoff",
         "alerts": list(asked.alerts),
         "raw": {},

@@ -1,4 +1,4 @@
-"""Reads for the other services: deliveries, accounts, silences, and everything an investigation saw."""
+"""Reads for the other services: deliveries, accounts, silences, budgets, and all that an investigation saw."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.diagnoser.handlers.showing import show_delivery
-from services.diagnoser.ports import Archive, Records
+from services.diagnoser.ports import Archive, Budget, Records
 
 
-def read_routes(records: Records, archive: Archive, receipt_key: bytes) -> list[Route]:
+def read_routes(records: Records, archive: Archive, budget: Budget, receipt_key: bytes) -> list[Route]:
     """Return the routes; the caller wraps them in the service token."""
 
     async def account(_: Request) -> Response:
@@ -24,6 +24,9 @@ def read_routes(records: Records, archive: Archive, receipt_key: bytes) -> list[
 
     async def silences(_: Request) -> Response:
         return JSONResponse(await records.silences())
+
+    async def used(_: Request) -> Response:
+        return JSONResponse(await budget.account())
 
     async def investigations(request: Request) -> Response:
         return JSONResponse(await archive.of_incident(request.path_params["incident"]))
@@ -36,6 +39,7 @@ def read_routes(records: Records, archive: Archive, receipt_key: bytes) -> list[
         Route("/deliveries/account", account),
         Route("/deliveries/{receipt:path}", delivery),
         Route("/silences", silences),
+        Route("/budget", used),
         Route("/incidents/{incident}/investigations", investigations),
         Route("/evidence/{investigation}", evidence),
     ]
