@@ -6,11 +6,15 @@ Bodies are the application's: it knows what it waits for.
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from starlette.responses import PlainTextResponse
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
+
+from shared.runtime.web import HEADERS, StrictHeaders
 
 HEAD_SECONDS = 5.0
 """From the connection, or from the first byte of a later request, to the end of the head."""
@@ -21,11 +25,16 @@ CROWD = 2
 """One in so many of the connections at which uvicorn refuses is where those that wait begin to give way."""
 
 _TOO_LARGE = PlainTextResponse("the headers are too large\n", 431, headers={"connection": "close"})
-_TOO_LARGE_BYTES = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
-
 
 _receiving: WeakKeyDictionary[ServerState, dict[BoundedProtocol, None]] = WeakKeyDictionary()
 """Of each server the connections that wait for a request or the rest of one, the longest wait first."""
+
+
+def _last(status: int, text: str = "") -> bytes:
+    """Return an answer before the application, after which the connection ends."""
+    ours = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(text)), "Connection": "close"}
+    fields = "".join(f"{name}: {value}\r\n" for name, value in {**HEADERS, **ours}.items())
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{fields}\r\n{text}".encode("ascii")
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -61,7 +70,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_size += len(data)
         super().data_received(data)
         if self._in_head and self._head_size > HEAD_MAX and not self.transport.is_closing():
-            self.transport.write(_TOO_LARGE_BYTES)
+            self.transport.write(_last(431))
             self.transport.close()
 
     def on_headers_complete(self) -> None:
@@ -76,6 +85,15 @@ class BoundedProtocol(HttpToolsProtocol):
             super().on_headers_complete()
         finally:
             self.app = answering
+
+    def send_400_response(self, msg: str) -> None:
+        self.transport.write(_last(400, msg))
+        self.transport.close()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- as uvicorn declares them
+        # Another application than ours: uvicorn's refusal of too many requests at once, or ours of too large a head.
+        strict: Any = app if app is self.config.loaded_app else StrictHeaders(app)
+        super()._start_asgi_task(cycle, strict)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

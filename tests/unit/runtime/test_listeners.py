@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 
@@ -10,8 +11,9 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from shared.errors import RefusedError
+from shared.runtime import http, server
 from shared.runtime.server import Listener, PortInUseError, bind
-from shared.runtime.web import service_asgi
+from shared.runtime.web import HEADERS, service_asgi
 
 
 async def said(_: object) -> PlainTextResponse:
@@ -87,3 +89,61 @@ async def test_a_listener_answers_from_start_to_stop() -> None:
         await listener.stop()
         with pytest.raises(httpx.TransportError):
             await browser.get("/livez")
+
+
+async def told(port: int, request: bytes) -> tuple[int, dict[str, str]]:
+    """Send bytes as they are, and return status and fields of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    head = await reader.readuntil(b"\r\n\r\n")
+    writer.close()
+    status, *fields = head.decode().rstrip().split("\r\n")
+    return int(status.split()[1]), dict(field.split(": ", 1) for field in fields)
+
+
+@pytest.mark.parametrize(
+    "request_bytes, status",
+    [
+        pytest.param(b"no request\r\n\r\n", 400, id="what is no request"),
+        pytest.param(b"GET / HTTP/1.1\r\nx: " + b"y" * 20_000 + b"\r\n\r\n", 431, id="too large a head"),
+        pytest.param(b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 101 + b"\r\n", 431, id="too many fields"),
+        pytest.param(b"GET / HTTP/1.1\r\nx: " + b"y" * 20_000, 431, id="a head without end"),
+    ],
+)
+async def test_answers_before_the_application_have_the_strict_headers_too(request_bytes: bytes, status: int) -> None:
+    listener = Listener(bind("127.0.0.1", 0, name="test"), service_asgi([], token="t", problems=dict))
+    await listener.start()
+    try:
+        found, fields = await told(listener.port, request_bytes)
+    finally:
+        await listener.stop()
+
+    fields = {name.lower(): value for name, value in fields.items()}
+    assert found == status
+    assert {name: fields.get(name.lower()) for name in HEADERS} == dict(HEADERS)
+    assert fields["connection"] == "close"
+
+
+async def test_a_request_too_many_is_refused_with_the_strict_headers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http, "CROWD", 1)
+    monkeypatch.setattr(server, "_connections_max", lambda: 1)
+    begun, done = asyncio.Event(), asyncio.Event()
+
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        begun.set()
+        await done.wait()
+        await PlainTextResponse("done")(scope, receive, send)
+
+    listener = Listener(bind("127.0.0.1", 0, name="test"), slow)
+    await listener.start()
+    try:
+        first = asyncio.create_task(told(listener.port, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n"))
+        await begun.wait()
+        found, fields = await told(listener.port, b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        done.set()
+        assert (await first)[0] == 200
+    finally:
+        await listener.stop()
+
+    assert found == 503
+    assert {name.lower() for name in HEADERS} <= {name.lower() for name in fields}
