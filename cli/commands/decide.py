@@ -63,7 +63,12 @@ def freeze(*, off: Flag = False, allow_rollback: Flag = False, reason: str = "",
         Let what is running still undo itself.
     """
     body = {"on": not off, "allow_rollback": allow_rollback, "reason": reason}
-    write_json(server(data).post("/api/freeze", body))
+    answers = server(data).post("/api/freeze", body)
+    write_json(answers)
+    refused = {place: answer["refused"] for place, answer in answers["environments"].items() if "refused" in answer}
+    if refused:
+        why = "; ".join(f"{place}: {reason}" for place, reason in refused.items())
+        raise RefusedError(f"not {'un' if off else ''}frozen everywhere: {why}")
 
 
 def _of(client: Client, incident: str, verb: str) -> tuple[str, str, dict[str, Any]]:

@@ -9,6 +9,7 @@ from cli.commands.incidents import Output
 from cli.errors import Exit, HintedError
 from cli.output import show as show_rows
 from cli.output import write_json
+from shared.errors import NotFoundError
 
 
 def add(matchers: list[str], *, minutes: int = 60, reason: str, data: Path = DATA) -> None:
@@ -34,4 +35,8 @@ def list_(*, data: Path = DATA, output: Output = "table") -> None:
 
 def end(silence: str, *, data: Path = DATA) -> None:
     """End a silence now."""
-    write_json(server(data).post(f"/api/silences/{silence}/end"))
+    client = server(data)
+    known = {one["id"]: one for one in client.get("/api/silences")}
+    if silence not in known:
+        raise NotFoundError(f"no silence {silence!r} is in force; there are: {', '.join(known) or 'none'}")
+    write_json(client.post(f"/api/silences/{silence}/end", {"environment": known[silence]["environment"]}))

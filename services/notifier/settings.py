@@ -6,13 +6,13 @@ from pathlib import Path
 
 from pydantic import Field, SecretStr
 
-from shared.runtime.settings import Section, WorldSettings
+from shared.runtime.settings import Section, WebAddress, WorldSettings
 
 
 class Settings(Section):
     """The notifier."""
 
-    base_url: str = "http://127.0.0.1:8700"
+    base_url: WebAddress = "http://127.0.0.1:8700"
     """Where people reach the console; part of every approval link. Live channels need one that is not loopback."""
     allowed_hosts: tuple[str, ...] = ()
     """More `Host` values (with port) to answer to, beside the one of `base_url`."""

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from cli.errors import Exit
 from tests.scenarios.replaying import replay, replay_until_asked
 from tests.support.signoff import Signoff, until
 
@@ -57,11 +58,12 @@ def test_a_freeze_holds_an_approved_plan_back_until_it_ends(signoff: Signoff) ->
     signoff.up()
     asked = replay_until_asked(signoff)
     frozen = signoff.run("freeze", "--reason", "change stop")
-    assert frozen.returncode == 0, frozen.stderr
+    assert (frozen.returncode, "live: sample_person: SAMPLE" in frozen.stderr) == (Exit.REFUSED, True), frozen.stderr
+    assert json.loads(frozen.stdout)["environments"][asked.environment]["frozen"] is True
     approved = signoff.run("approve", asked.incident()["id"], "--yes")
     assert approved.returncode == 0, approved.stderr
     assert asked.ledger() == []
-    assert signoff.run("freeze", "--off").returncode == 0
+    assert signoff.run("freeze", "--off").returncode == Exit.REFUSED
     until(lambda: bool(asked.ledger()) or None, limit=60, what="the call after the freeze")
 
 

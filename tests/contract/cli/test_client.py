@@ -70,6 +70,13 @@ def test_a_receipt_that_was_never_given_is_not_found(shared: Signoff) -> None:
     assert shared.run("deliveries", "show", "").returncode == 3
 
 
+def test_ending_a_silence_that_is_not_there_is_not_found(shared: Signoff) -> None:
+    done = shared.run("silence", "end", "sil-none")
+
+    said = "error: no silence 'sil-none' is in force; there are: none\n"
+    assert (done.returncode, done.stdout, done.stderr) == (3, "", said)
+
+
 def test_people_work_on_an_incident_by_command(shared: Signoff) -> None:
     body = {"id": "7", "alert_id": "9", "alert_transition": "Triggered", "title": "disk", "tags": "service:web"}
     receipt = post(shared, json.dumps(body).encode())

@@ -86,3 +86,36 @@ def test_the_console_answers_to_its_own_address_beside_the_one_that_people_use(t
 
     assert configuration.text(("notifier", "base_url")) == "https://signoff.example"
     assert configuration.values["notifier", "allowed_hosts"].value == ["other.example", "127.0.0.1:8700"]
+
+
+@pytest.mark.parametrize(
+    "name, value, said",
+    [
+        pytest.param("STORE__URL", "mysql://u:s3cret@db/s", "store.url", id="a database that nobody speaks to"),
+        pytest.param("STORE__URL", "postgresql:///", "store.url", id="a database without a host"),
+        pytest.param(
+            "NOTIFIER__BASE_URL", "signoff.example.com", "notifier.base_url", id="an address without a scheme"
+        ),
+        pytest.param("NOTIFIER__BASE_URL", "ftp://example.com", "notifier.base_url", id="an address of something else"),
+        pytest.param("NOTIFIER__BASE_URL", "http://host:port", "notifier.base_url", id="an address with no port in it"),
+        pytest.param("NOTIFIER__BASE_URL", "https://a b/", "notifier.base_url", id="an address with a space"),
+        pytest.param("NOTIFIER__BASE_URL", "", "notifier.base_url", id="no address"),
+        pytest.param("SERVICES__EXECUTOR_URL", "executor:8704", "services.executor_url", id="a peer without a scheme"),
+    ],
+)
+def test_an_address_that_cannot_be_one_is_named_with_its_place_and_without_its_password(
+    tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    configuration = given(tmp_path, **{name: value})
+
+    with pytest.raises(ConfigurationError, match=f"env SIGNOFF_{name}: {said}: .*write ") as error:
+        read_sections(configuration)
+
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["https://signoff.example.com", "http://[::1]:8700/", "https://example.com/signoff"])
+def test_an_address_that_can_be_one_is_taken_as_it_is(tmp_path: Path, url: str) -> None:
+    sections = read_sections(given(tmp_path, NOTIFIER__BASE_URL=url, STORE__URL="postgres://db/s"))
+
+    assert sections.of["notifier"].model_dump()["base_url"] == url
