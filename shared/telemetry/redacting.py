@@ -31,15 +31,25 @@ _VALUE = re.compile(
 """A value in quotes, which may be escaped or not end; or a word, with or without the scheme of a header before it."""
 _DONE = re.compile(rf"""[\\"']*(?:\w+ )?{re.escape(REDACTED)}[\\"']*""")
 _COOKIES = re.compile(r"""(?i)(cookie["']?\s*[:=]\s*["']?)[^\r\n"']+""")
+_TOKENS = (
+    *("akia", "asia", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "xapp-", "k_live_"),
+    *("k_test_", "sk-", "aiza", "ya29.", "hvb.", "hvs.", "npm_", "pypi-", "sg.", "whsec_", "eyj"),
+)
 _FORMS = (
-    (re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
-    (re.compile(r"(//)[^/\s@]+@"), rf"\1{REDACTED}@"),
+    (("bearer", "basic"), re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
+    (("@",), re.compile(r"(//)[^/\s@]+@"), rf"\1{REDACTED}@"),
     (
+        ("?", "&"),
         re.compile(r"(?i)([?&][\w.-]{0,40}(?:login|token|key|secret|sig|signature|password|auth)=)[^&\s\"'\\]+"),
         rf"\1{REDACTED}",
     ),
-    (re.compile(r"(?i)(\s--?[\w-]{0,40}(?:token|key|secret|password)\s+)[^\s-]\S*"), rf"\1{REDACTED}"),
     (
+        ("token", "key", "secret", "password"),
+        re.compile(r"(?i)(\s--?[\w-]{0,40}(?:token|key|secret|password)\s+)[^\s-]\S*"),
+        rf"\1{REDACTED}",
+    ),
+    (
+        ("-----begin ",),
         re.compile(
             r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY[A-Z ]{0,20}-----.*?"
             r"(?:-----END [A-Z ]{0,40}PRIVATE KEY[A-Z ]{0,20}-----|$)",
@@ -47,8 +57,9 @@ _FORMS = (
         ),
         REDACTED,
     ),
-    (re.compile(r"(hooks\.slack\.com/services/)[\w/]+"), rf"\1{REDACTED}"),
+    (("hooks.slack.com/services/",), re.compile(r"(hooks\.slack\.com/services/)[\w/]+"), rf"\1{REDACTED}"),
     (
+        _TOKENS,
         re.compile(
             r"\b(?:A[KS]IA[A-Z0-9]{16}|gh[oprsu]_\w{30,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}"
             r"|xapp-[\w-]{10,}|[rs]k_(?:live|test)_\w{16,}|sk-[\w-]{20,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}"
@@ -58,6 +69,9 @@ _FORMS = (
         REDACTED,
     ),
 )
+"""Of each form what any text has that holds one, in lower case; a pattern is only tried where there is such a sign."""
+_NAMES = (*_WORDS, "key", "session")
+"""A name of a secret holds one of these."""
 _SHORTEST = 6
 """Shorter secrets are not searched for in text: they would blank out ordinary words."""
 
@@ -73,11 +87,14 @@ class Redactor:
         """Return a text without secrets; redacting it again changes nothing."""
         for secret in self._secrets:
             text = text.replace(secret, REDACTED)
-        for pattern, replacement in _FORMS:
-            text = pattern.sub(replacement, text)
+        # Beyond ASCII a pattern knows more ways to write a letter than lower case does, so all of them are tried.
+        signs = text.lower() if text.isascii() else None
+        for hints, pattern, replacement in _FORMS:
+            if signs is None or _has_any(signs, hints):
+                text = pattern.sub(replacement, text)
         if "ookie" in text or "OOKIE" in text:
             text = _COOKIES.sub(rf"\1{REDACTED}", text)
-        return _without_named(text)
+        return _without_named(text) if signs is None or _has_any(signs, _NAMES) else text
 
     def value(self, value: Any, name: str = "") -> Any:  # noqa: ANN401 -- any value that a line may hold
         """Return a value of a line without secrets, whatever it is nested in."""
@@ -96,6 +113,13 @@ class Redactor:
     def __call__(self, _: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Redact a line of structlog."""
         return {self.text(key): self.value(value, key) for key, value in event.items()}
+
+
+def _has_any(text: str, parts: Iterable[str]) -> bool:
+    for part in parts:  # noqa: SIM110 -- `any` over a generator takes three times as long, and each delivery is looked at
+        if part in text:
+            return True
+    return False
 
 
 def _without_named(text: str) -> str:

@@ -31,6 +31,7 @@ _EMPTY_VALUES_MAX = 32
 _FORM_FIELDS_MAX = 1000
 
 _OLDEST, _NEWEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+_OLDEST_SECONDS, _NEWEST_SECONDS = _OLDEST.timestamp(), _NEWEST.timestamp()
 _MILLISECONDS = 1e11
 """Larger numbers are milliseconds: as seconds they would lie after the year 5000."""
 
@@ -61,7 +62,7 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
 def _load(text: str) -> Any:  # noqa: ANN401 -- any JSON value
     for _ in range(_EMPTY_VALUES_MAX):
         try:
-            return json.loads(text, strict=False, object_pairs_hook=_object, parse_constant=_no_number)
+            return _DECODER.decode(text)
         except json.JSONDecodeError as error:
             before, after = text[: error.pos].rstrip(), text[error.pos :].lstrip()
             if not before.endswith(":") or not after.startswith((",", "}")):
@@ -81,9 +82,13 @@ def _no_number(name: str) -> None:
     raise NotUnderstood("broken_json", f"{name} is no JSON")
 
 
+_DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_object, parse_constant=_no_number)
+
+
 def word(value: object, limit: int = LABEL_MAX) -> str:
     """Return a field as text on one line, so that no title passes for two entries; see `prose`."""
-    return _LINE_END.sub(" ", prose(value, limit))
+    text = prose(value, limit)
+    return text if text.isprintable() else _LINE_END.sub(" ", text)
 
 
 def prose(value: object, limit: int) -> str:
@@ -93,7 +98,10 @@ def prose(value: object, limit: int) -> str:
     """
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         return ""
-    text = _CONTROL.sub("", str(value).encode("utf-8", "replace").decode()).strip()
+    text = str(value)
+    if not (text.isascii() and text.isprintable()):  # Nearly all is, and has nothing to be taken out.
+        text = _CONTROL.sub("", text.encode("utf-8", "replace").decode())
+    text = text.strip()
     return "" if _MISSING.fullmatch(text) else text[:limit].strip()
 
 
@@ -127,7 +135,7 @@ def epoch(text: str) -> datetime | None:
     except ValueError:
         return None
     seconds = number / 1000 if number > _MILLISECONDS else number
-    return datetime.fromtimestamp(seconds, UTC) if _OLDEST.timestamp() <= seconds <= _NEWEST.timestamp() else None
+    return datetime.fromtimestamp(seconds, UTC) if _OLDEST_SECONDS <= seconds <= _NEWEST_SECONDS else None
 
 
 def iso_time(text: str) -> datetime | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 
 _TAG = 8
+_TAG_BYTES = 5
+"""What `_TAG` characters hold."""
 
 
 def make_receipt(key: bytes, now: float, chance: bytes) -> str:
@@ -26,5 +27,5 @@ def is_ours(key: bytes, receipt: str) -> bool:
 
 
 def _tag(key: bytes, stem: str) -> str:
-    digest = hmac.new(key, f"receipt\x00{stem}".encode(), hashlib.sha256).digest()
-    return base64.b32hexencode(digest).decode()[:_TAG]
+    digest = hmac.digest(key, f"receipt\x00{stem}".encode(), "sha256")
+    return base64.b32hexencode(digest[:_TAG_BYTES]).decode()

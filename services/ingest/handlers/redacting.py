@@ -16,6 +16,11 @@ def redacted(found: Found, redactor: Redactor) -> Found:
     """Return what was found without secrets. What it is recognised by stays as distinct as it was."""
     match found:
         case AlertFound(alert, delivery_key):
+            whole = _whole(alert, delivery_key)
+            if (
+                redactor.text(whole) == whole
+            ):  # As nearly always; one look over everything costs a tenth of one over each.
+                return found
             return AlertFound(_alert(alert, redactor), _distinct(redactor.text, delivery_key))
         case NotAnAlert():
             key = _distinct(redactor.text, found.delivery_key)
@@ -24,13 +29,15 @@ def redacted(found: Found, redactor: Redactor) -> Found:
             return found
 
 
-def _alert(alert: Alert, redactor: Redactor) -> Alert:
-    text = redactor.text
+def _whole(alert: Alert, delivery_key: str | None) -> str:
+    """Return all text of an alert, labels with their names."""
     named = [f"{name}={value}" for name, value in alert.labels.items()]
     single = [alert.title, alert.description, alert.source_key, alert.cycle, alert.transition, alert.host, alert.metric]
-    whole = "\n".join(part or "" for part in (*single, alert.link, *alert.services, *named))
-    if text(whole) == whole:  # As nearly always; one look over everything costs a tenth of one over each.
-        return alert
+    return "\n".join([part for part in (*single, alert.link, delivery_key, *alert.services, *named) if part])
+
+
+def _alert(alert: Alert, redactor: Redactor) -> Alert:
+    text = redactor.text
     return alert.model_copy(
         update={
             "title": text(alert.title)[:TITLE_MAX],
