@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
@@ -166,9 +168,8 @@ async def test_an_engine_killed_in_the_middle_of_a_case_is_started_again_and_ans
         return lines(tmp_path / "taken")
 
     await eventually(took)
-    child = running.engine._child
-    assert child is not None
-    child.kill()
+    assert running.engine.pid is not None
+    os.kill(running.engine.pid, signal.SIGKILL)
     (tmp_path / "hold").unlink()
 
     assert (await running.said("diagnosis.concluded"))["result"]["degraded"] is None

@@ -1,0 +1,122 @@
+"""The whole diagnoser with a model beside the offline engine, replayed from recorded replies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from sqlalchemy import update
+
+from services.diagnoser import app as diagnoser
+from services.diagnoser.adapters.tables import MODEL_USE
+from services.diagnoser.settings import Settings
+from shared.errors import ConfigurationError
+from shared.runtime.service import Surroundings
+from tests.contract.diagnoser.conftest import PROJECT, TOKEN, Outside, Running, Start, alert
+from tests.support.kinds import eventually
+
+pytestmark = pytest.mark.slow
+CHANGED: dict[str, Any] = {"engine": "recorded", "investigate_every": 0.1}
+
+
+@pytest.fixture
+def engine() -> None:
+    """None: the engine that is configured."""
+    return
+
+
+@pytest.fixture
+def location(tmp_path: Path) -> str:
+    """One database is enough here: the ledger has its own tests on both."""
+    return str(tmp_path / "diagnoser.db")
+
+
+@pytest.fixture
+def changes() -> dict[str, Any]:
+    return CHANGED
+
+
+async def concluded(running: Running, name: str = "cpu.percent") -> dict[str, Any]:
+    """Return the result of the next investigation."""
+    before = len(results(running))
+    await running.deliver(alert(name, running.outside.now(), services=("storefront",), host="prod-web-03"))
+
+    async def there() -> list[dict[str, Any]]:
+        found = results(running)
+        return found if len(found) > before else []
+
+    return (await eventually(there, 30.0))[-1]
+
+
+def results(running: Running) -> list[dict[str, Any]]:
+    return [body["result"] for envelope, body in running.events() if envelope.type.startswith("diagnosis.")]
+
+
+async def test_a_diagnosis_says_who_made_it_and_the_ledger_what_it_cost(running: Running) -> None:
+    result = await concluded(running)
+
+    account = await running.get("/budget")
+    assert (result["engine"], result["degraded"]) == ("recorded", None)
+    assert 0 < account["day"]["used"]["cost_usd"] < account["day"]["limit"]["cost_usd"]
+    assert account["day"]["used"]["turns"] in {1, 2}
+    assert [row["used"] for row in account["incidents"]] == [account["day"]["used"]]
+
+
+class TestWithoutMoney:
+    @pytest.fixture
+    def changes(self) -> dict[str, Any]:
+        return {**CHANGED, "model": {"day": {"turns": 6}, "incident": {"turns": 6}}}
+
+    async def test_the_offline_answer_stands_and_says_that_the_budget_is_used_up(self, start: Start) -> None:
+        running = await start()
+        first = await concluded(running)
+        await running.store.execute(update(MODEL_USE).values(turns=6))
+
+        second = await concluded(running, "memory.used")
+
+        assert first["degraded"] is None
+        assert second["degraded"] == "budget: used up for this day"
+        assert second["status"] in {"diagnosed", "inconclusive", "no_active_fault"}
+
+
+class TestSlow:
+    @pytest.fixture
+    def changes(self, tmp_path: Path) -> dict[str, Any]:
+        slow = tmp_path / "slow.json"
+        slow.write_bytes(orjson.dumps({"turns": [{"wait_seconds": 60}]}))
+        return {**CHANGED, "model": {"replies": slow, "conversation": {"seconds": 4}}}
+
+    async def test_a_child_that_ends_while_the_model_is_asked_leaves_the_offline_answer(self, start: Start) -> None:
+        running = await start()
+        await running.deliver(alert("cpu.percent", running.outside.now(), services=("storefront",), host="prod-web-03"))
+
+        async def reserved() -> bool:
+            return bool((await running.get("/budget"))["incidents"])
+
+        await eventually(reserved, 30.0)
+        engine = running.service._engine._process  # type: ignore[attr-defined]  # a test may look inside
+        os.kill(engine.pid, signal.SIGKILL)
+
+        async def there() -> list[dict[str, Any]]:
+            return results(running)
+
+        [result] = await eventually(there, 30.0)
+        assert result["degraded"] == "unavailable: the model could not be asked"
+        assert (await running.get("/budget"))["day"]["used"]["turns"] == 6
+
+    async def test_a_model_that_is_too_slow_leaves_the_offline_answer(self, start: Start) -> None:
+        result = await concluded(await start())
+
+        assert result["degraded"] == "timeout: no answer within 4 s"
+
+
+async def test_a_model_without_a_key_is_refused_at_the_start(running: Running, outside: Outside) -> None:
+    surroundings = Surroundings(data=PROJECT, project=PROJECT, service_token=TOKEN, peers={})
+    settings = Settings.model_validate({"receipt_key": "k", "engine": "anthropic", "world": {"url": outside.url}})
+
+    with pytest.raises(ConfigurationError, match="api_key is missing"):
+        diagnoser.build_app(settings, running.bus, running.store, surroundings)
