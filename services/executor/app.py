@@ -25,6 +25,7 @@ from services.executor.handlers.preparing import Preparing
 from services.executor.handlers.reading import Reading
 from services.executor.handlers.rechecking import Rechecking
 from services.executor.handlers.reconciling import Reconciling
+from services.executor.handlers.redacting import redacted
 from services.executor.settings import Settings, TrustedKey
 from shared.bus.port import Bus, Subscription
 from shared.bus.relay import Relay
@@ -43,6 +44,7 @@ from shared.store.control import care_routes
 from shared.store.model import Kind
 from shared.store.port import Store
 from shared.store.worker import ActivityWorker, Handler
+from shared.telemetry.redacting import Redactor
 
 NAME = "executor"
 POLICY = Path(__file__).with_name("policy.yaml")
@@ -112,22 +114,24 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     )
     calling = Calling(integrations, store.now)
     outside = ConnectedOutside(integrations, calling.verbs)
+    redactor = Redactor([settings.world.token.get_secret_value(), surroundings.service_token])
     workers = (
-        ActivityWorker(store, {work.CALL: calling.call}, CALLS_MAX),
-        ActivityWorker(store, _reads(outside, runbooks)),
+        ActivityWorker(store, {work.CALL: redacted(calling.call, redactor)}, CALLS_MAX, redactor=redactor),
+        ActivityWorker(store, _reads(outside, runbooks, redactor), redactor=redactor),
     )
     routes = [*control_routes(store, config.trusted), *care_routes(store)]
     asgi = service_asgi(routes, token=surroundings.service_token, problems=lambda: _problems(bus))
     return Executor(asgi, bus, Relay(store, bus), workers, integrations)
 
 
-def _reads(outside: ConnectedOutside, runbooks: Mapping[str, Runbook]) -> dict[str, Handler]:
-    return {
+def _reads(outside: ConnectedOutside, runbooks: Mapping[str, Runbook], redactor: Redactor) -> dict[str, Handler]:
+    reads = {
         work.PREPARE_PLAN: patient(Preparing(outside, runbooks).prepare),
         work.RECHECK: patient(Rechecking(outside, runbooks).recheck),
         work.RECONCILE: patient(Reconciling(outside).reconcile, tries=RECONCILE_TRIES),
         work.VERIFY_READ: patient(Reading(outside).read),
     }
+    return {name: redacted(look, redactor) for name, look in reads.items()}
 
 
 def _config(settings: Settings) -> ExecutorConfig:

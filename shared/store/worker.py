@@ -18,6 +18,7 @@ from shared.errors import SignoffError, UnavailableError
 from shared.store.failpoints import reach
 from shared.store.model import JSON
 from shared.store.port import Claimed, Store
+from shared.telemetry.redacting import Redactor
 
 IDLE = 1.0
 """Seconds between two looks for work when nothing rings."""
@@ -35,12 +36,18 @@ Handler = Callable[[Claimed, Renew], Awaitable[JSON]]
 
 
 class ActivityWorker:
-    """Runs the activities of one store whose names are in `handlers`, at most `concurrency` at a time."""
+    """Runs the activities of one store whose names are in `handlers`, at most `concurrency` at a time.
 
-    def __init__(self, store: Store, handlers: Mapping[str, Handler], concurrency: int = 8) -> None:
+    What they raise may repeat what a vendor said: `redactor` takes secrets out before an aggregate is told.
+    """
+
+    def __init__(
+        self, store: Store, handlers: Mapping[str, Handler], concurrency: int = 8, *, redactor: Redactor | None = None
+    ) -> None:
         self._store = store
         self._handlers = handlers
         self._concurrency = concurrency
+        self._redactor = redactor or Redactor()
         self._running: set[asyncio.Task[None]] = set()
         self._loop: asyncio.Task[None] | None = None
         self._freed = asyncio.Event()
@@ -98,13 +105,13 @@ class ActivityWorker:
             orjson.dumps(result)
         except SignoffError as error:
             if not error.retryable:
-                await self._finish(claimed, failure(error.reason, error))
+                await self._finish(claimed, self._failure(error.reason, error))
             elif claimed.kind == "repeatable":
                 await self._release(claimed)
         except Exception as error:  # noqa: BLE001 -- the activity boundary: a handler's bug must not stop other activities
             _LOG.exception("activity_failed", extra={"activity": claimed.id, "activity_name": claimed.name})
             if claimed.kind == "repeatable":
-                await self._finish(claimed, failure("bug", error))
+                await self._finish(claimed, self._failure("bug", error))
         else:
             reach("activity.after_call")
             await self._finish(claimed, result)
@@ -130,7 +137,6 @@ class ActivityWorker:
         except UnavailableError:
             return  # The lease ends by itself.
 
-
-def failure(reason: str, error: BaseException) -> JSON:
-    """Return the result that tells an aggregate of an error."""
-    return {"error": {"reason": reason, "detail": str(error)[:DETAIL_MAX]}}
+    def _failure(self, reason: str, error: BaseException) -> JSON:
+        """Return the result that tells an aggregate of an error. Redacted first: half a secret would not be known."""
+        return {"error": {"reason": reason, "detail": self._redactor.text(str(error))[:DETAIL_MAX]}}

@@ -17,8 +17,6 @@ from shared.integrations.registry import Integrations
 from shared.store.port import Claimed
 from shared.store.worker import Renew
 
-DETAIL_MAX = 500
-
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,7 +42,7 @@ class Calling:
             "execution_id": args["execution_id"],
             "step_id": args["step_id"],
             "outcome": result.outcome,
-            "detail": result.detail[:DETAIL_MAX],
+            "detail": result.detail,
         }
 
     async def _call(self, args: Call, renew: Renew) -> CallResult:

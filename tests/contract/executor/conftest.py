@@ -16,6 +16,7 @@ import httpx
 import orjson
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.executor import app as executor
@@ -72,6 +73,8 @@ class Line:
     """The world hears a call and obeys it; its answer is lost."""
     holds_answers: asyncio.Event | None = None
     is_down: bool = False
+    refuses: str = ""
+    """What the world says instead of obeying a call."""
     asked: list[str] = field(default_factory=list)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,6 +86,9 @@ class Line:
         if scope["path"].endswith("/calls"):
             if self.holds_answers is not None:
                 await self.holds_answers.wait()
+            if self.refuses:
+                await JSONResponse({"error": self.refuses}, 404)(scope, receive, send)
+                return
             if self.loses_answers:
                 await self.inner(scope, receive, _nowhere)
                 await _gone(send)

@@ -10,7 +10,7 @@ import pytest
 from shared.events.incidents import IncidentSourceRecovered
 from shared.events.people import DecisionSubmitted
 from shared.runbooks.plan import digest, read_plan
-from tests.contract.executor.conftest import HOST, INCIDENT, PID, Running, Starter
+from tests.contract.executor.conftest import HOST, INCIDENT, PID, WORLD_TOKEN, Running, Starter
 
 pytestmark = pytest.mark.slow
 
@@ -192,3 +192,20 @@ async def test_a_doubt_outlives_a_restart_and_is_settled_by_the_record_not_by_a_
     await second.until("verification.passed")
     assert len(second.place.done) == 1
     assert second.place.line.asked.count("calls") == 1
+
+
+async def test_what_a_vendor_says_of_a_call_is_told_without_the_secrets_in_it(starter: Starter) -> None:
+    key, mark = "AKIAIOSFODNN7EXAMPLE", "said by the vendor"
+    starter.place.line.refuses = f"{mark}: key {key} and {WORLD_TOKEN} " + "and so on " * 300
+    running = await starter.start()
+    await running.decide("approve", await asked(running))
+    failed = await running.until("step.failed")
+    assert mark in failed["detail"]
+    kept = [
+        await running.said(),
+        await running.store.states("incident"),
+        await running.store.audit(f"incident/{INCIDENT}"),
+    ]
+    assert mark in str(kept)
+    assert key not in str(kept)
+    assert WORLD_TOKEN not in str(kept)

@@ -9,6 +9,7 @@ from shared.errors import RefusedError, UnavailableError
 from shared.store.model import JSON
 from shared.store.port import Claimed, Store
 from shared.store.worker import ActivityWorker, Handler, Renew
+from shared.telemetry.redacting import Redactor
 from tests.support.kinds import logged, say
 
 Started = Callable[[Mapping[str, Handler]], ActivityWorker]
@@ -104,6 +105,20 @@ async def test_a_bug_in_repeatable_work_is_the_result(store: Store, work: Starte
 
     (entry,) = (await logged(store, "doc/1", 2))[1:]
     assert entry[2]["error"]["reason"] == "bug"
+
+
+@pytest.mark.parametrize("error", [RefusedError, ValueError])
+async def test_an_error_that_repeats_a_secret_is_told_without_it(store: Store, error: type[Exception]) -> None:
+    async def handler(claimed: Claimed, renew: Renew) -> JSON:
+        raise error(f"{claimed.id} {await renew()}: ghp_{'a' * 36} and s3cret-of-ours")
+
+    worker = ActivityWorker(store, {"work": handler}, redactor=Redactor(["s3cret-of-ours"]))
+    worker.start()
+    await begin(store)
+
+    (entry,) = (await logged(store, "doc/1", 2))[1:]
+    await worker.stop()
+    assert entry[2]["error"]["detail"] == "a0 True: [redacted] and [redacted]"
 
 
 @pytest.mark.parametrize("error", [UnavailableError("no answer"), ValueError("bug")], ids=["unknown", "bug"])
