@@ -35,6 +35,8 @@ log = logging.getLogger("signoff.bus")
 BATCH_MAX = 500
 SESSION_MS = 6000
 REBALANCE_MS = 30_000
+METADATA_MS = 5000
+"""How old a reader's list of topics may be: only a new one shows that a topic which was deleted is there again."""
 START_LIMIT = 20.0
 STOP_LIMIT = 8.0
 HOLD_MAX = 120.0
@@ -97,6 +99,7 @@ class KafkaIntake:
         self._broker = KafkaBroker(
             settings.bootstrap_servers,
             security=_security(settings),
+            metadata_max_age_ms=METADATA_MS,
             allow_auto_create_topics=False,  # FastStream would make one of a single partition.
             logger=None,
             graceful_timeout=STOP_LIMIT - 1,
@@ -167,10 +170,19 @@ class KafkaIntake:
             tasks = list(getattr(self._subscriber, "tasks", ()))
             if tasks and all(task.done() for task in tasks):
                 return
+            self._state = self._missing_topic()
             if self._idle.is_set() and monotonic() - self._moved > STUCK_AFTER:
                 if await self._lag():
                     return
                 self._moved = monotonic()
+
+    def _missing_topic(self) -> str | None:
+        """Return that the topic is not there, as far as this reader knows."""
+        name = self._settings.topic_prefix + self._subscription.topic
+        consumer = getattr(self._subscriber, "consumer", None)
+        if consumer is None or consumer.partitions_for_topic(name):
+            return None
+        return f"{self._subscription.name} does not read: topic {name} is missing; run `signoff topics apply`"
 
     async def lag(self) -> Lag:
         """Return what this member has not taken. The oldest is younger than the newest that was."""

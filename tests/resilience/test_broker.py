@@ -22,6 +22,7 @@ from tests.contract.bus.conftest import ready
 from tests.resilience.account import in_all, left_behind, toll, verify
 from tests.resilience.conftest import Tell
 from tests.resilience.story import END_LIMIT, running, said, settle, under_way
+from tests.resilience.topics import Topics
 from tests.support import echo
 from tests.support.echo_main import Place
 from tests.support.kafka import KafkaServer, LocalKafka
@@ -230,6 +231,37 @@ async def test_a_subscriber_that_stands_still_with_work_before_it_is_built_anew(
         await bus.append([echo.Ping("later", 0).record()])
         await eventually(lambda: store.state("counter/later"), limit=60)
         assert bus._intakes[0]._subscriber is not subscriber
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(120)
+async def test_a_reader_whose_topic_was_deleted_says_so_and_reads_all_that_comes_once_it_is_there_again(
+    tmp_path: Path, kafka: KafkaServer
+) -> None:
+    place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
+    topics = Topics(place.servers, place.prefix)
+    async with listening(place) as (store, bus):
+        await bus.start()
+        await ready(bus)
+        await bus.append([echo.Ping("k", n).record() for n in range(10)])
+
+        async def taken(numbers: range) -> bool:
+            state = await store.state("counter/k")
+            return bool(state and state["taken"] == list(numbers))
+
+        await eventually(lambda: taken(range(10)))
+        await asyncio.to_thread(topics.delete, [echo.PINGS])
+        await eventually(lambda: told_of(bus, "is missing"))
+        await asyncio.to_thread(topics.create)
+        # More than were there before: who went on from the old place would pass over the first ones.
+        await bus.append([echo.Ping("k", n).record() for n in range(10, 40)])
+        await eventually(lambda: taken(range(40)))
+        await ready(bus)
+
+
+async def told_of(bus: Bus, problem: str) -> bool:
+    """Say whether the bus tells of this problem."""
+    return problem in (bus.problem() or "")
 
 
 @asynccontextmanager
