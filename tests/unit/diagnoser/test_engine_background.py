@@ -80,3 +80,25 @@ def test_a_leak_older_than_the_data_shows_as_a_trend() -> None:
     rhythm = series("web", "mem", 100.0, noise=0.01)
     assert trend([*made["baseline"], *made["window"]], 60.0) > 100
     assert trend([*rhythm["baseline"], *rhythm["window"]], 60.0) == 0.0
+
+
+def test_a_step_of_a_second_is_judged_like_one_of_a_minute() -> None:
+    chance = random.Random(7)
+    values = [50.0 + chance.gauss(0, 5) for _ in range(1200)]
+    raised = [value + 60.0 for value in values[900:]]
+    found = standing(values[:600], [*values[600:900], *raised], 1.0, lambda level: 0.1 * level)
+    assert found is not None
+    assert found.is_shifted
+    assert found.onset == pytest.approx(300.0, abs=180.0)
+
+
+def test_what_is_mostly_zero_is_judged_by_how_much_of_it_there_is() -> None:
+    chance = random.Random(7)
+    rare = [float(chance.random() < 0.02) for _ in range(360)]
+    more = [float(chance.random() < 0.4) for _ in range(30)]
+    found = standing(rare, more, 60.0, lambda level: 0.1 * level)
+    calm = standing(rare[:330], rare[330:], 60.0, lambda level: 0.1 * level)
+    assert found is not None
+    assert calm is not None
+    assert found.is_shifted
+    assert not calm.is_shifted

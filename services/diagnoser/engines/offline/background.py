@@ -15,6 +15,8 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 NOW = 300.0
 """Seconds at the end of the window that count as now."""
+FINE = 12
+"""Into so many parts the span that counts as now is told at least; finer measurements are put together."""
 SHIFTED = 3.0
 """Widths of the background from which on a series has shifted."""
 STARTED = 1.5
@@ -78,16 +80,23 @@ def standing(
     baseline: Sequence[float | None], window: Sequence[float | None], step: float, floor: Callable[[float], float]
 ) -> Standing | None:
     """Return where a series stands, or None when nothing was measured in the later half of the window."""
-    values = np.array([*baseline, *window], dtype=np.float64)
+    earlier, later = (np.array(part, dtype=np.float64) for part in (baseline, window))
+    size = max(min(round(NOW / step), len(later)) // FINE, 1)
+    earlier, later, step = _coarse(earlier, size), _coarse(later, size), step * size
+    values = np.concatenate([earlier, later])
     position = np.flatnonzero(~np.isnan(values))
     values = values[position]
-    first = int(np.searchsorted(position, len(baseline)))
-    if len(values) == first or position[-1] < len(baseline) + (len(window) - 1) // 2:
+    first = int(np.searchsorted(position, len(earlier)))
+    if len(values) == first or position[-1] < len(earlier) + (len(later) - 1) // 2:
         return None
     now = min(max(round(NOW / step), 3), len(values) - first)
-    past = values[:first] if first >= 2 * now else values[: _start(first, len(values))]
-    before = float(_median(past))
+    split = first if first >= 2 * now else _start(first, len(values))
     jitter = _NORMAL * float(_median(np.abs(np.diff(values)))) if not first and len(values) > 1 else 0.0
+    if np.count_nonzero(values[-now:]) < now / 2:
+        jitter = float(np.std(values[:split])) / now**0.5
+        values = _averaged(values, now)
+    past = values[:split]
+    before = float(_median(past))
     width, medians = _width(past, now, max(floor(before), 1e-12), jitter)
     smooth = _smooth(values, now)
     after = float(_median(values[-now:]))
@@ -99,7 +108,7 @@ def standing(
     rise: Array = side * (smooth[since:] - before) if since is not None else np.zeros(1)
     when: Array = position.astype(np.float64) * step
     slope = side * _ramp(rise, when[since:])
-    end = len(baseline) + len(window)
+    end = len(earlier) + len(later)
     return Standing(
         before=before,
         after=after,
@@ -114,6 +123,28 @@ def standing(
         windows=len(medians),
         rarity=(1 + int(np.sum(side * (medians - before) >= abs(after - before)))) / (len(medians) + 1),
     )
+
+
+def _coarse(values: Array, size: int) -> Array:
+    """Return the medians of spans of `size` values, so that a second's step costs no more than a minute's.
+
+    Of what is mostly zero, such as errors, it is the means: the median would be zero however many there are.
+    """
+    if size == 1:
+        return values
+    spans = np.sort(values[len(values) % size :].reshape(-1, size), axis=1)
+    known = np.count_nonzero(~np.isnan(spans), axis=1)
+    if np.count_nonzero(values) < len(values) / 2:
+        return np.where(known > 0, np.nansum(spans, axis=1) / np.maximum(known, 1), np.nan)
+    rows = np.arange(len(spans))
+    middle = (spans[rows, np.maximum(known - 1, 0) // 2] + spans[rows, np.minimum(known // 2, size - 1)]) / 2.0
+    return np.where(known > 0, middle, np.nan)
+
+
+def _averaged(values: Array, length: int) -> Array:
+    """Return running means over the `length` values up to each one."""
+    total = np.cumsum(np.concatenate([np.full(length, values[:length].mean()), values]))
+    return np.asarray((total[length:] - total[:-length]) / length)
 
 
 def _median(values: Array) -> Array:
@@ -166,7 +197,7 @@ def _width(past: Array, length: int, floor: float, jitter: float) -> tuple[float
     centre = float(_median(past))
     spread = _NORMAL * float(_median(np.abs(medians - centre)))
     tail = float(np.max(np.abs(_tenths(medians) - centre))) / _TAIL
-    return max(spread, tail, floor / SHIFTED), medians
+    return max(spread, tail, floor / SHIFTED, jitter), medians
 
 
 def _smooth(values: Array, length: int) -> Array:
