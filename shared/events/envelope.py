@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 EVENT_MAX = 64 * 1024
@@ -56,6 +57,7 @@ class Envelope:
     """Names of broken headers, for the counter of ignored fields."""
 
 
+@lru_cache(maxsize=16)  # All events of a commit have one time.
 def iso(epoch_seconds: float) -> str:
     """Return RFC 3339 text in UTC with microseconds for seconds since the epoch."""
     return datetime.fromtimestamp(epoch_seconds, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

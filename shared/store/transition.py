@@ -44,6 +44,8 @@ class Loaded:
     timers: dict[str, tuple[float, JSON]] = field(default_factory=dict)
     rows: dict[str, JsonText] = field(default_factory=dict)
     broken: dict[tuple[int, str], str] = field(default_factory=dict)
+    seen: JSON = None
+    """The state as `needs` has seen it; `needs` is pure, so that `decide` may have the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,8 @@ def needs_of(rules: Rules, loaded: Loaded, batch: Sequence[Message]) -> Collecti
     kind = rules.kind_of(loaded.aggregate)
     sound = [m for m in batch if (m.seq, m.id) not in loaded.broken]
     try:
-        return kind.needs(_decode(loaded.state), sound)
+        loaded.seen = _decode(loaded.state)
+        return kind.needs(loaded.seen, sound)
     except Exception:  # noqa: BLE001 -- the decide boundary: author code may raise anything, the culprit is found below
         keys: set[str] = set()
         for message in sound:
@@ -181,7 +184,9 @@ def run(rules: Rules, loaded: Loaded, batch: Sequence[Message], now: float) -> E
         return _one_by_one(kind, rules, loaded, batch, now)
     try:
         effects = _start(loaded)
-        _apply(effects, rules, kind.decide(*_inputs(rules, loaded.state, loaded.rows), batch, now), batch, now)
+        state = _decode(loaded.state) if loaded.seen is None else loaded.seen
+        rows = {key: orjson.loads(value) for key, value in loaded.rows.items()}
+        _apply(effects, rules, kind.decide(rules.config, state, rows, batch, now), batch, now)
     except Exception:  # noqa: BLE001 -- the decide boundary: one bad message must not stop its neighbours
         return _one_by_one(kind, rules, loaded, batch, now)
     else:
@@ -356,7 +361,7 @@ def _emit(effects: Effects, rules: Rules, event: Outgoing, now: float) -> None:
 
 def _chain(effects: Effects, rules: Rules, entry: JSON, batch: Sequence[Message], now: float) -> None:
     text = orjson.dumps(
-        {"at": now, "config": rules.config_sha256, "messages": [m.id for m in batch][:20], "entry": entry},
+        {"at": now, "config": rules.config_sha256, "messages": [m.id for m in batch[:20]], "entry": entry},
         option=orjson.OPT_SORT_KEYS,
     )
     effects.audit_head = chain(effects.audit_head, text)

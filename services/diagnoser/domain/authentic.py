@@ -20,7 +20,7 @@ def is_authentic(key: bytes, delivery: Delivery, environment: str) -> bool:
     if environment != LIVE:
         return True
     text = f"message\x00{delivery.message_id}\x00{delivery.source}\x00{environment}"
-    expected = hmac.new(key, text.encode(), hashlib.sha256).hexdigest()
+    expected = hmac.digest(key, text.encode(), hashlib.sha256).hex()
     return hmac.compare_digest(expected.encode(), delivery.mac.encode(errors="replace"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.diagnoser.handlers import closing, investigating
-from services.diagnoser.handlers.incident_turn import IncidentTurn, carried
+from services.diagnoser.handlers.incident_turn import CARRIED_MAX, IncidentTurn, carried
 from shared.events.incidents import (
     AttachedAlert,
     IncidentOpened,
@@ -57,13 +57,18 @@ def attach(turn: IncidentTurn) -> None:
     """Take an alert in; one that comes after the end reopens the incident."""
     body = turn.message.body
     alert = Alert.model_validate(body["alert"])
-    if turn.state.closed_at is not None or turn.state.quiet:
+    over = turn.state.closed_at is not None or turn.state.quiet
+    if over:
         reopen(turn, body["reason"])
-    _join(turn, alert)
-    joined = AttachedAlert(message_id=body["message_id"], alert=carried(alert))
+    news = _join(turn, alert)
+    if len(turn.attached) < CARRIED_MAX:
+        joined = AttachedAlert(message_id=body["message_id"], alert=carried(alert))
+    else:
+        joined, _ = turn.attached[-1]  # It will not be carried; only its reason counts.
     turn.attached.append((joined, body["reason"]))
     _raise(turn, alert.severity, alert.title)
-    investigating.want(turn, "alerts joined")
+    if news or over or len(turn.attached) == 1:
+        investigating.want(turn, "alerts joined")
 
 
 def recovered(turn: IncidentTurn) -> None:
@@ -113,8 +118,10 @@ def reopen(turn: IncidentTurn, reason: str, actor: Actor | None = None, request_
         turn.tell_scope("reopened")
 
 
-def _join(turn: IncidentTurn, alert: Alert) -> None:
+def _join(turn: IncidentTurn, alert: Alert) -> bool:
+    """Take an alert in; say whether it brings anything that would be looked at anew."""
     state = turn.state
+    known_before = (state.services, state.hosts, state.symptoms)
     key = row_key(alert.fingerprint)
     known = turn.rows.get(key)
     state.total += 1
@@ -126,10 +133,12 @@ def _join(turn: IncidentTurn, alert: Alert) -> None:
     state.symptoms = _with(state.symptoms, (f"{alert.metric or alert.title} at {place}",))
     if known is None and len(state.alerts) < ALERTS_LOOKED_AT:
         state.alerts.append(_seen(alert, turn.message.body["message_id"]))
+    return (state.services, state.hosts, state.symptoms) != known_before
 
 
 def _with(known: list[str], more: tuple[str, ...]) -> list[str]:
-    return [*known, *(one for one in more if one not in known)][:NAMES_MAX]
+    new = [one for one in more if one not in known][: NAMES_MAX - len(known)]
+    return known + new if new else known
 
 
 def _seen(alert: Alert, message_id: str) -> JSON:

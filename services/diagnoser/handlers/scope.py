@@ -90,12 +90,14 @@ def _silence(turn: ScopeTurn, request: SilenceRequested) -> None:
         known[request.silence_id] = request.silence.model_dump(mode="json") | {"id": request.silence_id}
     elif request.silence_id in known:
         known[request.silence_id]["ends_at"] = at(turn.now).isoformat()
+    turn.silences_changed()
     turn.decision.audit.append(
         {"silence": request.silence_id, "verb": request.verb, "actor": request.actor.id, "request": request.request_id}
     )
     ended = sorted((s.ends_at, s.id) for s in turn.silences if s.ends_at <= at(turn.now))
     for _, silence_id in ended[:-ENDED_SILENCES_KEPT]:
         del known[silence_id]
+    turn.silences_changed()
 
 
 def _open(turn: ScopeTurn, request: IncidentRequested) -> None:

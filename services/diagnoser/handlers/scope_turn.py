@@ -60,10 +60,18 @@ class ScopeTurn:
     index: Index
     message: Message
 
+    _silences: list[Silence] | None = None
+
     @property
     def silences(self) -> list[Silence]:
-        """Return the silences there are, ended ones too."""
-        return [Silence.model_validate(silence) for silence in self.state.silences.values()]
+        """Return the silences there are, ended ones too; read once, for a storm asks for each alert."""
+        if self._silences is None:
+            self._silences = [Silence.model_validate(silence) for silence in self.state.silences.values()]
+        return self._silences
+
+    def silences_changed(self) -> None:
+        """Read them again."""
+        self._silences = None
 
     def count(self, *, is_delivery: bool) -> None:
         """Count the message in hand; timers are born here and have no number."""

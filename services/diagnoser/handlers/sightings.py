@@ -8,10 +8,11 @@ from services.diagnoser.domain.correlation import OpenIncident, incident_id, joi
 from services.diagnoser.domain.sighting import FLIPS_KEPT, Cycle, Sighting, is_firing, judge, newest_cycles, seen
 from services.diagnoser.domain.suppression import is_flapping, suppressed_by
 from services.diagnoser.handlers.scope_turn import ALERT_KEPT, KIND, Ruling, ScopeTurn, alert_key
+from shared.events.deliveries import DeliveryReceived
 from shared.incident.alert import Alert
 from shared.incident.enums import AlertStatus, Disposition
 from shared.incident.model import is_simulated
-from shared.store.model import Timer
+from shared.store.model import JSON, Timer
 
 HELD = "held"
 """The timer for flapping alerts."""
@@ -189,8 +190,7 @@ def _attach(
     turn.state.incidents[incident] = joined(turn.state.incidents[incident], keys, at)
     turn.index.add(incident, keys)
     _sight(turn, alert, incident)
-    body = {"message_id": message_id, "alert": alert.model_dump(mode="json"), "reason": reason}
-    turn.tell(incident, "attach", body)
+    turn.tell(incident, "attach", {"message_id": message_id, "alert": _written(turn, alert), "reason": reason})
     return Ruling(Disposition.ATTACHED, reason, incident)
 
 
@@ -211,11 +211,18 @@ def open_incident(turn: ScopeTurn, message_id: str, alert: Alert, keys: dict[str
         "incident": incident,
         "environment": turn.state.environment,
         "message_id": message_id,
-        "alert": alert.model_dump(mode="json"),
+        "alert": _written(turn, alert),
         "reason": reason,
     }
     turn.tell(incident, "open", body)
     return incident
+
+
+def _written(turn: ScopeTurn, alert: Alert) -> JSON:
+    """Return an alert as JSON: as it came, when the delivery in hand brought it."""
+    if turn.message.type == DeliveryReceived.type:
+        return turn.message.body["alert"]
+    return alert.model_dump(mode="json")
 
 
 def _tell_recovered(turn: ScopeTurn, incident: str, alert: Alert, at: float) -> None:

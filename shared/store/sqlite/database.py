@@ -15,6 +15,8 @@ from shared.store.migrations import migrate
 from shared.store.schema import REVISION, store_tables
 
 BUSY_MS = 5_000
+CACHE_KIB = 8_000
+"""Of the writer: the rows of a storm lie all over the file, and SQLite's own 2 MB would read them again and again."""
 DIALECT = sqlite.dialect(paramstyle="qmark")
 
 
@@ -27,6 +29,8 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
     connection.execute(f"pragma busy_timeout={BUSY_MS}")
     if read_only:
         connection.execute("pragma query_only=on")
+    else:
+        connection.execute(f"pragma cache_size=-{CACHE_KIB}")
     return connection
 
 

@@ -128,6 +128,7 @@ def _write_lists(group: Group, effects: Effects) -> None:
         many(_AUDIT, [(aggregate, seq, now, entry, digest) for seq, entry, digest in effects.audit])
     for sql, parameters in runs(effects.records):
         many(sql, parameters)
-    feeds = dict.fromkeys(record.feed for record in effects.records if record.feed)
-    many("insert into change(feed) values(?)", [(feed,) for feed in feeds])
-    many(_REPLY, [(key, reply.decode(), now) for key, reply in effects.replies.items()])
+    if feeds := dict.fromkeys(record.feed for record in effects.records if record.feed):
+        many("insert into change(feed) values(?)", [(feed,) for feed in feeds])
+    if effects.replies:
+        many(_REPLY, [(key, reply.decode(), now) for key, reply in effects.replies.items()])
