@@ -16,6 +16,7 @@ COMMANDS: Commands = {
     "reject": ("decide:reject", "Reject the pending plan of an incident."),
     "withdraw": ("decide:withdraw", "Take the question back; nothing will run."),
     "cancel": ("decide:cancel", "Stop a running execution before its next step."),
+    "budget": ("budget:budget", "Show what asking the model has used, and what is left."),
     "freeze": ("decide:freeze", "Let nothing more change, everywhere, until --off."),
     "serve": ("serve:serve", "Run one service as a process of its own."),
     "login": ("login:login", "Print a one-time link that signs a person in."),

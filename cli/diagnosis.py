@@ -1,21 +1,51 @@
-"""What the offline engine says of a case, in this process and without a server."""
+"""What an engine says of a case, in this process and without a server."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from services.diagnoser.domain.finding_out import Conclusion
 from shared.incident.diagnosis import DiagnosticResult
 
+EngineName = Literal["offline", "anthropic", "recorded"]
+Conclude = Callable[[Mapping[str, Any]], tuple[Conclusion, float]]
+"""From an `rca-case/1` to a conclusion and what it cost, in USD."""
 
-def conclude_case(case: Mapping[str, Any]) -> Conclusion:
-    """Return result, evidence and log templates for an `rca-case/1`."""
+
+def concluder(engine: EngineName = "offline") -> Conclude:
+    """Return what concludes as an engine does. A model is asked within the limits of one conversation.
+
+    Raises ConfigurationError when the engine is not configured in this folder.
+    """
     from services.diagnoser.domain.case import read_case
     from services.diagnoser.engines.offline.catalogue import load_catalogue
     from services.diagnoser.engines.offline.engine import diagnose
 
-    return diagnose(read_case(case), load_catalogue())
+    catalogue = load_catalogue()
+    if engine == "offline":
+        return lambda case: (diagnose(read_case(case), catalogue), 0.0)
+
+    from importlib import import_module
+
+    from cli.project import PROJECT
+    from cli.starting import read
+    from services.diagnoser.engines.anthropic.consulting import Terms, consult
+
+    app: Any = import_module("services.diagnoser.app")
+    reach, allowance = app.terms_of(read().section("diagnoser", app.Settings), engine, PROJECT)
+    terms = Terms(reach=reach, allowance=allowance)
+
+    def ask(case: Mapping[str, Any]) -> tuple[Conclusion, float]:
+        opinion = consult(read_case(case), catalogue, terms)
+        return opinion.conclusion, opinion.used.cost_usd
+
+    return ask
+
+
+def conclude_case(case: Mapping[str, Any], engine: EngineName = "offline") -> Conclusion:
+    """Return result, evidence and log templates for an `rca-case/1`."""
+    return concluder(engine)(case)[0]
 
 
 def diagnose_case(case: Mapping[str, Any]) -> DiagnosticResult:

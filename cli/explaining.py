@@ -30,9 +30,18 @@ def undo(thing: Mapping[str, Any]) -> str:
 
 def _diagnosis(detail: Detail) -> list[str]:
     findings = (detail["diagnosis"] or {}).get("findings", [])
+    made = made_by(detail["diagnosis"] or {})
     lines = [f"{finding['statement']}  [{_cites(finding['cites'])}]" for finding in findings[:FINDINGS_MAX]]
     more = len(findings) - FINDINGS_MAX
-    return [*lines, f"{more} more findings on the page"] if more > 0 else lines
+    return [*made, *lines, *([f"{more} more findings on the page"] if more > 0 else [])]
+
+
+def made_by(diagnosis: Mapping[str, Any]) -> list[str]:
+    """Return a line about who made a diagnosis, unless code alone did."""
+    engine, degraded = diagnosis.get("engine", "offline"), diagnosis.get("degraded")
+    if engine == "offline":
+        return []
+    return [f"{engine.upper()} engine" + (f", degraded: {degraded}" if degraded else "")]
 
 
 def _cites(cites: list[str]) -> str:

@@ -8,21 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from cli.commands.incidents import Output
+from cli.diagnosis import EngineName
 from cli.project import FIXTURES
 
 
-def diagnose(case: str, *, output: Output = "table") -> None:
+def diagnose(case: str, *, engine: EngineName = "offline", output: Output = "table") -> None:
     """Say what is wrong in a scenario or a case file. Needs no server and writes nothing.
 
     Parameters
     ----------
     case
         A scenario (its world five minutes after the first alert), or a file with an `rca-case/1`, plain or gzip.
+    engine
+        Who diagnoses: code alone, or a model beside it; `recorded` replays stored replies.
     """
     from cli.diagnosis import conclude_case
     from cli.output import write_json, write_line
 
-    conclusion = conclude_case(_case(case))
+    conclusion = conclude_case(_case(case), engine)
     if output == "table":
         _tell(conclusion.model_dump(mode="json"))
         return
@@ -50,11 +53,14 @@ def _case(name: str) -> Mapping[str, Any]:
 
 
 def _tell(conclusion: Mapping[str, Any]) -> None:
+    from cli.explaining import made_by
     from cli.output import show, write
 
     result = conclusion["result"]
     write(result["statement"])
     write(f"{result['status'].replace('_', ' ')}, confidence {result['confidence']:.0%}")
+    for told in made_by(result):
+        write(told)
     if result["causes"]:
         write("")
         rows = [{**cause, "confidence": f"{cause['confidence']:.0%}"} for cause in result["causes"]]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 
 from cli.commands.incidents import Output
+from cli.diagnosis import EngineName, concluder
 
 if TYPE_CHECKING:
     from services.diagnoser.engines.evaluation.predictions import Expected, Prediction
@@ -20,7 +21,7 @@ COLUMNS = ("of", "cases", "ac_1", "ac_1_low", "ac_1_high", "ac_3", "avg_5", "mrr
 MORE = ("of", "sure", "sure_right", "healthy", "false_alarms", "p50_ms", "p95_ms", "cost_usd")
 
 
-def predict(*, cases: Path, out: Path, engine: Literal["offline"] = "offline") -> None:
+def predict(*, cases: Path, out: Path, engine: EngineName = "offline") -> None:
     """Diagnose every case of a folder and write what was said.
 
     Parameters
@@ -36,18 +37,16 @@ def predict(*, cases: Path, out: Path, engine: Literal["offline"] = "offline") -
 
     from cli.case_files import read_folder
     from cli.output import say
-    from services.diagnoser.domain.case import read_case
     from services.diagnoser.engines.evaluation.predictions import prediction_of
-    from services.diagnoser.engines.offline.catalogue import load_catalogue
-    from services.diagnoser.engines.offline.engine import diagnose
 
-    catalogue = load_catalogue()
+    conclude = concluder(engine)
     said: dict[str, Any] = {}
     for name, case in read_folder(cases):
         started = perf_counter()
-        conclusion = diagnose(read_case(case), catalogue)
+        conclusion, cost = conclude(case)
         took = (perf_counter() - started) * 1000.0
-        said[name] = prediction_of(conclusion, latency_ms=took).model_dump(mode="json")
+        predicted = prediction_of(conclusion, latency_ms=took)
+        said[name] = predicted.model_copy(update={"cost_usd": cost}).model_dump(mode="json")
     out.write_bytes(orjson.dumps(said, option=orjson.OPT_INDENT_2) + b"\n")
     say(f"{len(said)} cases diagnosed by the {engine} engine; written to {out}")
 

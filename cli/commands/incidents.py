@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from cli.answers import answer
 from cli.client import DATA, incident_path, server
 from cli.errors import Exit
-from cli.explaining import line
+from cli.explaining import line, made_by
 from cli.output import Entries, Format, say, write, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
@@ -47,7 +47,7 @@ def show(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
     write(f"{head['id']}  {head['stage']}  {head['severity']}  {head['title']}{mark}")
     diagnosis = detail.get("diagnosis")
     if diagnosis:
-        write(f"{diagnosis['statement']} ({round(diagnosis['confidence'] * 100)} %)")
+        write(f"{diagnosis['statement']} ({round(diagnosis['confidence'] * 100)} %)", *made_by(diagnosis))
     show_rows(detail["timeline"], ("at", "type", "text"), "table")
     for sentence in (detail.get("summary") or {}).get("sentences", ()):
         write(sentence["text"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from pydantic import SecretStr
 from sqlalchemy import Table
@@ -11,13 +12,14 @@ from starlette.types import ASGIApp
 from services.diagnoser.adapters.archive import StoredArchive
 from services.diagnoser.adapters.budget import StoredBudget
 from services.diagnoser.adapters.engine_process import EngineProcess
+from services.diagnoser.adapters.memory import StoredMemory
 from services.diagnoser.adapters.records import StoredRecords
 from services.diagnoser.adapters.retention import Retention
 from services.diagnoser.adapters.second_opinion import SecondOpinion
 from services.diagnoser.adapters.tables import TABLES
 from services.diagnoser.collectors import clock, collectors, topology
 from services.diagnoser.domain.config import Config
-from services.diagnoser.domain.model_use import Reach
+from services.diagnoser.domain.model_use import ClientKind, Reach, Use
 from services.diagnoser.domain.rules import Rules
 from services.diagnoser.entrypoints.consumer import route_alert, route_incident, route_request
 from services.diagnoser.entrypoints.reads import read_routes
@@ -115,19 +117,20 @@ def build_app(
     integrations = Integrations(_world(settings))
     budget = StoredBudget(store, day=use_of(settings.model.day), incident=use_of(settings.model.incident))
     engine = engine or _engine(settings, surroundings, budget)
-    archive = StoredArchive(store)
+    archive, memory = StoredArchive(store), StoredMemory(store)
     means = Means(
         clock=clock(integrations),
         topology=topology(integrations),
         collectors=collectors(integrations),
         engine=engine,
         archive=archive,
+        memory=memory,
         redact=Redactor(_secrets(settings, surroundings)),
         collect_seconds=settings.collect_seconds,
     )
     worker = ActivityWorker(store, {ACTIVITY: Investigator(means).investigate})
     service = Diagnoser(bus, Relay(store, bus), worker, Retention(store), (engine, integrations))
-    routes = [*read_routes(StoredRecords(store), archive, budget, receipt_key), *care_routes(store)]
+    routes = [*read_routes(StoredRecords(store), archive, budget, memory, receipt_key), *care_routes(store)]
     service.asgi = service_asgi(routes, token=surroundings.service_token, problems=service.problems)
     return service
 
@@ -146,24 +149,32 @@ def _config(settings: Settings, surroundings: Surroundings, receipt_key: bytes) 
 
 def _engine(settings: Settings, surroundings: Surroundings, budget: Budget) -> Engine:
     """Return the engine that is configured. Raises ConfigurationError for a model without its key."""
-    process, model = EngineProcess(case_seconds=settings.engine_seconds), settings.model
+    process = EngineProcess(case_seconds=settings.engine_seconds)
     if settings.engine == "offline":
         return process
-    is_live = settings.engine == "anthropic"
-    if is_live and not model.api_key.get_secret_value():
+    return SecondOpinion(process, budget, *terms_of(settings, settings.engine, surroundings.project))
+
+
+def terms_of(settings: Settings, kind: ClientKind, project: Path) -> tuple[Reach, Use]:
+    """Return how the model is reached and what one conversation may use.
+
+    Raises ConfigurationError for a model without its key.
+    """
+    model = settings.model
+    if kind == "anthropic" and not model.api_key.get_secret_value():
         raise ConfigurationError(
-            "diagnoser.engine is 'anthropic' and diagnoser.model.api_key is missing; set it or its _file"
+            "the engine 'anthropic' needs diagnoser.model.api_key, its _file or SIGNOFF_DIAGNOSER__MODEL__API_KEY"
         )
     reach = Reach(
-        kind=settings.engine,
+        kind=kind,
         model=model.name,
         base_url=model.base_url,
-        key=model.api_key if is_live else SecretStr(""),
+        key=model.api_key if kind == "anthropic" else SecretStr(""),
         input_usd=model.input_usd,
         output_usd=model.output_usd,
-        replies=str((model.replies or surroundings.project / "fixtures/replies").absolute()),
+        replies=str((model.replies or project / "fixtures/replies").absolute()),
     )
-    return SecondOpinion(process, budget, reach, use_of(model.conversation))
+    return reach, use_of(model.conversation)
 
 
 def _world(settings: Settings) -> Mapping[str, str]:

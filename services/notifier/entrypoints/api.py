@@ -201,6 +201,12 @@ async def approval(use: Use, approval_id: str) -> dict[str, Any]:
     return {**asked.approval, "incident_id": incident_id, "problem": asked.problem}
 
 
+@router.get("/budget")
+async def budget(use: Use) -> Any:  # noqa: ANN401 -- as the diagnoser tells it
+    """Return what asking the model has used and what is left."""
+    return await use.care.budget()
+
+
 @router.get("/deliveries/account")
 async def account(use: Use) -> dict[str, Any]:
     """Show the accounts of ingest and diagnoser."""

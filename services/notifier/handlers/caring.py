@@ -47,6 +47,10 @@ class Care:
         )
         return {"ingest": ingest, "diagnoser": diagnoser}
 
+    async def budget(self) -> Any:  # noqa: ANN401 -- as the diagnoser tells it
+        """Return what asking the model has used and what is left."""
+        return await self._peer("diagnoser").get("/budget")
+
     async def silences(self) -> Any:  # noqa: ANN401 -- as the diagnoser tells them
         """Return the silences in force."""
         return await self._peer("diagnoser").get("/silences")
