@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Literal
 
 import orjson
@@ -65,9 +66,10 @@ class Entries:
 
 
 def say(*lines: str) -> None:
-    """Tell a person something that is not data, each text on one line."""
-    sys.stderr.write(_text(lines))
-    sys.stderr.flush()
+    """Tell a person something that is not data, each text on one line; on a full disk nobody is told."""
+    with suppress(OSError):
+        sys.stderr.write(_text(lines))
+        sys.stderr.flush()
 
 
 def write(*lines: str) -> None:

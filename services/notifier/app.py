@@ -40,7 +40,7 @@ from services.notifier.settings import Settings
 from shared.bus.port import Bus, Subscription
 from shared.bus.relay import Relay
 from shared.bus.topics import group
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, UnavailableError
 from shared.events.payload import INCIDENTS
 from shared.integrations.registry import Integrations
 from shared.runtime.people import load_people
@@ -165,5 +165,9 @@ def _live(channels: Mapping[str, Channel]) -> tuple[str, ...]:
 
 
 def _write(text: str) -> None:
-    sys.stderr.write(text)
-    sys.stderr.flush()
+    """Write to the terminal. Raises UnavailableError, as when that is a file on a full disk."""
+    try:
+        sys.stderr.write(text)
+        sys.stderr.flush()
+    except OSError as error:
+        raise UnavailableError(f"standard error cannot be written: {error.strerror}") from error
