@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,6 +13,7 @@ from shared.bus.logfile import RETAIN_STEP, LogFile, Row
 from shared.errors import ConfigurationError, UnavailableError
 from tests.contract.bus.conftest import TOPIC, MakeStore, record, subscription
 from tests.support.kinds import eventually, logged
+from tests.support.limits import files_no_larger_than
 
 
 async def kept(bus: EmbeddedBus, topic: str = TOPIC) -> list[str]:
@@ -99,14 +97,3 @@ async def test_a_full_disk_is_told_and_nothing_is_taken_until_there_is_room(tmp_
     assert bus.problem() is None
     assert await kept(bus) == ["e1", "e2"]
     await bus.stop()
-
-
-@contextmanager
-def files_no_larger_than(size: int) -> Iterator[None]:
-    """Refuse this process larger files, as a full disk would."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
