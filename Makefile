@@ -25,9 +25,8 @@ install: .venv/.installed ## Install Signoff into .venv, from hashed requirement
 
 install-dev: .venv/.installed-dev ## Install what the tests and checks need as well.
 
-ENGINE ?= offline
 demo: install ## Start Signoff and replay an incident; follow the approval link. ENGINE=recorded shows a model.
-	SIGNOFF_DIAGNOSER__ENGINE=$(ENGINE) $(BIN)/signoff up --replay high_cpu
+	$(if $(ENGINE),SIGNOFF_DIAGNOSER__ENGINE=$(ENGINE)) $(BIN)/signoff up --replay high_cpu
 
 up: install ## Start Signoff in one process.
 	$(BIN)/signoff up

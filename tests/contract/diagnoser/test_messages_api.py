@@ -1,0 +1,170 @@
+"""The real SDK against a local server that speaks the Messages API, and what comes of each way it can go wrong."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from services.diagnoser.domain.case import Case, read_case
+from services.diagnoser.domain.model_use import PASSED, Opinion, Reach, Use
+from services.diagnoser.engines.anthropic import conversation
+from services.diagnoser.engines.anthropic.consulting import Terms, client_of, opinion
+from services.diagnoser.engines.anthropic.ground import ground_of
+from services.diagnoser.engines.offline.catalogue import load_catalogue
+from services.diagnoser.engines.offline.engine import diagnose
+from tests.support.cases import case, ramp
+from tests.support.messages_api import MessagesServer, failure, http, message, text
+
+pytestmark = pytest.mark.slow
+KEY = "sk-test-0123456789-the-key"
+ALLOWANCE = Use(turns=6, tool_calls=12, input_tokens=40_000, output_tokens=6_000, cost_usd=0.5, seconds=20.0)
+CATALOGUE = load_catalogue()
+RIGHT: dict[str, Any] = {
+    "status": "diagnosed",
+    "causes": [{"cause": "resource_leak.memory", "entity": "web-a", "change": "", "cites": ["M01"]}],
+    "findings": [{"statement": "memory of web-a grows without end", "cites": ["M01"]}],
+    "ruled_out": [],
+}
+FABRICATED = {**RIGHT, "causes": [{**RIGHT["causes"][0], "cites": ["M99"]}]}
+LOOK = {"type": "tool_use", "id": "t1", "name": "metric_detail", "input": {"entity": "web-a", "channel": "memory"}}
+
+
+def leak() -> Case:
+    return read_case(case({"web-a/mem.used_pct": ramp(40.0, -60), "web-a/cpu_pct": ramp(50.0, -40)}))
+
+
+async def asked(*answers: bytes | None, allowance: Use = ALLOWANCE) -> tuple[Opinion, MessagesServer]:
+    """Return the opinion that comes of these answers, and the server that gave them."""
+    async with MessagesServer(list(answers)) as server:
+        reach = Reach(kind="anthropic", model="claude-sonnet-5-5", base_url=server.url, key=SecretStr(KEY))
+        async with client_of(reach) as client:
+            found = await opinion(ground_of(leak(), CATALOGUE), client, Terms(reach=reach, allowance=allowance))
+    return found, server
+
+
+def offline() -> Any:  # noqa: ANN401 -- JSON
+    return diagnose(leak(), CATALOGUE).result
+
+
+async def test_it_looks_with_a_tool_and_answers() -> None:
+    found, server = await asked(message([LOOK], "tool_use"), message(text(RIGHT)))
+
+    assert (found.outcome, found.conclusion.result.degraded) == (PASSED, None)
+    assert found.conclusion.result.findings[0].statement == "memory of web-a grows without end"
+    assert found.used.model_dump(exclude={"seconds", "cost_usd"}) == {
+        "turns": 2,
+        "tool_calls": 1,
+        "input_tokens": 4000,
+        "output_tokens": 200,
+    }
+    # 1,000 as they are, 400 written to the cache and 600 read from it, 100 out: twice, at 2 and 10 USD a million.
+    assert found.used.cost_usd == pytest.approx(2 * (1000 * 2 + 400 * 2.5 + 600 * 0.2 + 100 * 10) / 1e6)
+    first, second = server.asked
+    assert first["max_tokens"] == 2000
+    assert first["system"][0]["cache_control"] == {"type": "ephemeral"}
+    assert first["messages"][0]["content"][0]["cache_control"] == {"type": "ephemeral"}
+    assert first["output_config"]["format"]["schema"]["additionalProperties"] is False
+    [result] = second["messages"][-1]["content"]
+    assert result["tool_use_id"] == "t1"
+    assert "every" in result["content"]
+
+
+async def test_the_key_is_in_a_header_and_nowhere_else() -> None:
+    _, server = await asked(message(text(RIGHT)))
+
+    assert KEY in server.headers[0]
+    assert KEY not in json.dumps(server.asked)
+
+
+async def test_the_last_turn_has_no_tools() -> None:
+    found, server = await asked(message([LOOK], "tool_use"), allowance=ALLOWANCE.model_copy(update={"turns": 2}))
+
+    assert [request["tool_choice"]["type"] for request in server.asked] == ["auto", "none"]
+    assert found.outcome != PASSED
+
+
+async def test_an_answer_that_does_not_pass_may_be_mended_once() -> None:
+    found, server = await asked(message(text(FABRICATED)), message(text(RIGHT)))
+
+    assert found.outcome == PASSED
+    assert "no evidence 'M99' was shown" in server.asked[1]["messages"][-1]["content"][0]["text"]
+
+
+async def test_an_answer_that_is_paused_goes_on() -> None:
+    found, server = await asked(message([{"type": "text", "text": "..."}], "pause_turn"), message(text(RIGHT)))
+
+    assert found.outcome == PASSED
+    assert server.asked[1]["messages"][-1]["role"] == "assistant"
+
+
+async def test_too_many_requests_are_asked_again_when_the_service_says() -> None:
+    found, server = await asked(failure(429, "rate_limit_error", retry_after="0.1"), message(text(RIGHT)))
+
+    assert (found.outcome, len(server.asked)) == (PASSED, 2)
+    assert found.used.turns == 1
+
+
+async def test_a_wait_beyond_the_time_that_is_left_is_not_begun() -> None:
+    found, server = await asked(failure(429, "rate_limit_error", retry_after="600"))
+
+    assert (found.outcome, len(server.asked)) == ("rate_limited", 1)
+
+
+@pytest.fixture
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversation, "PAUSE", 0.01)
+
+
+CUT = http(200, b'{"id": "msg_1", "type": "mess', length=4000)
+
+
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize(
+    "answers,outcome,requests",
+    [
+        pytest.param([message([], "refusal")], "refusal", 1, id="a refusal"),
+        pytest.param([message(text("{"), "max_tokens")], "max_tokens", 1, id="an answer that was cut off"),
+        pytest.param([message([], "model_context_window_exceeded")], "model_context_window_exceeded", 1, id="too long"),
+        pytest.param([message([], "something_new")], "garbage", 1, id="an end that nobody knows"),
+        pytest.param([failure(529, "overloaded_error")], "unavailable", 3, id="an overload that lasts"),
+        pytest.param([failure(500, "api_error")], "unavailable", 3, id="a service that is broken"),
+        pytest.param([failure(401, "authentication_error")], "not_accepted", 1, id="a key that is wrong"),
+        pytest.param([failure(400, "invalid_request_error")], "not_accepted", 1, id="a request that is wrong"),
+        pytest.param([CUT], "unavailable", 3, id="a body that is cut off"),
+        pytest.param([http(200, b"<html>no</html>")], "garbage", 1, id="a body that is no JSON"),
+        pytest.param([http(200, b'{"a": 1}')], "garbage", 1, id="a body of another kind"),
+        pytest.param([message(text("no JSON"))], "gate", 2, id="text that is no answer, twice"),
+        pytest.param([message(text(FABRICATED))], "gate", 2, id="evidence that does not exist, twice"),
+        pytest.param([message([], "tool_use")], "garbage", 1, id="a call of no tool"),
+    ],
+)
+async def test_whatever_goes_wrong_the_offline_answer_stands(answers: list[bytes], outcome: str, requests: int) -> None:
+    found, server = await asked(*answers)
+
+    assert (found.outcome, len(server.asked)) == (outcome, requests)
+    result = found.conclusion.result
+    assert (result.degraded or "").startswith(outcome)
+    assert result.model_copy(update={"engine": "offline", "degraded": None}) == offline()
+    assert "secret-of-the-service" not in found.model_dump_json()
+
+
+async def test_a_service_that_never_answers_costs_its_time_and_what_it_may_have_billed() -> None:
+    found, _ = await asked(None, allowance=ALLOWANCE.model_copy(update={"seconds": 0.5}))
+
+    assert found.outcome == "timeout"
+    assert found.used.turns == 1
+    assert found.used.output_tokens == 2000
+    assert found.used.cost_usd > 0.02
+
+
+async def test_what_a_turn_may_cost_is_bounded_before_it_is_asked() -> None:
+    little = ALLOWANCE.model_copy(update={"cost_usd": 0.02})
+    found, server = await asked(message(text(RIGHT)), allowance=little)
+    assert found.outcome == PASSED
+    assert server.asked[0]["max_tokens"] < 2000
+
+    nothing, idle = await asked(allowance=ALLOWANCE.model_copy(update={"cost_usd": 0.001}))
+    assert (nothing.outcome, idle.asked) == ("budget", [])
