@@ -9,7 +9,9 @@ from typing import Protocol
 
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import JSON, CaseJSON
+from services.diagnoser.domain.likeness import Past
 from services.diagnoser.domain.model_use import Use
+from services.diagnoser.domain.reliability import Standing
 from shared.integrations.reading import Window
 
 
@@ -126,6 +128,18 @@ class Budget(Protocol):
 
     async def account(self) -> Mapping[str, JSON]:
         """Return what is used and left today and by the latest incidents."""
+        ...
+
+
+class Memory(Protocol):
+    """What earlier incidents and people's verdicts on them teach. Nothing is taken from another environment."""
+
+    async def standings(self, environment: str) -> Mapping[str, Standing]:
+        """Return how each cause that people judged has fared."""
+        ...
+
+    async def past(self, environment: str, *, but: str) -> Sequence[Past]:
+        """Return closed incidents, the newest first, without the incident `but`."""
         ...
 
 

@@ -53,4 +53,35 @@ MODEL_USE = Table(
 """What asking a model has used or reserved: `scope` is `day` (id is its date, UTC) or `incident`."""
 Index("model_use_at", MODEL_USE.c.at)
 
-TABLES = (DISPOSITION, INVESTIGATION, MODEL_USE)
+VERDICT = Table(
+    "verdict",
+    _METADATA,
+    Column("incident_id", Text, primary_key=True),
+    Column("person", Text, primary_key=True),
+    Column("environment", Text, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("confidence", Double, nullable=False),
+    Column("verdict", Text, nullable=False),
+    Column("actual", Text, nullable=False),
+    Column("at", Double, nullable=False),
+)
+"""What each person says of a diagnosis: `cause` was named with `confidence` (empty: none was); `actual` is theirs."""
+Index("verdict_environment", VERDICT.c.environment, VERDICT.c.at)
+Index("verdict_at", VERDICT.c.at)
+
+PAST_INCIDENT = Table(
+    "past_incident",
+    _METADATA,
+    Column("incident_id", Text, primary_key=True),
+    Column("environment", Text, nullable=False),
+    Column("at", Double, nullable=False),
+    Column("title", Text),
+    Column("cause", Text),
+    Column("signs", Text),
+    Column("closed_at", Double),
+)
+"""What incidents showed: `signs` is a JSON list. Only what is closed is looked at; `cause` is what was diagnosed."""
+Index("past_incident_closed", PAST_INCIDENT.c.environment, PAST_INCIDENT.c.closed_at)
+Index("past_incident_at", PAST_INCIDENT.c.at)
+
+TABLES = (DISPOSITION, INVESTIGATION, MODEL_USE, VERDICT, PAST_INCIDENT)

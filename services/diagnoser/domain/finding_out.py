@@ -10,7 +10,7 @@ from pydantic import Field
 from shared.events.envelope import EVENT_MAX
 from shared.events.investigations import CollectorOutcome, EvidenceGathered
 from shared.incident.diagnosis import DiagnosticResult
-from shared.incident.evidence import Evidence, LogTemplate, MetricTimeSeries
+from shared.incident.evidence import Evidence, LogTemplate, LookAlike, MetricTimeSeries
 from shared.incident.model import Model
 
 SERIES_MAX, POINTS_MAX, TEMPLATES_MAX = 20, 200, 50
@@ -40,6 +40,8 @@ class Findings(Model):
     result: DiagnosticResult
     gathered: EvidenceGathered
     places: dict[str, KnownPlace] = Field(default_factory=dict)
+    signs: tuple[str, ...] = ()
+    """What it showed, by which later incidents are found alike."""
 
 
 def snapshot(
@@ -47,6 +49,7 @@ def snapshot(
     conclusion: Conclusion,
     series: Sequence[MetricTimeSeries],
     collectors: Sequence[CollectorOutcome],
+    look_alikes: Sequence[LookAlike] = (),
 ) -> EvidenceGathered:
     """Return what `evidence.gathered` carries: what the evidence rests on first, cut until it fits."""
     evidence = _most_needed(conclusion)[:EVIDENCE_MAX]
@@ -59,6 +62,7 @@ def snapshot(
             series=tuple(shown),
             logs=tuple(logs),
             collectors=tuple(collectors),
+            look_alikes=tuple(look_alikes),
         )
         if len(event.model_dump_json().encode()) <= SNAPSHOT_BYTES or not (shown or logs or evidence):
             return event

@@ -10,10 +10,11 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from services.diagnoser.handlers.showing import show_delivery
-from services.diagnoser.ports import Archive, Budget, Records
+from services.diagnoser.ports import Archive, Budget, Memory, Records
+from shared.incident.model import LIVE
 
 
-def read_routes(records: Records, archive: Archive, budget: Budget, receipt_key: bytes) -> list[Route]:
+def read_routes(records: Records, archive: Archive, budget: Budget, memory: Memory, receipt_key: bytes) -> list[Route]:
     """Return the routes; the caller wraps them in the service token."""
 
     async def account(_: Request) -> Response:
@@ -24,6 +25,10 @@ def read_routes(records: Records, archive: Archive, budget: Budget, receipt_key:
 
     async def silences(_: Request) -> Response:
         return JSONResponse(await records.silences())
+
+    async def reliability(request: Request) -> Response:
+        found = await memory.standings(request.query_params.get("environment", LIVE))
+        return JSONResponse([{"cause": cause, **asdict(one), "most": one.most} for cause, one in found.items()])
 
     async def used(_: Request) -> Response:
         return JSONResponse(await budget.account())
@@ -40,6 +45,7 @@ def read_routes(records: Records, archive: Archive, budget: Budget, receipt_key:
         Route("/deliveries/{receipt:path}", delivery),
         Route("/silences", silences),
         Route("/budget", used),
+        Route("/reliability", reliability),
         Route("/incidents/{incident}/investigations", investigations),
         Route("/evidence/{investigation}", evidence),
     ]

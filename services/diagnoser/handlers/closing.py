@@ -12,7 +12,10 @@ from shared.events.investigations import SummaryWritten
 from shared.incident.actor import Actor
 from shared.incident.enums import Stage
 from shared.incident.incident import TimelineEntry
+from shared.store.model import Record
 
+PAST = "past_incident"
+"""The table of what incidents showed. It is written by each investigation, and looked at once they are closed."""
 TIMER_NAME = "close"
 TIMERS = ("close", "investigate", "answer")
 
@@ -50,6 +53,8 @@ def close(
     """Close the incident and tell the scope."""
     turn.emit(IncidentClosed(reason=reason, actor=actor, request_id=request_id))
     turn.state.closed_at = turn.now
+    past = {"incident_id": turn.state.id, "environment": turn.state.environment, "at": turn.now}
+    turn.decision.records.append(Record(PAST, {**past, "closed_at": turn.now}))
     turn.state.settled_at = None
     turn.state.investigating = ""
     _refuse_asked(turn)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from services.diagnoser.domain.config import Config
-from services.diagnoser.handlers import answering, closing, following, investigating, joining, requests
+from services.diagnoser.handlers import answering, closing, following, investigating, joining, judging, requests
 from services.diagnoser.handlers.incident_turn import KIND, IncidentState, IncidentTurn
 from shared.errors import NotFoundError
 from shared.events.investigations import DiagnosisInconclusive
-from shared.events.people import IncidentRequested, QuestionAsked
+from shared.events.people import FeedbackGiven, IncidentRequested, QuestionAsked
 from shared.events.registry import EVENTS
 from shared.store.model import ACTIVITY_DONE, JSON, TIMER, Decision, Lane, Message
 
@@ -23,9 +23,10 @@ _MESSAGES: Mapping[str, Turn] = {
     "related": joining.related,
     IncidentRequested.type: requests.ask,
     QuestionAsked.type: answering.ask,
+    FeedbackGiven.type: judging.judge,
     ACTIVITY_DONE: investigating.concluded,
 }
-_ASKED = frozenset({IncidentRequested.type, QuestionAsked.type})
+_ASKED = frozenset({IncidentRequested.type, QuestionAsked.type, FeedbackGiven.type})
 """What a person says, and waits for an answer to."""
 _TIMERS: Mapping[str, Turn] = {
     investigating.TIMER_NAME: investigating.on_timer,

@@ -25,10 +25,13 @@ from services.diagnoser.domain.gathering import (
     series_of,
     spans,
 )
+from services.diagnoser.domain.likeness import Signs, look_alikes, signs_of, with_history
+from services.diagnoser.domain.reliability import weighed
 from services.diagnoser.handlers.metrics import COLLECTED, CONCLUDED
-from services.diagnoser.ports import Archive, Collector, DataClock, Engine, Investigated, Redact, Scene
+from services.diagnoser.ports import Archive, Collector, DataClock, Engine, Investigated, Memory, Redact, Scene
 from shared.errors import NotFoundError, SignoffError, UnavailableError
 from shared.events.investigations import CollectorOutcome
+from shared.incident.evidence import LookAlike
 from shared.integrations.reading import Window
 from shared.runtime.clock import monotonic
 from shared.store.port import Claimed
@@ -40,6 +43,7 @@ LOOK_AROUND = 5.0
 """Seconds for what every collector needs first: data time and topology."""
 ENGINE_LIMIT = 60.0
 """Seconds for the engine, waiting for its turn included. With the collectors it stays 30 s below the lease."""
+HISTORY = "history"
 _DETAIL_MAX = 200
 _NUMBERS = frozenset({"baseline", "window"})
 
@@ -56,6 +60,7 @@ class Means:
     engine: Engine
     archive: Archive
     redact: Redact
+    memory: Memory
     collect_seconds: float = 20.0
 
 
@@ -71,8 +76,7 @@ class Investigator:
         asked = Asked.model_validate(claimed.args)
         parts, outcomes = await self._gather(asked)
         case = await asyncio.to_thread(redacted, assemble(asked, parts), self._means.redact)
-        gaps = gaps_of(outcomes)
-        conclusion = with_gaps(await self._judge(case, outcomes), gaps)
+        conclusion = with_gaps(await self._judge(case, outcomes), gaps_of(outcomes))
         kept = Investigated(
             id=asked.investigation_id,
             incident_id=asked.incident_id,
@@ -83,12 +87,28 @@ class Investigator:
         )
         await self._means.archive.keep(kept, fence=claimed.fence)
         CONCLUDED.labels(conclusion.result.status, str(conclusion.result.degraded is not None).lower()).inc()
+        signs = signs_of(asked, case, conclusion)
+        alike, looked = await self._look_back(asked, signs)
+        standings = await self._means.memory.standings(asked.environment)
+        told = with_gaps(with_history(weighed(conclusion, standings), alike), gaps_of([looked]))
         findings = Findings(
-            result=conclusion.result,
-            gathered=snapshot(asked.investigation_id, conclusion, series_of(case), outcomes),
-            places=places_of(conclusion.result, asked, case),
+            result=told.result,
+            gathered=snapshot(asked.investigation_id, told, series_of(case), [*outcomes, looked], alike),
+            places=places_of(told.result, asked, case),
+            signs=signs,
         )
         return findings.model_dump(mode="json")
+
+    async def _look_back(self, asked: Asked, signs: Signs) -> tuple[tuple[LookAlike, ...], CollectorOutcome]:
+        """Return the closed incidents that were most alike. They may support a conclusion; they never change it."""
+
+        async def search() -> tuple[LookAlike, ...]:
+            return look_alikes(signs, await self._means.memory.past(asked.environment, but=asked.incident_id))
+
+        nothing: tuple[LookAlike, ...] = ()
+        found, outcome = await self._try(HISTORY, search, LOOK_AROUND, nothing)
+        empty = outcome.outcome == OK and not found
+        return found, outcome.model_copy(update={"outcome": EMPTY}) if empty else outcome
 
     async def _gather(self, asked: Asked) -> tuple[list[CaseJSON], list[CollectorOutcome]]:
         """Return parts of the case, and how each collector fared."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 
+import orjson
+
 from services.diagnoser.domain.differing import differences, replaced, stand_of
 from services.diagnoser.domain.finding_out import Findings
 from services.diagnoser.domain.knowing import Seen
@@ -24,7 +26,7 @@ from shared.incident.actor import Actor
 from shared.incident.diagnosis import DiagnosticResult, RecommendationSet, first_symptom
 from shared.incident.enums import IncidentCategory
 from shared.runtime.clock import at
-from shared.store.model import JSON, Activity, Row
+from shared.store.model import JSON, Activity, Record, Row
 
 ACTIVITY = "investigate"
 TIMER_NAME = "investigate"
@@ -138,11 +140,21 @@ def _tell(turn: IncidentTurn, investigation: str, findings: Findings) -> None:
 
 
 def _remember(turn: IncidentTurn, findings: Findings) -> None:
-    """Keep what the newest investigation saw, so that questions can be answered from it."""
+    """Keep what the newest investigation saw: for questions about this incident, and for incidents that come later."""
     gathered = findings.gathered.model_dump(mode="json", exclude={"series"})
     seen = Seen.model_validate({**gathered, "result": findings.result}).model_dump(mode="json")
     turn.rows[SEEN_ROW] = seen
     turn.decision.rows[SEEN_ROW] = Row(seen, turn.now + ROW_KEPT)
+    values = {
+        "incident_id": turn.state.id,
+        "environment": turn.state.environment,
+        "at": turn.now,
+        "title": turn.state.title,
+        "cause": findings.result.causes[0].cause if findings.result.status == "diagnosed" else "",
+        "signs": orjson.dumps(findings.signs).decode(),
+        "closed_at": None,
+    }
+    turn.decision.records.append(Record(closing.PAST, values))
     began = first_symptom(findings.result, findings.gathered.evidence)
     turn.state.symptom = began.timestamp() if began else None
 

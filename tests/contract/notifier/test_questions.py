@@ -16,6 +16,8 @@ from tests.contract.notifier.conftest import Running, csrf_of
 from tests.support.kinds import eventually
 from tests.unit.notifier.story import INCIDENT, RUN, until_asked
 
+pytestmark = pytest.mark.slow
+
 PAT = Actor(kind="person", id="pat", name="Pat")
 PEOPLE = """
 people:
