@@ -6,7 +6,7 @@ from services.diagnoser.domain.case import read_case
 from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.scene import scene_of
 from services.diagnoser.engines.offline.weighing import Hypothesis, hypotheses
-from tests.support.cases import Curve, case, lines, series, step
+from tests.support.cases import Curve, case, flat, lines, series, step
 
 
 def judged(value: Mapping[str, object]) -> list[Hypothesis]:
@@ -32,3 +32,34 @@ def test_what_is_measured_where_it_runs_goes_before_what_is_only_written_of_it()
     value["metrics"].append(series("web-b", "open_fds", 400.0, unit="count", curve=step(600.0, -15)))
     found = [one.entity for one in judged(value) if one.id == "resource_leak.descriptors"]
     assert found[:2] == ["web-b", "shop"]
+
+
+def first(value: Mapping[str, object]) -> tuple[str, str]:
+    one = judged(value)[0]
+    return one.id, one.entity
+
+
+def lonely(entity: str, **curves: Curve) -> dict[str, object]:
+    """Return a case in which nothing but a few series of one entity is known."""
+    levels = {"latency_p95": (80.0, "ms"), "memory_working_set_bytes": (2e8, "bytes"), "requests": (50.0, "")}
+    return {
+        "metrics": [
+            series(entity, name, level, unit=unit, curve=curves.get(name, flat))
+            for name, (level, unit) in levels.items()
+        ]
+    }
+
+
+def test_memory_that_was_taken_at_once_is_no_leak() -> None:
+    found = first(lonely("quotes", memory_working_set_bytes=step(3e8, -20), latency_p95=step(60.0, -20)))
+    assert found == ("saturation.memory", "quotes")
+
+
+def test_a_slow_service_of_unknown_kind_is_no_database() -> None:
+    found = [one.id for one in judged(lonely("quotes", latency_p95=step(400.0, -20)))]
+    assert "data.slow_query" not in found
+
+
+def test_a_store_is_known_by_its_common_names() -> None:
+    found = [one.id for one in judged(lonely("quotes-mysql", latency_p95=step(400.0, -20)))]
+    assert "data.slow_query" in found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from services.diagnoser.engines.offline.background import FARTHEST
 from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import Shape
@@ -13,6 +14,8 @@ EXPLAINED = 0.5
 """A part below explains the one above when its own change is at least this share of the other's."""
 HARM_MAX = 30.0
 """Widths; farther out is not more certain."""
+FARTHER = 0.1
+"""What it counts nevertheless between two that are both far out."""
 NEWS = 0.5
 THIN = 8
 """Background windows below which a history is thin."""
@@ -80,7 +83,9 @@ def _size(one: Observation) -> float:
     """Return from 0 to 1 how far out a series was at its worst since it began; with a thin history half as far."""
     stands = one.standing
     worst = max(abs(one.harm), stands.peak if stands.shift > 0 else -stands.peak)
-    return min(worst, HARM_MAX) / HARM_MAX * (1.0 if stands.windows >= THIN else 0.5)
+    return (min(worst, HARM_MAX) / HARM_MAX + FARTHER * min(worst / FARTHEST, 1.0)) * (
+        1.0 if stands.windows >= THIN else 0.5
+    )
 
 
 def _has_more(scene: Scene, entity: str) -> bool:

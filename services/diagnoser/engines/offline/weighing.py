@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -21,6 +22,13 @@ _FOREIGN = frozenset({"external", "zone"})
 """Kinds of which only what was written for them is true."""
 _COMMON = HARMS | {"traffic"}
 _STORES = frozenset({"database", "cache", "queue"})
+_OF_STORES = re.compile(
+    r"(?i)quer|statement|sql|replica|iops|lock|storage|commit|tuple|database|transaction|evict|depth"
+)
+_TOLD_BY_STORES = frozenset(
+    {"connections_exhausted", "dominant_statement", "failed_over", "instance_down", "replica_lag", "disk_full"}
+    | {"waits_on_cpu", "waits_on_io", "waits_on_lock", "waits_on_wal", "backup_running"}
+)
 RUNG = 0.5
 """Nats for what an alert is about: somebody once thought that it matters."""
 UNKNOWN_WEIGHT = 0.3
@@ -134,15 +142,21 @@ def _places(scene: Scene, cause: Cause, origins: list[str]) -> list[str]:
 
 def _applies(scene: Scene, cause: Cause, entity: str) -> bool:
     kind = "machine" if scene.map.is_machine(entity) else "service"
-    own = scene.map.kinds.get(entity, "")
-    is_fit = own in cause.applies_to or (kind in cause.applies_to and own not in _FOREIGN)
-    is_unsure = not own and bool(set(cause.applies_to) & _STORES)
+    own, stored = scene.map.kinds.get(entity, ""), scene.map.stored(entity)
+    is_fit = own in cause.applies_to or stored in cause.applies_to or (kind in cause.applies_to and own not in _FOREIGN)
+    is_unsure = not own and bool(set(cause.applies_to) & _STORES) and _may_store(scene, entity)
     if not (is_fit or is_unsure) or scene.map.is_view(entity):
         return False
     wanted = {channel for signal in cause.required for channel in signal.channel if signal.where == "self"}
     if kind == "machine" or not wanted & RESOURCES or scene.at([entity], wanted):
         return True
     return not scene.at(scene.map.machines.get(entity, ()), RESOURCES)
+
+
+def _may_store(scene: Scene, entity: str) -> bool:
+    """Whether what is known of a place of unknown kind is what one knows of stores."""
+    measured = any(_OF_STORES.search(o.series.name) for o in scene.by_entity.get(entity, ()))
+    return measured or any(f.entity == entity and f.kind in _TOLD_BY_STORES for f in scene.facts)
 
 
 def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
@@ -225,5 +239,8 @@ def _onset(scene: Scene, entity: str, seen: list[Observation]) -> float | None:
 
 
 def _unexplained(scene: Scene, entity: str) -> int:
+    """Return how many others suffer whom it cannot have reached; none where nobody knows who needs whom."""
+    if not scene.map.callers and not scene.map.tenants:
+        return 0
     reached = scene.map.sufferers(entity) | set(scene.map.near(entity))
     return min(len({o.entity for o in impact(scene) if o.entity not in reached}), UNEXPLAINED_MAX)
