@@ -26,7 +26,7 @@ from shared.bus.relay import Relay
 from shared.errors import ConfigurationError
 from shared.runtime.service import Service, Surroundings
 from shared.runtime.tasks import stop_tasks
-from shared.runtime.web import StrictHeaders, service_asgi
+from shared.runtime.web import service_asgi
 from shared.store.control import care_routes
 from shared.store.model import Kind
 from shared.store.port import Store
@@ -107,7 +107,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     webhooks = Webhooks(secrets, keeper, BodyReader(seconds=settings.body_seconds))
     routes = [*control_routes(keeper), *care_routes(store)]
     inner = service_asgi(routes, token=surroundings.service_token, problems=ingest.problems)
-    ingest.asgi = _split(StrictHeaders(webhooks), inner)
+    ingest.asgi = _split(webhooks, inner)
     return ingest
 
 

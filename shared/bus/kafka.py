@@ -116,8 +116,9 @@ class KafkaBus(Bus):
         producer = None
         try:
             async with asyncio.timeout(limit):
-                producer = await self._ready_producer()
-                await asyncio.gather(*[await self._begin(producer, record) for record in records])
+                producer = self._producer or await self._ready_producer()
+                begun = [await self._begin(producer, record) for record in records]
+                await (begun[0] if len(begun) == 1 else asyncio.gather(*begun))  # One is the rule for webhooks.
         except (TimeoutError, KafkaError, OSError) as error:
             # Another caller may have replaced it already.
             if producer is not None and producer is self._producer:

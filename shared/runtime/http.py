@@ -44,6 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
     who opens thousands and sends nothing pushes out only such as himself, since an honest request is whole at once.
     """
 
+    _receiving: dict[BoundedProtocol, None]
     _deadline: asyncio.TimerHandle | None = None
     _in_head = True
     _head_size = 0
@@ -51,24 +52,26 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         super().connection_made(transport)
         self._limit()
-        receiving = self._receive()
+        self._receiving = _receiving.setdefault(self.server_state, {})
+        self._receive()
         limit = self.limit_concurrency
         if limit is not None and len(self.connections) > limit // CROWD:
-            longest = next(iter(receiving))
-            del receiving[longest]
+            longest = next(iter(self._receiving))
+            del self._receiving[longest]
             longest.transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._unlimit()
-        _receiving[self.server_state].pop(self, None)
+        self._receiving.pop(self, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        # What still comes of a body that was answered before its end has no more time than a head.
-        if self._deadline is None and (self._in_head or self.cycle.response_complete):
-            self._limit()
         self._head_size += len(data)
         super().data_received(data)
+        # Most requests come in one piece, and then there is nothing to wait for. What still comes of a body that was
+        # answered before its end has no more time than a head.
+        if self._deadline is None and (self._head_size if self._in_head else self.cycle.response_complete):
+            self._limit()
         if self._in_head and self._head_size > HEAD_MAX and not self.transport.is_closing():
             self.transport.write(_last(431))
             self.transport.close()
@@ -99,7 +102,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_head = True
         self._head_size = 0
-        _receiving[self.server_state].pop(self, None)
+        self._receiving.pop(self, None)
         if self.cycle.response_complete:  # Then uvicorn's timer for an idle connection is gone already.
             self._unlimit()
             self._limit()
@@ -109,12 +112,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         self._receive()
 
-    def _receive(self) -> dict[BoundedProtocol, None]:
-        """Stand at the end of those that wait, and return them."""
-        receiving = _receiving.setdefault(self.server_state, {})
-        receiving.pop(self, None)
-        receiving[self] = None
-        return receiving
+    def _receive(self) -> None:
+        """Stand at the end of those that wait."""
+        self._receiving.pop(self, None)
+        self._receiving[self] = None
 
     def _limit(self) -> None:
         self._deadline = self.loop.call_later(HEAD_SECONDS, self.timeout_keep_alive_handler)

@@ -79,7 +79,7 @@ class CircuitLog(DeliveryLog):
         return Kept(self._acked, self._spooled, self._in_spool)
 
     def _must_spool(self, records: Sequence[WireRecord]) -> bool:
-        if self._keys is None or any(record.key in self._keys for record in records):
+        if self._keys is None or (self._keys and any(record.key in self._keys for record in records)):
             return True
         return self._opened is not None and monotonic() - self._opened < PROBE_SECONDS
 

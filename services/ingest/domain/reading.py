@@ -26,6 +26,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LINE_END = re.compile(r"[\t\n\r]\s*")
 _MISSING = re.compile(r"|null|none|undefined|\$[a-z_]+(\[[^\]]*\])?|\{\{[^{}]*\}\}", re.IGNORECASE)
 """What senders write when they have nothing: an empty word, a null as text, a variable that was not filled in."""
+_MISSING_WORD_MAX = len("undefined")
 _FORM = re.compile(rb"\s*[A-Za-z_][\w.\[\]-]*=")
 _EMPTY_VALUES_MAX = 32
 _FORM_FIELDS_MAX = 1000
@@ -102,7 +103,9 @@ def prose(value: object, limit: int) -> str:
     if not (text.isascii() and text.isprintable()):  # Nearly all is, and has nothing to be taken out.
         text = _CONTROL.sub("", text.encode("utf-8", "replace").decode())
     text = text.strip()
-    return "" if _MISSING.fullmatch(text) else text[:limit].strip()
+    if (len(text) <= _MISSING_WORD_MAX or text[0] in "${") and _MISSING.fullmatch(text):
+        return ""
+    return text if len(text) <= limit else text[:limit].strip()
 
 
 def labels(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

@@ -6,6 +6,7 @@ own trouble is 503, and what we cannot understand is kept and answered 202.
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,10 +21,17 @@ from services.ingest.handlers.keep import Keeper
 from services.ingest.handlers.metrics import ANSWERS, AUTHENTICATED
 from shared.errors import UnavailableError
 from shared.runtime.clock import wall
+from shared.runtime.web import HEADERS
 
 log = logging.getLogger("signoff.ingest")
 
 PREFIX = "/webhooks/"
+_FIELDS = [
+    *((name.lower().encode(), value.encode()) for name, value in HEADERS.items()),
+    (b"content-type", b"application/json"),
+]
+_answers = functools.cache(ANSWERS.labels)
+_authenticated = functools.cache(AUTHENTICATED.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class Answer:
 
 
 class Webhooks:
-    """The ASGI application."""
+    """The ASGI application. It puts the strict headers on its answers itself, without the price of a wrapper."""
 
     def __init__(self, secrets: Mapping[str, Secrets], keeper: Keeper, bodies: BodyReader) -> None:
         self._secrets = secrets
@@ -50,9 +58,9 @@ class Webhooks:
             answer = await self._answer(source, scope, receive)
         except SenderGoneError:
             return
-        ANSWERS.labels(source if source in self._secrets else "", answer.status).inc()
+        _answers(source if source in self._secrets else "", answer.status).inc()
         body = orjson.dumps(answer.body)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+        headers = [*_FIELDS, (b"content-length", b"%d" % len(body))]
         if answer.receipt:
             headers.append((b"signoff-receipt", answer.receipt.encode()))
         if answer.status in (413, 503):
@@ -88,7 +96,7 @@ class Webhooks:
             voucher = vouch(check, secrets, headers, body.kept)
         if voucher is None:
             return _refused(source, headers)
-        AUTHENTICATED.labels(source, voucher.secret).inc()
+        _authenticated(source, voucher.secret).inc()
         return await answer(
             self._keeper, Accepted(source, voucher.environment, headers, body.kept, wall(), body.whole_size)
         )

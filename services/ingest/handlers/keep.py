@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,8 +11,10 @@ from services.ingest.domain.parsed import Parser
 from services.ingest.handlers.accept import Accepted, accept
 from services.ingest.handlers.metrics import ACCEPTED
 from services.ingest.ports import DeliveryLog
-from shared.events.envelope import read_headers
+from shared.events.envelope import VERSION_SUFFIX
 from shared.telemetry.redacting import Redactor
+
+_accepted = functools.cache(ACCEPTED.labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +48,7 @@ class Keeper:
         await self._log.append(delivered.records)
         self._accepted += len(delivered.records)
         for record in delivered.records:
-            ACCEPTED.labels(accepted.source, read_headers(record.headers).type).inc()
+            _accepted(accepted.source, record.headers["ce_type"].removesuffix(VERSION_SUFFIX)).inc()
         return delivered.receipt
 
     def account(self) -> Account:

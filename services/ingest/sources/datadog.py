@@ -8,6 +8,7 @@ identifies the alert does its bare name serve.
 
 from __future__ import annotations
 
+import functools
 import html
 import re
 from collections.abc import Mapping
@@ -42,6 +43,7 @@ _RECOVERED = ("recovered", "resolved", "ok")
 _TAGS_MAX = 20_000
 _SCOPE_MAX = 1000
 _VALUES_MAX = 500
+_TAGS_REMEMBERED = 500
 
 
 @total
@@ -87,7 +89,7 @@ def _alert(fields: Mapping[str, Any], received_at: datetime) -> AlertFound:
             services=tuple(sorted(set(tags.get("service", "").split("|")) - {""})),
             host=word(fields.get("hostname")) or tags.get("host", "").partition("|")[0] or None,
             metric=word(fields.get("alert_metric")) or None,
-            labels=tags,
+            labels=dict(tags),
             link=link or None,
             occurred_at=own_time or received_at,
             has_own_time=own_time is not None,
@@ -141,8 +143,12 @@ def _tags(tags: object) -> str:
     return word(tags, _TAGS_MAX)
 
 
-def _labels(tags: str, scope: str) -> dict[str, str]:
-    """Return tags as labels; several values of one key are joined by `|`, a tag without value becomes `tag=true`."""
+@functools.lru_cache(_TAGS_REMEMBERED)
+def _labels(tags: str, scope: str) -> Mapping[str, str]:
+    """Return tags as labels; several values of one key are joined by `|`, a tag without value becomes `tag=true`.
+
+    A monitor sends the same tags with each of its alerts, so what they are is remembered.
+    """
     found: dict[str, list[str]] = {}
     for tag in [*tags.split(","), *scope.split(",")]:
         name, colon, text = tag.strip().partition(":")
