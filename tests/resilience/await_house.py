@@ -85,13 +85,20 @@ class House:
         return await eventually(there, REST_LIMIT) or {}
 
     async def rest(self, *names: str) -> None:
-        """Return when nothing waits in the files of these services."""
+        """Return when nothing waits in the files of these services, and all that is on the log was read."""
+
+        async def all_read() -> bool:
+            return not any(lag.records for lag in await self.bus.lags())
 
         async def nothing() -> bool:
             found = [await asyncio.to_thread(file_of, self.folder, name) for name in names]
             return not any(what for tables in found for what in waiting_in(tables))
 
-        await eventually(nothing, REST_LIMIT)
+        async def is_over() -> bool:
+            # What leaves one place for another is in both for a moment, so the log is looked at on both sides.
+            return await all_read() and await nothing() and await all_read()
+
+        await eventually(is_over, REST_LIMIT)
 
 
 @asynccontextmanager

@@ -149,7 +149,7 @@ class Calls(InWorld):
             settings = ExecutorSettings.model_validate({**given, "world": self.settings()})
             await house.add("executor", executor, settings)
             await house.start()
-            await house.tell(environment, _recommendation(load_runbooks(runbooks)[RUNBOOK].sha256))
+            await house.tell(environment, recommendation(load_runbooks(runbooks)[RUNBOOK].sha256))
             question = await house.until("approval.requested", "plan.refused")
             await house.tell(environment, self._approval(folder, environment, question))
             await house.until(*ENDS)
@@ -209,7 +209,8 @@ class Calls(InWorld):
             assert types.count("step.succeeded") + proved.count("succeeded") == 1, events
 
 
-def _recommendation(runbook_sha256: str) -> RecommendationMade:
+def recommendation(runbook_sha256: str) -> RecommendationMade:
+    """Return what helps, as the diagnoser would say it."""
     item = ActionRecommendation(
         runbook_id=RUNBOOK,
         runbook_sha256=runbook_sha256,
