@@ -113,7 +113,6 @@ async def test_records_that_nobody_can_handle_are_put_aside_and_what_is_behind_t
     decided = [row["disposition"] for row in tables["diagnoser"]["disposition"]]
     assert decided.count("new_incident") == 1
     dead = [row for name in SERVICES for row in tables[name]["dead"]]
-    print({n: [(r["type"], r["id"], r["reason"][:60]) for r in tables[n]["dead"]] for n in SERVICES}, decided)
     assert dead
     assert {row["id"].partition("/")[0] for row in dead} <= {"poison", "alerts.v1", "incidents.v1"}
     assert all(row["reason"] for row in dead)
