@@ -21,6 +21,7 @@ SERIOUS = frozenset(
         "image_missing",
         "instance_down",
         "network_trouble",
+        "no_endpoints",
         "node_down",
         "node_pressure",
         "oom_killed",
@@ -32,6 +33,7 @@ SERIOUS = frozenset(
         "replica_lag",
         "slo_burning",
         "unschedulable",
+        "volume_missing",
     }
 )
 """Kinds that are trouble by themselves."""
@@ -43,6 +45,7 @@ KINDS = SERIOUS | frozenset(
         "monitor_alerting",
         "planned_work",
         "provider_outage",
+        "quota_reached",
         "restarting",
         "scaling_limited",
         "waits_on_cpu",
@@ -52,7 +55,15 @@ KINDS = SERIOUS | frozenset(
     }
 )
 
+OF_NODES = frozenset({"node_down", "node_pressure"})
+"""Kinds that only a machine has."""
+
 _EVENTS: tuple[tuple[str, str], ...] = (
+    (
+        "volume_missing",
+        r"unbound immediate persistentvolumeclaim|provisioningfailed|failedattachvolume|failedbinding",
+    ),
+    ("quota_reached", r"exceeded quota"),
     ("oom_killed", r"oom.?kill|out of memory|memory limit exceeded"),
     ("image_missing", r"imagepull|errimage|pull.{0,20}image|image .{0,60}not found"),
     (
@@ -89,7 +100,7 @@ OVER = re.compile(
     r"(?i)\b(recovered|resolved|completed?|finished|succeeded|successful(ly)?|restored|is available|operational|renewed"
     r"|now (running|ready)|back to normal|joined|renewal ok)\b|\bnode ready\b"
 )
-_POD_SUFFIX = re.compile(r"(-[a-f0-9]{6,10})?-[a-z0-9]{4,5}$")
+_POD_SUFFIX = re.compile(r"(-[a-f0-9]{6,10}|-[bcdfghjklmnpqrstvwxz2456789]{6,10})?-[a-z0-9]{4,5}$|-\d{1,3}$")
 
 
 @dataclass(frozen=True, slots=True)

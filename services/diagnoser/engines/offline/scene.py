@@ -10,7 +10,7 @@ from services.diagnoser.domain.case import Case, CaseAlert, CaseSeries
 from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED, Standing, standing, trend
 from services.diagnoser.engines.offline.channels import HARMS, OTHER, Meaning, meaning
 from services.diagnoser.engines.offline.counting import rated
-from services.diagnoser.engines.offline.facts import SERIOUS, Fact
+from services.diagnoser.engines.offline.facts import OF_NODES, SERIOUS, Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
 from services.diagnoser.engines.offline.states import facts_of
 from services.diagnoser.engines.offline.tools import lines
@@ -144,6 +144,9 @@ def scene_of(case: Case) -> Scene:
             stale.append(series)
     observations = _among_peers(observations)
     facts = facts_of(case, now)
+    for fact in facts:
+        if fact.kind in OF_NODES and not fact.is_text:
+            chart.kinds.setdefault(fact.entity, "node")
     stated = (fact.entity for fact in facts if not fact.is_event)
     known = dict.fromkeys([*chart.kinds, *(o.entity for o in observations), *stated])
     shapes = shapes_of(case, list(known))

@@ -37,7 +37,8 @@ def facts_of(case: Case, now: float | None) -> tuple[Fact, ...]:
             found += tool(value)
     found += [event(e.entity, f"{e.kind} {e.title}", e.kind, e.at) for e in case.events]
     told = [fact.at for fact in found if fact.at is not None and fact.is_event]
-    latest = now if now is not None else max(told, default=None)
+    is_measured = any(series.window_t0 is not None for series in case.metrics)
+    latest = now if is_measured else max([*told, *([] if now is None else [now])], default=None)
     known = (fact for fact in _settled(found, latest) if fact.kind in KINDS)
     return tuple(replace(fact, number=n) for n, fact in enumerate(known))
 

@@ -6,18 +6,33 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
+import orjson
+
 from services.diagnoser.domain.case import CaseLog, instant, number
+from services.diagnoser.engines.offline import kubernetes
 from services.diagnoser.engines.offline.facts import Fact, brief, event, items, word, workload
 
 
 def tool(value: object) -> Iterator[Fact]:
-    """Return the facts in a value of any shape."""
-    if isinstance(value, list):
+    """Return the facts in a value of any shape; text may be JSON or a table."""
+    if isinstance(value, str):
+        yield from _text(value)
+    elif isinstance(value, list):
         for item in value:
             yield from tool(item)
     elif isinstance(value, dict):
         reader = next((read for is_it, read in _SHAPES if is_it(value)), None)
         yield from reader(value) if reader else (fact for inner in value.values() for fact in tool(inner))
+
+
+def _text(value: str) -> Iterator[Fact]:
+    if value.lstrip()[:1] in {"{", "["}:
+        try:
+            yield from tool(orjson.loads(value))
+        except orjson.JSONDecodeError:
+            return
+    elif "\n" in value:
+        yield from kubernetes.table(value)
 
 
 def lines(value: object) -> Iterator[CaseLog]:
@@ -111,6 +126,7 @@ def _load(item: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 _SHAPES: tuple[tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any]], Iterator[Fact]]], ...] = (
+    (kubernetes.is_object, kubernetes.facts),
     (lambda item: "phase" in item and "containers" in item, _pod),
     (lambda item: "desired" in item and "ready" in item, _deployment),
     (lambda item: "overall_state" in item, _monitor),
