@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 FINDINGS_MAX = 5
@@ -21,6 +21,46 @@ def explained(entry_type: str, detail: Detail) -> list[str]:
     """Return lines about an entry of the timeline; none for most."""
     explain = _EXPLAIN.get(entry_type)
     return explain(detail) if explain else []
+
+
+def explanation(detail: Detail) -> list[tuple[str, list[str]]]:
+    """Return why the diagnosis is what it is, under five headings that are always there; none without a diagnosis."""
+    diagnosis = detail["diagnosis"]
+    if not diagnosis:
+        return []
+    missing = [*diagnosis["missing"], *(f"check next: {check}" for check in diagnosis["next_checks"])]
+    parts = [
+        ("Speaks for it", _found(diagnosis["findings"])),
+        ("Speaks against it", _found(diagnosis["contradictions"])),
+        ("Not explained by it", _found(diagnosis["unexplained"])),
+        ("Missing", missing),
+        ("How the confidence came about", _confidence(diagnosis)),
+        ("Ruled out", _found(diagnosis["ruled_out"])),
+        ("Looked alike before", [_look_alike(one) for one in detail["look_alikes"]]),
+        ("Changed since the look before", list(diagnosis["changed"])),
+    ]
+    always = 5
+    return [
+        (heading, lines or ["nothing"]) for number, (heading, lines) in enumerate(parts) if lines or number < always
+    ]
+
+
+def _found(findings: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [f"{finding['statement']}  [{', '.join(finding['cites'])}]" for finding in findings]
+
+
+def _confidence(diagnosis: Mapping[str, Any]) -> list[str]:
+    said = [f"{round(diagnosis['confidence'] * 100)} %, by code from the evidence ({diagnosis['engine']} engine)"]
+    said += [f"degraded: {diagnosis['degraded']}"] if diagnosis["degraded"] else []
+    return [*said, *diagnosis["confidence_from"]]
+
+
+def _look_alike(one: Mapping[str, Any]) -> str:
+    was = f"was {one['cause']}" if one["cause"] else "cause not known"
+    judged = f", judged {one['verdict']}" if one["verdict"] else ""
+    differs = [*(f"now {sign}" for sign in one["only_now"]), *(f"then {sign}" for sign in one["only_then"])]
+    alike = f"{one['incident_id']} {one['title']}: {round(one['likeness'] * 100)} % alike, {was}{judged}"
+    return f"{alike}; differs: {', '.join(differs) or 'in nothing'}"
 
 
 def undo(thing: Mapping[str, Any]) -> str:

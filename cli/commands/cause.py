@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from cli.client import DATA
 from cli.commands.incidents import Output
+from shared.incident.model import LIVE
 
 if TYPE_CHECKING:
     from services.diagnoser.engines.offline.catalogue import Catalogue, Signal
 
 
-def list_(*, causes: Path | None = None, output: Output = "table") -> None:
-    """List all causes.
+def list_(*, causes: Path | None = None, environment: str = LIVE, data: Path = DATA, output: Output = "table") -> None:
+    """List all causes, and how often each was right where people gave verdicts.
 
     Parameters
     ----------
     causes
         A folder of YAML files to read instead of the shipped catalogue.
+    environment
+        Whose verdicts; they are read from the server that runs, and left out when none does.
     """
     from cli.output import show as show_rows
 
+    judged = {row["cause"]: row for row in _reliability(data, environment)}
     rows = [
         {"cause": one.id, "title": one.title, "applies_to": one.applies_to, "refines": one.refines}
+        | {"judged": judged.get(one.id), "verdicts": _told_verdicts(judged.get(one.id))}
         for one in _load(causes).causes
     ]
-    show_rows(rows, ("cause", "title", "applies_to", "refines"), output)
+    columns = ("cause", "title", "applies_to", "refines", *(["verdicts"] if judged else []))
+    show_rows(rows, columns, output)
 
 
 def show(cause: str, *, causes: Path | None = None, output: Output = "table") -> None:
@@ -73,6 +81,26 @@ def lint(*, causes: Path | None = None) -> int:
     write(*found)
     say(f"{len(catalogue.causes)} causes, {len(found)} problems, sha256 {catalogue.sha256[:12]}")
     return 1 if found else 0
+
+
+def _reliability(data: Path, environment: str) -> list[dict[str, Any]]:
+    """Return what people's verdicts say, nothing when no server runs."""
+    from cli.client import server
+    from cli.errors import HintedError
+    from shared.errors import UnavailableError
+
+    try:
+        found: list[dict[str, Any]] = server(data).get("/api/causes/reliability", environment=environment)
+    except (HintedError, UnavailableError):
+        return []
+    return found
+
+
+def _told_verdicts(row: Mapping[str, Any] | None) -> str:
+    if row is None:
+        return ""
+    capped = f", at most {round(row['most'] * 100)} %" if row["most"] is not None else ""
+    return f"said {round(row['said'] * 100)} %, was right {row['right']} of {row['judged']}{capped}"
 
 
 def _load(folder: Path | None) -> Catalogue:

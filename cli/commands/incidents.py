@@ -11,13 +11,14 @@ from cyclopts import Parameter
 from cli.answers import answer
 from cli.client import DATA, incident_path, server
 from cli.errors import Exit
-from cli.explaining import line, made_by
+from cli.explaining import explanation, line, made_by
 from cli.output import Entries, Format, say, write, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
 from shared.incident.model import is_simulated
 
 Output = Annotated[Format, Parameter(name=["--output", "-o"])]
+Flag = Annotated[bool, Parameter(negative=())]
 WATCH_SECONDS = 0.5
 INVESTIGATED_WITHIN = 240.0
 """Seconds for the investigation that runs, the pause after it, and the one that was asked for."""
@@ -30,13 +31,16 @@ def list_(*, data: Path = DATA, output: Output = "table") -> None:
     show_rows(found, ("id", "stage", "severity", "title", "services", "environment", "opened_at"), output)
 
 
-def show(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
+def show(incident: str, *, explain: Flag = False, data: Path = DATA, output: Output = "table") -> None:
     """Show one incident: what is known, what was proposed and done.
 
     Parameters
     ----------
     incident
         Its id, or any unique beginning of it.
+    explain
+        Why the diagnosis is what it is: what speaks for and against it, what it does not explain, what is missing and
+        how the confidence came about.
     """
     detail = server(data).get(incident_path(incident))
     if output != "table":
@@ -48,6 +52,10 @@ def show(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
     diagnosis = detail.get("diagnosis")
     if diagnosis:
         write(f"{diagnosis['statement']} ({round(diagnosis['confidence'] * 100)} %)", *made_by(diagnosis))
+    if explain:
+        for heading, lines in explanation(detail) or [("Nothing has been concluded yet", [])]:
+            write(heading, *(f"  {text}" for text in lines))
+        return
     show_rows(detail["timeline"], ("at", "type", "text"), "table")
     for sentence in (detail.get("summary") or {}).get("sentences", ()):
         write(sentence["text"])

@@ -98,6 +98,7 @@ def _evidence_gathered(payload: EvidenceGathered, detail: Detail, event: Told) -
                 "series": (*earlier.series, *payload.series),
                 "logs": (*earlier.logs, *payload.logs),
                 "collectors": (*earlier.collectors, *payload.collectors),
+                "look_alikes": payload.look_alikes or earlier.look_alikes,
             }
         )
     detail.gathered[payload.investigation_id] = payload

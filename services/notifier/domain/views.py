@@ -32,6 +32,7 @@ def shown(detail: Detail) -> dict[str, Any]:
         "series": gathered.get("series", []),
         "logs": gathered.get("logs", []),
         "collectors": gathered.get("collectors", []),
+        "look_alikes": gathered.get("look_alikes", []),
         "diagnosis": detail.diagnosis,
         "recommendations": detail.recommendations,
         "approvals": list(detail.approvals.values()),

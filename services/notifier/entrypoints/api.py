@@ -219,6 +219,12 @@ async def delivery(use: Use, receipt: str) -> Any:  # noqa: ANN401 -- one dispos
     return await use.care.delivery(receipt)
 
 
+@router.get("/causes/reliability")
+async def reliability(use: Use, environment: str = LIVE) -> Any:  # noqa: ANN401 -- as the diagnoser tells them
+    """Show how often each cause was right, by people's verdicts."""
+    return await use.care.reliability(environment)
+
+
 @router.get("/silences")
 async def silences(use: Use) -> Any:  # noqa: ANN401 -- as the diagnoser tells them
     """List the silences in force."""

@@ -55,6 +55,10 @@ class Care:
         """Return the silences in force."""
         return await self._peer("diagnoser").get("/silences")
 
+    async def reliability(self, environment: str) -> Any:  # noqa: ANN401 -- as the diagnoser tells them
+        """Return how often each cause that people judged was right."""
+        return await self._peer("diagnoser").get("/reliability", environment=environment)
+
     async def dead_letters(self) -> list[dict[str, Any]]:
         """Return the dead letters of all services; one that does not answer says so in its place."""
         found = await asyncio.gather(*(self._letters(name) for name in sorted(self._peers)))

@@ -173,6 +173,22 @@ async def test_the_newest_word_of_each_person_is_on_the_page(running: Running) -
     assert "Pat says: Verdict: wrong; it was db.pool" in shown
 
 
+async def test_the_page_explains_a_diagnosis_under_five_headings_and_shows_what_looked_alike(running: Running) -> None:
+    await told(running)
+
+    shown = " ".join(re.sub(r"<[^>]+>", " ", await page(running, "Looked alike before")).split())
+
+    assert "Speaks against it: GC pauses are short [e1]" in shown
+    assert "Not explained by it: The queue grows [e2]" in shown
+    assert "Missing: swap of web-3" in shown
+    assert "How the confidence came about 87" in shown
+    assert "two channels agree capped at 87 %" in shown
+    assert "Memory of web-3 rose from 40 % to 89 % [e1]" in shown, "what speaks for it"
+    assert "INC-BBBBBBBBBB Memory of web-1 was high: 72 % alike, it was resource_leak.memory, judged right." in shown
+    assert "Only now: change: deploy. Only then: log: out of memory." in shown
+    assert "Changed since the look before: confidence 60 % → 87 %" in shown
+
+
 class TestViewer:
     @pytest.fixture
     def changes(self, tmp_path: Path) -> dict[str, Any]:

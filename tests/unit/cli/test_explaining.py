@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.explaining import explained
+from cli.explaining import explained, explanation
 
 DETAIL: dict[str, Any] = {
     "diagnosis": {
@@ -53,3 +53,62 @@ def test_a_diagnosis_cites_its_evidence_and_says_how_much_more_there_is() -> Non
 def test_what_is_not_known_yet_is_not_explained() -> None:
     assert explained("diagnosis.concluded", {"diagnosis": None}) == []
     assert explained("summary.written", {"summary": None}) == []
+
+
+JUDGED: dict[str, Any] = {
+    "confidence": 0.43,
+    "engine": "offline",
+    "degraded": None,
+    "findings": [{"statement": "memory grew", "cites": ["M1", "M2"]}],
+    "contradictions": [],
+    "unexplained": [{"statement": "queue grew", "cites": ["M3"]}],
+    "missing": ["logs"],
+    "next_checks": ["look at the heap"],
+    "confidence_from": ["two channels agree", "capped at 43 %"],
+    "ruled_out": [],
+    "changed": [],
+}
+
+
+def test_an_explanation_always_has_its_five_parts() -> None:
+    assert explanation({"diagnosis": JUDGED, "look_alikes": []}) == [
+        ("Speaks for it", ["memory grew  [M1, M2]"]),
+        ("Speaks against it", ["nothing"]),
+        ("Not explained by it", ["queue grew  [M3]"]),
+        ("Missing", ["logs", "check next: look at the heap"]),
+        (
+            "How the confidence came about",
+            ["43 %, by code from the evidence (offline engine)", "two channels agree", "capped at 43 %"],
+        ),
+    ]
+
+
+def test_an_explanation_goes_on_with_what_else_there_is() -> None:
+    look_alike = {
+        "incident_id": "INC-A",
+        "title": "slow",
+        "likeness": 0.72,
+        "cause": "db.pool",
+        "verdict": "right",
+        "only_now": ["change: deploy"],
+        "only_then": [],
+    }
+    judged = {
+        **JUDGED,
+        "ruled_out": [{"statement": "not the network", "cites": ["M4"]}],
+        "changed": ["cause a → b"],
+        "degraded": "no key",
+    }
+
+    told = dict(explanation({"diagnosis": judged, "look_alikes": [look_alike]}))
+
+    assert told["Ruled out"] == ["not the network  [M4]"]
+    assert told["Looked alike before"] == [
+        "INC-A slow: 72 % alike, was db.pool, judged right; differs: now change: deploy"
+    ]
+    assert told["Changed since the look before"] == ["cause a → b"]
+    assert "degraded: no key" in told["How the confidence came about"]
+
+
+def test_nothing_is_explained_before_anything_is_concluded() -> None:
+    assert explanation({"diagnosis": None, "look_alikes": []}) == []

@@ -26,7 +26,7 @@ from shared.incident.actor import Actor
 from shared.incident.alert import Alert, fingerprint
 from shared.incident.diagnosis import ActionRecommendation, DiagnosticResult, RankedCause, RecommendationSet
 from shared.incident.enums import ApprovalPolicyType, IncidentCategory, RiskLevel, Severity
-from shared.incident.evidence import Evidence, Finding, LogTemplate, MetricTimeSeries
+from shared.incident.evidence import Evidence, Finding, LogTemplate, LookAlike, MetricTimeSeries
 from shared.incident.incident import VerificationResult
 from shared.runbooks.decision import SignedDecision, sign
 from shared.runbooks.plan import Plan, PlannedClause, PlannedStep, PlannedVerify, digest
@@ -74,6 +74,19 @@ def gathered() -> EvidenceGathered:
             ),
         ),
         logs=(LogTemplate(template="GC pause <n> ms", count=120, baseline_count=3),),
+        look_alikes=(
+            LookAlike(
+                id="history-INC-BBBBBBBBBB",
+                incident_id="INC-BBBBBBBBBB",
+                title="Memory of web-1 was high",
+                cause="resource_leak.memory",
+                verdict="right",
+                closed_at=T0,
+                likeness=0.72,
+                only_now=("change: deploy",),
+                only_then=("log: out of memory",),
+            ),
+        ),
     )
 
 
@@ -89,8 +102,12 @@ def concluded() -> DiagnosisConcluded:
         ),
         findings=(Finding(statement="Memory of web-3 rose from 40 % to 89 %", cites=("e1",)),),
         ruled_out=(Finding(statement="Traffic did not change", cites=("e2",)),),
+        contradictions=(Finding(statement="GC pauses are short", cites=("e1",)),),
+        unexplained=(Finding(statement="The queue grows", cites=("e2",)),),
+        missing=("swap of web-3",),
+        confidence_from=("two channels agree", "capped at 87 %"),
     )
-    return DiagnosisConcluded(investigation_id="inv-1", result=result)
+    return DiagnosisConcluded(investigation_id="inv-1", result=result, changed=("confidence 60 % → 87 %",))
 
 
 def recommended() -> RecommendationMade:
