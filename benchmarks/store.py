@@ -1,0 +1,180 @@
+"""Whole messages (intake, transition, relay) of the store beside a loop over the same statements, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import orjson
+
+from benchmarks import by_hand
+from benchmarks.bench import Bench
+from benchmarks.by_hand import Speed, Stopwatch
+from benchmarks.measuring import Row, at_least, interleaved, ratio_row
+from shared.bus.embedded import EmbeddedBus
+from shared.bus.port import Rejected, WireRecord
+from shared.bus.relay import Relay
+from shared.events.envelope import Outgoing
+from shared.store.factory import open_store
+from shared.store.model import JSON, Decision, Incoming, Lane, Message
+from shared.store.port import Store
+
+KEYS = (1, 16, 256)
+HOT, HOT_BATCHES = 500, 4
+"""Messages of the hot key that come at a time, and how many such batches are under way."""
+BATCH = 500
+
+
+class Counter:
+    """Counts its messages, says so, and keeps an audit entry of each."""
+
+    name = "counter"
+    lane = Lane.NORMAL
+
+    def needs(self, state: JSON, messages: Sequence[Message]) -> Collection[str]:
+        """Return nothing: the count is in the state."""
+        del state, messages
+        return ()
+
+    def decide(
+        self, config: None, state: JSON, rows: Mapping[str, JSON], messages: Sequence[Message], now: float
+    ) -> Decision:
+        """Count."""
+        del config, rows, now
+        decision = Decision(state or {"n": 0})
+        for message in messages:
+            decision.state["n"] += 1
+            body = {"n": decision.state["n"], "id": message.id}
+            decision.events.append(Outgoing("incidents.v1", "k", "counted", body, "live"))
+            decision.audit.append("counted")
+        return decision
+
+    def on_dead(self, state: JSON, message: Message, reason: str) -> Decision:
+        """Fail: no message of a bench is dead."""
+        del state
+        raise AssertionError(f"{message.id}: {reason}")
+
+
+def run(bench: Bench) -> list[Row]:
+    """Return messages a second by database and number of keys, each with a message in flight; last the hot key."""
+    rows = []
+    for database in ("SQLite", "PostgreSQL"):
+        for keys, each in (*((keys, 1) for keys in KEYS), (1, HOT)):
+            rows += _rows(bench, database, keys, each)
+    return rows
+
+
+def _rows(bench: Bench, database: str, keys: int, each: int) -> list[Row]:
+    seconds, rounds = bench.either(1.0, 0.1), int(bench.either(3, 1))
+    cases: dict[str, Callable[[], Speed]] = {
+        "store": partial(_measured, bench, database, partial(_by_store, keys, each, seconds)),
+        "by hand": partial(_measured, bench, database, partial(_by_hand, keys, each, seconds)),
+    }
+    found = interleaved(cases, rounds)
+    rate = {name: [one.rate for one in speeds] for name, speeds in found.items()}
+    cost = {name: [one.cost for one in speeds] for name, speeds in found.items()}
+    what = f"{database}, {'one hot key' if each > 1 else f'{keys} keys' if keys > 1 else '1 key'}"
+    return [
+        ratio_row(what, "/s", rate["store"], rate["by hand"], at_least(0.6)),
+        ratio_row(f"{what}, processor time", "us", cost["store"], cost["by hand"]),
+    ]
+
+
+def _measured(bench: Bench, database: str, case: Callable[[Path, str], Speed]) -> Speed:
+    """Run a case on a fresh database."""
+    folder = Path(tempfile.mkdtemp(dir=bench.folder))
+    location = str(folder / "thing.db") if database == "SQLite" else bench.postgres_url()
+    asyncio.run(_made(location))
+    return case(folder, location)
+
+
+def _by_hand(keys: int, each: int, seconds: float, folder: Path, location: str) -> Speed:
+    if location.startswith("postgresql"):
+        return by_hand.on_postgres(location, folder, keys, each, seconds)
+    return by_hand.on_sqlite(folder, keys, each, seconds)
+
+
+def _by_store(keys: int, each: int, seconds: float, folder: Path, location: str) -> Speed:
+    return asyncio.run(_Run(_store(location), _Heard(folder / "bus.db"), keys, each, seconds).speed())
+
+
+def _store(location: str) -> Store:
+    return open_store(location, service="thing", kinds=[Counter()])
+
+
+async def _made(location: str) -> None:
+    store = _store(location)
+    await store.open()
+    await store.close()
+
+
+class _Heard(EmbeddedBus):
+    """A log that tells whoever waits for a message that its event is there."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.waiting: dict[str, asyncio.Future[None]] = {}
+
+    async def append(self, records: Sequence[WireRecord], *, limit: float = 10.0) -> list[Rejected]:
+        """Append, then tell."""
+        rejected = await super().append(records, limit=limit)
+        for record in records:
+            self.waiting.pop(orjson.loads(record.body)["id"]).set_result(None)
+        return rejected
+
+
+@dataclass
+class _Run:
+    """A closed loop: each sender has `each` messages under way."""
+
+    store: Store
+    bus: _Heard
+    keys: int
+    each: int
+    seconds: float
+    _pending: list[Incoming] = field(default_factory=list)
+    _bell: asyncio.Event = field(default_factory=asyncio.Event)
+    _done: int = 0
+
+    async def speed(self) -> Speed:
+        """Return how fast it goes."""
+        await self.store.open()
+        await self.store.start()
+        await self.bus.start()
+        relay = Relay(self.store, self.bus)
+        relay.start()
+        taking = asyncio.create_task(self._take())
+        watch = Stopwatch()
+        senders = HOT_BATCHES if self.each > 1 else self.keys
+        await asyncio.gather(*(self._send(number, watch) for number in range(senders)))
+        speed = watch.speed(self._done)
+        taking.cancel()
+        await relay.stop()
+        await self.bus.stop()
+        await self.store.close()
+        return speed
+
+    async def _send(self, number: int, watch: Stopwatch) -> None:
+        loop, turn, key = asyncio.get_running_loop(), 0, number % self.keys
+        while watch.seconds < self.seconds:
+            ids = [f"m{number}-{turn}-{n}" for n in range(self.each)]
+            futures = [loop.create_future() for _ in ids]
+            self.bus.waiting.update(zip(ids, futures, strict=True))
+            self._pending += [Incoming(f"counter/{key}", name, "count", by_hand.BODY) for name in ids]
+            self._bell.set()
+            await asyncio.wait(futures)
+            self._done += len(ids)
+            turn += 1
+
+    async def _take(self) -> None:
+        """Take what waits, as from a bus: one batch after the other."""
+        while True:
+            if not self._pending:
+                self._bell.clear()
+                await self._bell.wait()
+            batch, self._pending = self._pending[:BATCH], self._pending[BATCH:]
+            await self.store.take(batch)
