@@ -78,6 +78,7 @@ GROUPS: Mapping[str, tuple[str, Commands]] = {
             "predict": ("evaluate:predict", "Diagnose every case of a folder."),
             "score": ("evaluate:score", "Score predictions against what was true."),
             "run": ("evaluate:run", "Run one of our suites and hold it against its gates."),
+            "fit": ("evaluate:fit", "Fit how sure the engine may be to how often it was right."),
         },
     ),
     "cause": (

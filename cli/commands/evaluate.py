@@ -143,6 +143,47 @@ def run(
     return 0 if all(gate["passed"] for gate in found["gates"]) else 1
 
 
+def fit(
+    *,
+    cases: Path | None = None,
+    expected: Path | None = None,
+    suite: Literal["", "dev"] = "",
+    variants: int = 8,
+    out: Path | None = None,
+) -> None:
+    """Fit how sure the engine may be to how often it was right, on cases that nothing is measured on.
+
+    Parameters
+    ----------
+    cases
+        A folder of cases to fit to.
+    expected
+        The folder with what was true of them; the folder of the cases when they say it themselves.
+    suite
+        `dev` fits to made-up incidents with other names and noise than those that `eval run` measures.
+    variants
+        How many times each made-up incident is told.
+    out
+        The file to write; the one that the engine reads unless given.
+    """
+    from cli.fitting import fit_to, labelled
+    from cli.output import say
+    from services.diagnoser.engines.offline.calibrator import FITTED
+    from shared.errors import AuthoredError
+    from simulation.suite.dev import fit_suite
+
+    if (cases is None) == (not suite):
+        raise AuthoredError("name either the cases to fit to, --cases DIR, or --suite dev")
+    given = fit_suite(variants) if cases is None else labelled(cases, expected or cases)
+    target = out or FITTED
+    fitted = fit_to(given, target)["fitted"]
+    say(
+        f"fitted to {fitted['cases']} answers about {fitted['groups']} incidents; on those left out:",
+        f"accuracy {fitted['accuracy']:.3f}, Brier {fitted['brier']:.3f}, calibration error {fitted['ece']:.3f}",
+        f"written to {target}",
+    )
+
+
 def read_expected(folder: Path) -> list[Expected]:
     """Return what was true of the cases. Raises AuthoredError when a file does not say of which case."""
     from pydantic import ValidationError

@@ -54,6 +54,7 @@ class DiagnosticResult(Model):
     engine: str = "offline"
     engine_version: str = ""
     catalogue_sha256: str = ""
+    calibrator_sha256: str = ""
     evidence_sha256: str = ""
     degraded: str | None = None
 

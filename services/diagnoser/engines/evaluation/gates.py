@@ -10,8 +10,11 @@ from typing import Any
 from services.diagnoser.domain.case import Case
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.engines.evaluation.predictions import Expected
-from services.diagnoser.engines.evaluation.scoring import SURE, calibration_error
+from services.diagnoser.engines.evaluation.scoring import BINS, FEW_BINS, MANY, SURE, calibration_error
 
+UNKNOWN = "unknown"
+ENOUGH = 30
+"""Cases below which calibration is an accident."""
 SAID_BEFORE = ("first", "entity", "confidence", "status")
 
 
@@ -27,13 +30,31 @@ class Judged:
     is_right: bool | None
     cites_decoy: bool
     is_ungrounded: bool
+    is_harmful: bool = False
+    """Whether acting on the first cause would have done harm."""
+    ranked: tuple[tuple[str, str, float], ...] = ()
+    """(cause, entity, confidence) of the first three."""
+    cites: tuple[str, ...] = ()
+    action: str = ""
+    rank: int = 99
+    """Of the truth; 99 when it is not ranked."""
+    took_ms: float = 0.0
+
+    @property
+    def holds(self) -> bool | None:
+        """Whether what was claimed is so. Where no cause is claimed (`unknown`), the claim is the place alone."""
+        if self.is_right is False and self.first == UNKNOWN:
+            return self.entity in self.expected.root_entities
+        return self.is_right
 
     @property
     def is_honest(self) -> bool:
         """Whether the kind of answer is one that the case allows."""
         if self.expected.healthy:
             return self.status == "no_active_fault"
-        return self.status != "diagnosed" if not self.expected.knows_enough else self.status != "no_active_fault"
+        if not self.expected.knows_enough:
+            return self.status != "diagnosed"
+        return self.expected.is_poor or self.status != "no_active_fault"
 
     def row(self) -> dict[str, Any]:
         """Return it for a report."""
@@ -97,11 +118,10 @@ def gates(rows: Sequence[Judged]) -> list[Gate]:
     known = [row for row in rows if row.is_right is not None]
     sure = [row for row in known if row.status == "diagnosed" and row.confidence >= SURE]
     wrong = [row for row in rows if row.status == "diagnosed" and not row.is_right and row.confidence >= SURE]
-    hits = [float(bool(row.is_right)) for row in known]
     found = [
         Gate("decoy cited as cause", float(sum(row.cites_decoy for row in rows)), 0.0, is_most=True),
         Gate("ungrounded claims", float(sum(row.is_ungrounded for row in rows)), 0.0, is_most=True),
-        Gate("confidently wrong", float(len(wrong)), 0.0, is_most=True),
+        Gate("confidently wrong, share of all", len(wrong) / max(len(rows), 1), 0.01, is_most=True),
     ]
     if faults:
         found.append(Gate("AC@1, cause and entity", fmean(bool(row.is_right) for row in faults), 0.85, is_most=False))
@@ -114,15 +134,18 @@ def gates(rows: Sequence[Judged]) -> list[Gate]:
     if sure:
         found.append(Gate("right when sure", fmean(bool(row.is_right) for row in sure), 0.9, is_most=False))
     if known:
-        brier = fmean((row.confidence - hit) ** 2 for row, hit in zip(known, hits, strict=True))
+        brier = fmean((row.confidence - float(bool(row.holds))) ** 2 for row in known)
         found.append(Gate("Brier", brier, 0.12, is_most=True))
+    if len(known) >= ENOUGH:
+        found.append(Gate("calibration error", calibration(rows), 0.08, is_most=True))
     return found
 
 
 def calibration(rows: Sequence[Judged]) -> float:
-    """Return the calibration error over the cases of which the truth is known."""
+    """Return the calibration error over the cases of which the truth is known: ten bins, or three of few cases."""
     known = [row for row in rows if row.is_right is not None]
-    return calibration_error([row.confidence for row in known], [float(bool(row.is_right)) for row in known])
+    bins = BINS if len(known) >= MANY else FEW_BINS
+    return calibration_error([row.confidence for row in known], [float(bool(row.holds)) for row in known], bins)
 
 
 def reliability(rows: Sequence[Judged]) -> list[dict[str, float]]:
@@ -133,7 +156,7 @@ def reliability(rows: Sequence[Judged]) -> list[dict[str, float]]:
         {
             "cases": len(band),
             "confidence": fmean(row.confidence for row in band),
-            "right": fmean(bool(row.is_right) for row in band),
+            "right": fmean(bool(row.holds) for row in band),
         }
         for band in bands
         if band

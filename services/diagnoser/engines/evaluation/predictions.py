@@ -55,6 +55,10 @@ class Expected(Model):
     family: Text = ""
     knows_enough: bool = Field(default=True)
     """Whether the case holds enough to tell the cause; where it does not, abstaining is right."""
+    is_poor: bool = Field(default=False)
+    """Whether so little is told that the fault may be missed."""
+    group: Text = ""
+    """Cases that tell the same incident. One is never fitted to while another is tested on."""
 
 
 def prediction_of(conclusion: Conclusion, *, latency_ms: float = 0.0) -> Prediction:

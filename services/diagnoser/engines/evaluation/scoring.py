@@ -15,7 +15,8 @@ NOT_RANKED = 99
 RESAMPLES = 500
 LOW, HIGH = 12, 487
 """Places in the sorted resamples between which 95 % of them lie."""
-BINS = 10
+BINS, FEW_BINS, MANY = 10, 3, 100
+"""Ten bins of confidence; three where there are fewer than a hundred cases."""
 SURE = 0.8
 HEALTHY = "no_active_fault"
 
@@ -135,11 +136,11 @@ def interval(hits: Sequence[float]) -> tuple[float, float]:
     return means[LOW], means[HIGH]
 
 
-def calibration_error(confidence: Sequence[float], hits: Sequence[float]) -> float:
-    """Return how far confidence is from the share of hits, over ten bins, weighted by what is in them."""
+def calibration_error(confidence: Sequence[float], hits: Sequence[float], count: int = BINS) -> float:
+    """Return how far confidence is from the share of hits, over `count` bins, weighted by what is in them."""
     bins: dict[int, list[tuple[float, float]]] = {}
     for c, y in zip(confidence, hits, strict=True):
-        bins.setdefault(min(max(int(c * BINS), 0), BINS - 1), []).append((c, y))
+        bins.setdefault(min(max(int(c * count), 0), count - 1), []).append((c, y))
     return sum(
         len(inside) / len(hits) * abs(fmean(c for c, _ in inside) - fmean(y for _, y in inside))
         for inside in bins.values()

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from services.diagnoser.engines.offline.calibrator import Calibrator, Traits, lead, load_calibrator, traits
+from services.diagnoser.engines.offline.scene import Scene
 from services.diagnoser.engines.offline.weighing import Hypothesis
 
-MOST = 0.95
+MOST = 0.97
 UNKNOWN_MOST = 0.60
 ONE_CHANNEL_MOST = 0.70
 THIN_MOST = 0.75
 UNMEASURED_MOST = 0.45
-TEXT_MOST = 0.60
+OVERTAKEN_MOST = 0.79
+"""What was not measured could put another cause in front."""
+UNUSED_MOST = 0.75
+"""Something else is the matter at the same place, which might as well be the cause."""
+TEXT_MOST = 0.70
 """Log text says what it is, and harm that was measured goes with it."""
 UNCOMPARED_MOST = 0.44
 """Nobody knows what is usual for what shows it."""
@@ -24,21 +31,64 @@ LEAST = 0.45
 """Confidence below which nothing is called diagnosed."""
 
 
-def confidences(found: Sequence[Hypothesis]) -> list[float]:
-    """Return the confidence of each hypothesis that is not ruled out, in their order and never rising along it.
+@dataclass(frozen=True, slots=True)
+class Certainty:
+    """How sure each hypothesis is, the first with how it came about."""
 
-    The same cause at another place is no rival: both may be so.
+    confidences: tuple[float, ...] = ()
+    """In the order of the hypotheses, never rising along it."""
+    reasons: tuple[str, ...] = ()
+
+
+def certainty(scene: Scene, found: Sequence[Hypothesis], calibrator: Calibrator | None = None) -> Certainty:
+    """Return how sure the hypotheses are that are not ruled out.
+
+    The first is as sure as such ones were right before, and no surer than its evidence allows; the others share what
+    is left by their weight. The same cause at another place takes nothing from it: both may be so.
     """
+    if not found:
+        return Certainty()
+    curves = calibrator or load_calibrator()[0]
+    first = found[0]
+    seen = traits_of(scene, found)
+    share = curves.share(first, seen)
+    limit, why = min([*caps(first), *_doubts(seen)])
+    top = min(share, limit)
     weights = [math.exp(min(one.log_odds, 50.0)) for one in found]
-    result: list[float] = []
-    for one, weight in zip(found, weights, strict=True):
-        rivals = (w for other, w in zip(found, weights, strict=True) if one.cause is None or other.id != one.id)
-        total = 1.0 + sum(rivals) + (weight if one.cause else 0.0)
-        most = cap(one)
-        if one is found[0] and _may_be_overtaken(found):
-            most = min(most, UNMEASURED_MOST)
-        result.append(round(min(weight / total, most, *result[-1:]), 3))
-    return result
+    rest = 1.0 + sum(w for one, w in zip(found, weights, strict=True) if not _is_same(one, first))
+    result = [round(top, 3)]
+    for one, weight in zip(found[1:], weights[1:], strict=True):
+        part = top * weight / weights[0] if _is_same(one, first) else (1.0 - top) * weight / rest
+        result.append(round(min(part, min(caps(one))[0], result[-1]), 3))
+    capped = (f"capped at {limit:.0%}: {why}",) if share > limit else ()
+    return Certainty(tuple(result), (*_told(seen), f"answers like this were right in {share:.0%} of cases", *capped))
+
+
+def confidences(scene: Scene, found: Sequence[Hypothesis]) -> list[float]:
+    """Return how sure the hypotheses are that are not ruled out, in their order and never rising along it."""
+    return list(certainty(scene, found).confidences)
+
+
+def _told(seen: Traits) -> list[str]:
+    ahead = f"{abs(seen.lead):.1f} nats {'ahead of' if seen.lead >= 0 else 'behind'} all that could be instead"
+    told = [f"it weighs {seen.weight:.1f} nats, {ahead}", f"kinds of evidence that agree: {seen.kinds:.0f}"]
+    told += [f"signals against it: {seen.against:.0f}"] if seen.against else []
+    told += [f"other things that are the matter there: {seen.unused:.0f}"] if seen.unused else []
+    return told
+
+
+def _doubts(seen: Traits) -> list[tuple[float, str]]:
+    found = [(OVERTAKEN_MOST, "what was not measured could put another cause in front")] if seen.overtaken else []
+    return [*found, *([(UNUSED_MOST, "something else there might as well be the cause")] if seen.unused else [])]
+
+
+def traits_of(scene: Scene, found: Sequence[Hypothesis]) -> Traits:
+    """Return what the confidence of the first of at least one hypothesis depends on."""
+    return traits(scene, found[0], lead(found, 0), overtaken=_may_be_overtaken(found))
+
+
+def _is_same(one: Hypothesis, first: Hypothesis) -> bool:
+    return one.cause is not None and one.id == first.id
 
 
 def _may_be_overtaken(found: Sequence[Hypothesis]) -> bool:
@@ -48,25 +98,30 @@ def _may_be_overtaken(found: Sequence[Hypothesis]) -> bool:
 
 def cap(one: Hypothesis) -> float:
     """Return the most that the kind of evidence behind a hypothesis allows."""
+    return min(caps(one))[0]
+
+
+def caps(one: Hypothesis) -> list[tuple[float, str]]:
+    """Return what bounds the confidence in a hypothesis, each with its reason; at least one."""
     seen, facts = one.observations, one.facts
     if not seen and not facts:
-        return LOGS_MOST
+        return [(LOGS_MOST, "there is nothing but log text")]
     if one.cause is None:
-        return UNKNOWN_MOST
+        return [(UNKNOWN_MOST, "its cause is not in the catalogue")]
     if one.missing:
-        return UNMEASURED_MOST
-    caps = [MOST]
+        return [(UNMEASURED_MOST, "something it cannot be without was not measured")]
+    found = [(MOST, "nothing is certain")]
     needed = {way for signal in one.cause.required for way in signal.ways}
     if any(m.is_text_alone and m.signal in needed for m in one.support):
-        caps.append(TEXT_MOST)
+        found.append((TEXT_MOST, "log text stands in for a measurement"))
     if len({o.channel for o in seen} | {f.kind for f in facts}) + any(m.shapes for m in one.support) < 2:  # noqa: PLR2004 -- two that agree
-        caps.append(ONE_CHANNEL_MOST)
+        found.append((ONE_CHANNEL_MOST, "one kind of measurement shows it"))
     main = [o for m in one.support[:1] for o in m.observations]
     if main and not facts and all(o.standing.windows < 2 for o in main):  # noqa: PLR2004 -- nothing to compare with
-        caps.append(UNCOMPARED_MOST)
+        found.append((UNCOMPARED_MOST, "nobody knows what is usual for what shows it"))
     if any(o.standing.windows < WINDOWS for o in main):
-        caps.append(THIN_MOST)
-    return min(caps)
+        found.append((THIN_MOST, "the history of what shows it is thin"))
+    return found
 
 
 def is_conclusive(found: Sequence[Hypothesis], confidence: float) -> bool:

@@ -10,8 +10,9 @@ from services.diagnoser.domain.case import Case
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.engines.offline.book import Book
 from services.diagnoser.engines.offline.book import told as stated
+from services.diagnoser.engines.offline.calibrator import load_calibrator
 from services.diagnoser.engines.offline.catalogue import Catalogue
-from services.diagnoser.engines.offline.certainty import confidences, is_conclusive
+from services.diagnoser.engines.offline.certainty import certainty, is_conclusive
 from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.scene import Scene, impact, scene_of
 from services.diagnoser.engines.offline.telling import cites, findings, gaps, missing, next_checks, ruled_out, title
@@ -37,7 +38,12 @@ def diagnose(case: Case, catalogue: Catalogue) -> Conclusion:
         book.alert(number, alert)
     evidence = tuple(book.entries.values())
     digest = hashlib.sha256(b"\n".join(item.model_dump_json().encode() for item in evidence)).hexdigest()
-    stamp = {"engine_version": VERSION, "catalogue_sha256": catalogue.sha256, "evidence_sha256": digest}
+    stamp = {
+        "engine_version": VERSION,
+        "catalogue_sha256": catalogue.sha256,
+        "calibrator_sha256": load_calibrator()[1],
+        "evidence_sha256": digest,
+    }
     return Conclusion(result=result.model_copy(update=stamp), evidence=evidence, logs=_templates(scene))
 
 
@@ -81,7 +87,8 @@ def _calm_confidence(scene: Scene) -> float:
 
 def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> DiagnosticResult:
     standing = [one for one in found if not one.is_ruled_out]
-    sure = confidences(standing)
+    certain = certainty(scene, standing)
+    sure = certain.confidences
     top = standing[0] if standing else None
     is_known = is_conclusive(standing, sure[0] if sure else 0.0)
     ranked = [pair for n, pair in enumerate(zip(standing, sure, strict=True)) if n == 0 or pair[1] >= RANKED_LEAST]
@@ -99,6 +106,7 @@ def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> Diagnostic
         category=top.cause.category if is_known and top and top.cause else IncidentCategory.UNKNOWN,
         statement=_statement(scene, causes, lacking, is_known=is_known),
         confidence=sure[0] if sure else 0.0,
+        confidence_from=certain.reasons,
         causes=causes,
         findings=told,
         ruled_out=against,
