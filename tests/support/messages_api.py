@@ -34,10 +34,10 @@ def text(answer: object) -> list[dict[str, Any]]:
 def failure(status: int, kind: str, **headers: str) -> bytes:
     """Return an error of the Messages API."""
     body = {"type": "error", "error": {"type": kind, "message": "secret-of-the-service"}}
-    return http(status, json.dumps(body).encode(), **headers)
+    return http(status, json.dumps(body).encode(), length=0, **headers)
 
 
-def http(status: int, body: bytes, *, length: int | None = None, **headers: str) -> bytes:
+def http(status: int, body: bytes, *, length: int = 0, **headers: str) -> bytes:
     """Return a response; `length` claims another length than the body has."""
     told = {"content-type": "application/json", "content-length": str(length or len(body)), "connection": "close"}
     told |= {name.replace("_", "-"): value for name, value in headers.items()}

@@ -37,7 +37,7 @@ class Conversation:
         self.used = Use()
         self._client = VeiledClient(client, veil)
         self._ground, self._veil, self._allowance, self._price = ground, veil, allowance, price
-        self._names = {veil.hide(plain(entity)): entity for entity in ground.entities()}
+        self._names: dict[str, str] = {}
         self._toolbox = Toolbox(ground, self._names)
         self._messages: list[dict[str, Any]] = []
         self._began = asyncio.get_running_loop().time()
@@ -53,6 +53,7 @@ class Conversation:
             self._use(seconds=min(self._elapsed(), self._allowance.seconds))
 
     async def _turns(self) -> Answer:
+        self._names |= {self._veil.hide(plain(entity)): entity for entity in self._ground.entities()}
         self._say([{"type": "text", "text": pack(self._ground, self._veil), "cache_control": _CACHED}])
         is_repaired = False
         while True:

@@ -14,7 +14,7 @@ from services.diagnoser.engines.anthropic.client import Client, GivenUpError, Re
 from shared.telemetry.redacting import REDACTED, Redactor
 
 _KINDS = (
-    ("mail", re.compile(r"[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63})+")),
+    ("mail", re.compile(r"[\w.+-]{1,64}@[\w-](?:[\w.()*-]{0,100}\w)?|[\w.+-]{1,64}@\(\w+\)[\w.-]*")),
     (
         "ip",
         re.compile(
