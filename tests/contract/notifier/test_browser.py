@@ -11,11 +11,13 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from shared.events.approvals import ApprovalVoteRecorded
+from shared.events.investigations import QuestionAnswered, SummarySentence
 from shared.incident.actor import Actor
 from shared.incident.evidence import Finding
 from shared.runtime.server import Listener, bind
 from tests.contract.notifier.conftest import Running
 from tests.support.browser import DESKTOP, PHONE, SMALL_PHONE, complaints, open_browser, open_phone, violations
+from tests.support.kinds import eventually
 from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, concluded, executed, granted, signed, until_asked
 
 pytestmark = pytest.mark.browser
@@ -211,3 +213,46 @@ async def test_axe_finds_nothing_on_any_page(
             found[f"{path} when closed"] = await violations(page)
         assert not {path: bad for path, bad in found.items() if bad}
         assert [error for error in errors if "404" not in error] == []
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_a_person_asks_and_reads_the_answer_with_its_citations(
+    site: Site, browser: Browser, *, javascript: bool
+) -> None:
+    await site.running.tell(*until_asked())
+    await site.running.stage("awaiting_approval")
+    link = (await site.link()).replace(f"/a/{APPROVAL}", f"/i/{INCIDENT}")
+    async with open_phone(browser, javascript=javascript) as phone:
+        page = await phone.new_page()
+        errors = complaints(page)
+        await page.goto(link)
+        await page.get_by_role("button", name="Continue as").click()
+        await page.get_by_label("Question").fill("what <i>changed</i>?")
+        await page.get_by_role("button", name="Ask").click()
+        await expect(page.locator("#ask").get_by_text("what <i>changed</i>?")).to_be_visible()
+        await expect(page.get_by_text("Waits for the answer.")).to_be_visible()
+        [(_, question)] = await site.running.requests()
+        sentence = SummarySentence(text="shop v2 was deployed 20 min before.", cites=("e2",))
+        answer = QuestionAnswered(
+            question_id=question["request_id"],
+            text=sentence.text,
+            sentences=(sentence,),
+            not_checked=("logs: no answer within 20 s",),
+            investigation_id="inv-1",
+        )
+        await site.running.tell(answer)
+        asked_there = page.locator("#ask")
+
+        async def told() -> bool:
+            if not javascript:
+                await page.reload()
+            return bool(await asked_there.get_by_text(sentence.text).count())
+
+        await eventually(told)
+        await expect(asked_there.get_by_text("shop v2 was deployed 20 min before.")).to_be_visible()
+        await expect(asked_there.get_by_text("Not checked: logs: no answer within 20 s")).to_be_visible()
+        await asked_there.get_by_role("link", name="Evidence e2").click()
+        await expect(page.locator("#ev-e2")).to_be_in_viewport()
+        if javascript:
+            assert await violations(page) == []
+        assert errors == []
