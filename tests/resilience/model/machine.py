@@ -152,16 +152,26 @@ class Machine(RuleBasedStateMachine):
             self._submit(incident, said, forged=False)
 
     @precondition(lambda self: self.house.notifier.aggregates("incident"))
-    @rule(seed=SEEDS, verb=st.sampled_from(("close", "reopen", "acknowledge")))
-    def request(self, seed: int, verb: str) -> None:
+    @rule(
+        seed=SEEDS,
+        asked=st.sampled_from(
+            (
+                {"verb": "close"},
+                {"verb": "reopen"},
+                {"verb": "acknowledge"},
+                {"verdict": "right"},
+                {"verdict": "wrong"},
+                {"text": "why?"},
+            )
+        ),
+    )
+    def request(self, seed: int, asked: dict[str, str]) -> None:
         name = Random(seed).choice(self.house.notifier.aggregates("incident"))
         number = f"q{next(self.numbers)}"
-        body = {
-            "request_id": number,
-            "actor": Actor(kind="person", id="ann", name="Ann").model_dump(mode="json"),
-            "incident_id": name.partition("/")[2],
-            "verb": verb,
-        }
+        actor = Actor(kind="person", id="ann", name="Ann").model_dump(mode="json")
+        payload = {"request_id": number, "actor": actor, "incident_id": name.partition("/")[2], **asked}
+        kinds = {"verb": "incident.requested", "verdict": "feedback.given", "text": "question.asked"}
+        body = {"type": kinds[next(iter(asked))], "payload": payload}
         self.house.notifier.take([Incoming(name, f"cmd/{number}", REQUEST, orjson.dumps(body))])
 
     @rule(verb=st.sampled_from(("freeze", "unfreeze", "unfreeze")))
