@@ -163,9 +163,10 @@ class CaseSeries(Model):
 
 
 class CaseLog(Model):
-    """A log line as it was written."""
+    """A log line as it was written; `pod` is the instance that wrote it."""
 
     entity: Text = ""
+    pod: Text = ""
     at: Instant = None
     level: Text = ""
     msg: Text = ""

@@ -12,6 +12,7 @@ from services.diagnoser.engines.offline.channels import HARMS, OTHER, Meaning, m
 from services.diagnoser.engines.offline.counting import rated
 from services.diagnoser.engines.offline.facts import OF_NODES, SERIOUS, Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
+from services.diagnoser.engines.offline.naming import canonical
 from services.diagnoser.engines.offline.states import facts_of
 from services.diagnoser.engines.offline.tools import lines
 from services.diagnoser.engines.offline.topology import Map, map_of
@@ -132,7 +133,7 @@ class Scene:
 def scene_of(case: Case) -> Scene:
     """Read a case."""
     told = tuple(lines({key: value for key, value in case.raw.items() if key not in {"state", "past_incidents"}}))
-    case = case.model_copy(update={"logs": (*case.logs, *told)}) if told else case
+    case = canonical(case.model_copy(update={"logs": (*case.logs, *told)}) if told else case)
     now = _now(case)
     chart = map_of(case)
     observations, stale = [], []
@@ -145,7 +146,7 @@ def scene_of(case: Case) -> Scene:
     observations = _among_peers(observations)
     facts = facts_of(case, now)
     for fact in facts:
-        if fact.kind in OF_NODES and not fact.is_text:
+        if fact.kind == "node_down" or (fact.kind in OF_NODES and not fact.is_text):
             chart.kinds.setdefault(fact.entity, "node")
     stated = (fact.entity for fact in facts if not fact.is_event)
     known = dict.fromkeys([*chart.kinds, *(o.entity for o in observations), *stated])

@@ -15,7 +15,7 @@ from services.diagnoser.engines.offline.scene import RARE, Observation, Scene
 
 SUDDEN = 0.7
 """The share of its final size that a sudden shift has reached soon after it began."""
-TOLD = 0.7
+TOLD = 0.8
 """What a fact counts that was read from words, beside one that has a field."""
 THIN = 0.5
 """What a shift counts of which nobody knows how far the same measurement moves anyway."""
