@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 
 from sqlalchemy import func, select, table
@@ -40,6 +41,8 @@ class CircuitLog(DeliveryLog):
         self._limit = limit
         self._spool_max = spool_max
         self._opened: float | None = None
+        self._answered = -math.inf
+        """When the bus acknowledged last."""
         self._keys: set[str] | None = None
         """Keys with rows in the spool; None: unknown, as after a start with rows in it."""
         self._in_spool = 0
@@ -86,19 +89,21 @@ class CircuitLog(DeliveryLog):
     async def _append(self, records: Sequence[WireRecord]) -> None:
         if self._opened is not None:
             self._opened = monotonic()  # One probe a second; the others spool meanwhile.
+        began = monotonic()
         try:
             rejected = await self._bus.append(records, limit=self._limit)
         except UnavailableError as error:
-            if self._opened is None:
-                log.warning("the bus does not answer, deliveries are spooled: %s", error)
-            self._opened = monotonic()
+            if self._answered < began:  # Else it came back while this one waited.
+                if self._opened is None:
+                    log.warning("the bus does not answer, deliveries are spooled: %s", error)
+                self._opened = monotonic()
             await self._spool(records)
             return
         if rejected:
             raise UnavailableError(f"the bus refuses the delivery: {rejected[0].reason}")
         if self._opened is not None:
             log.warning("the bus answers again")
-        self._opened = None
+        self._opened, self._answered = None, monotonic()
         self._acked += len(records)
         ACKED.inc(len(records))
 

@@ -11,8 +11,11 @@ from pathlib import Path
 import orjson
 import pytest
 
+from shared.bus.embedded import EmbeddedBus
 from shared.bus.kafka import KafkaBus
+from shared.bus.port import Rejected, WireRecord
 from shared.bus.settings import KafkaSettings
+from shared.errors import UnavailableError
 from shared.events.payload import ALERTS
 from tests.contract.ingest.conftest import Running, StartIngest, alert, locked, running_ingest
 from tests.support.kafka import LocalKafka
@@ -149,6 +152,32 @@ async def test_a_slow_bus_that_kept_a_delivery_after_all_gets_it_twice_under_one
 
     await eventually(twice)
     assert len({envelope.id for envelope, _ in running.on_bus()}) == 1
+
+
+class OneIsNeverAnswered(EmbeddedBus):
+    """A bus that does not answer for one alert."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.waits = asyncio.Event()
+
+    async def append(self, records: Sequence[WireRecord], *, limit: float = 10.0) -> list[Rejected]:
+        if "unanswered" in records[0].body.decode():
+            self.waits.set()
+            await asyncio.sleep(limit)
+            raise UnavailableError("no answer in time")
+        return await super().append(records, limit=limit)
+
+
+async def test_one_late_answer_opens_no_circuit_while_the_bus_answers_others(tmp_path: Path) -> None:
+    bus = OneIsNeverAnswered(tmp_path / "bus.db")
+    async with running_ingest(tmp_path, bus, append_seconds=LIMIT) as running:
+        late = asyncio.create_task(send(running, 0, monitor="unanswered"))
+        await bus.waits.wait()
+        await send(running, 1)
+        await late
+        assert await metric(running, CIRCUIT) == 0.0
+        assert ((await running.account())["acked"], (await running.account())["spooled"]) == (1, 1)
 
 
 @contextlib.asynccontextmanager
