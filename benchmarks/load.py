@@ -40,7 +40,7 @@ class Sent:
     worst: float
     late: float
     refused: int
-    """Answers other than 202."""
+    """Answers other than 2xx."""
     again: int
     """Requests that were sent again because the connection broke before the answer."""
 
@@ -73,6 +73,11 @@ class _Sender(asyncio.Protocol):
         assert self._transport is not None
         self._request, self._due = request, due
         self._transport.write(request)
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._transport is not None:
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._data += data
@@ -116,14 +121,17 @@ class Load:
         """Send for so long and return what was seen of it."""
         begun = time.perf_counter()
         self._end = begun + seconds
-        for _ in range(connections):
-            await self._connect(_Sender(self))
+        senders = [_Sender(self) for _ in range(connections)]
+        for sender in senders:
+            await self._connect(sender)
         if self._rate is not None:
             await self._fall_due(begun, seconds, self._rate)
         await asyncio.sleep(self._end - time.perf_counter())
         deadline = time.perf_counter() + GRACE
         while self._under_way and time.perf_counter() < deadline:  # noqa: ASYNC110 -- it is the end of a run
             await asyncio.sleep(0.001)
+        for sender in senders:
+            sender.close()
         took, late = [1000 * one for one in self._took], [1000 * one for one in self._late]
         if self._under_way:
             raise RuntimeError(f"{self._under_way} requests had no answer {GRACE:g} s after the end")
@@ -163,7 +171,7 @@ class Load:
         """Note an answer."""
         self._under_way -= 1
         self._took.append(time.perf_counter() - due)
-        self._refused += status != b"202"
+        self._refused += not status.startswith(b"2")
 
     def lost(self, sender: _Sender) -> None:
         """Connect a sender again whose connection has ended."""

@@ -1,0 +1,1 @@
+"""The runner of the benches, and its load generator."""
