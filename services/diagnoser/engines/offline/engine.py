@@ -15,7 +15,17 @@ from services.diagnoser.engines.offline.catalogue import Catalogue
 from services.diagnoser.engines.offline.certainty import certainty, is_conclusive
 from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.scene import Scene, impact, scene_of
-from services.diagnoser.engines.offline.telling import cites, findings, gaps, missing, next_checks, ruled_out, title
+from services.diagnoser.engines.offline.telling import (
+    cites,
+    contradictions,
+    findings,
+    gaps,
+    missing,
+    next_checks,
+    not_explained,
+    ruled_out,
+    title,
+)
 from services.diagnoser.engines.offline.weighing import Hypothesis, hypotheses
 from services.diagnoser.engines.offline.wording import moved
 from shared.incident.diagnosis import DiagnosticResult, RankedCause
@@ -110,6 +120,8 @@ def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> Diagnostic
         causes=causes,
         findings=told,
         ruled_out=against,
+        contradictions=contradictions(book, top),
+        unexplained=not_explained(book, scene, top),
         missing=tuple(lacking),
         next_checks=tuple(next_checks(standing) or [f"Get {text}" for text in lacking])[:5],
     )

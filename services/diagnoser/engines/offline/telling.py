@@ -12,7 +12,7 @@ from services.diagnoser.engines.offline.changes import covers
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.scene import Observation, Scene, impact
 from services.diagnoser.engines.offline.signals import Match
-from services.diagnoser.engines.offline.weighing import Hypothesis
+from services.diagnoser.engines.offline.weighing import Hypothesis, unexplained
 from services.diagnoser.engines.offline.wording import clipped, moved, span
 from shared.incident.evidence import Finding
 
@@ -116,6 +116,24 @@ def ruled_out(book: Book, top: Hypothesis | None, others: Sequence[Hypothesis]) 
         told.setdefault(one.id, Finding(statement=f"{title(one)}: {why}", cites=tuple(dict.fromkeys(cited))))
     changes = _other_changes(book, top, [one for one in others if one.link])
     return tuple(islice([*told.values(), *changes], RULED_OUT_MAX))
+
+
+def contradictions(book: Book, top: Hypothesis | None) -> tuple[Finding, ...]:
+    """Return what speaks against the first hypothesis and does not rule it out."""
+    told: dict[str, Finding] = {}
+    for one in top.against if top else ():
+        cited = _cited(book, one)
+        if cited:
+            told.setdefault(_against(one), Finding(statement=_against(one), cites=cited))
+    return tuple(islice(told.values(), RULED_OUT_MAX))
+
+
+def not_explained(book: Book, scene: Scene, top: Hypothesis | None) -> tuple[Finding, ...]:
+    """Return what suffers now where the first hypothesis does not reach."""
+    told: dict[str, Finding] = {}
+    for one in unexplained(scene, top.entity) if top else ():
+        _tell(told, book, one)
+    return tuple(islice(told.values(), RULED_OUT_MAX))
 
 
 def _cited(book: Book, one: Match) -> tuple[str, ...]:

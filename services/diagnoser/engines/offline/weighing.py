@@ -238,9 +238,13 @@ def _onset(scene: Scene, entity: str, seen: list[Observation]) -> float | None:
     return min(times, default=None)
 
 
-def _unexplained(scene: Scene, entity: str) -> int:
-    """Return how many others suffer whom it cannot have reached; none where nobody knows who needs whom."""
+def unexplained(scene: Scene, entity: str) -> list[Observation]:
+    """Return what others suffer whom it cannot have reached; nothing where nobody knows who needs whom."""
     if not scene.map.callers and not scene.map.tenants:
-        return 0
+        return []
     reached = scene.map.sufferers(entity) | set(scene.map.near(entity))
-    return min(len({o.entity for o in impact(scene) if o.entity not in reached}), UNEXPLAINED_MAX)
+    return [one for one in impact(scene) if one.entity not in reached]
+
+
+def _unexplained(scene: Scene, entity: str) -> int:
+    return min(len({one.entity for one in unexplained(scene, entity)}), UNEXPLAINED_MAX)
