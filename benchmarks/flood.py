@@ -29,6 +29,17 @@ LIMIT = 170.0
 
 
 @dataclass(frozen=True, slots=True)
+class Flood:
+    """What is poured. `run`: the simulated run it belongs to; `start`: milliseconds of its first alert."""
+
+    count: int
+    causes: int
+    run: str = ""
+    service: str = "service-{cause}"
+    start: int = START
+
+
+@dataclass(frozen=True, slots=True)
 class Poured:
     """What the senders saw; `began` is wall time. `refused`: answers other than 202."""
 
@@ -38,25 +49,27 @@ class Poured:
     refused: int
 
 
-def deliveries(count: int, causes: int) -> list[bytes]:
+def deliveries(flood: Flood) -> list[bytes]:
     """Return the bodies of a flood, in the order in which they are sent; the same for each call."""
+    count, causes = flood.count, flood.causes
     chance = random.Random(count)
     bodies: list[bytes] = []
     for number in range(count):
         cause, kind = number % causes, number // causes % 10
         if kind == 8:
-            bodies.append(_alert(number, cause, chance.randrange(number // causes)))
+            bodies.append(_alert(flood, number, cause, chance.randrange(number // causes)))
         elif kind == 9:
             bodies.append(chance.choice(bodies))
         else:
-            bodies.append(_alert(number, cause, number // causes))
+            bodies.append(_alert(flood, number, cause, number // causes))
     order = sorted(range(count), key=lambda index: index + chance.uniform(0, DISORDER))
     return [bodies[index] for index in order]
 
 
-def _alert(number: int, cause: int, host: int) -> bytes:
+def _alert(flood: Flood, number: int, cause: int, host: int) -> bytes:
     name = f"web-{cause}-{host}.example.internal"
-    happened = START + number * STEP
+    service = flood.service.format(cause=cause)
+    happened = flood.start + number * STEP
     return json.dumps(
         {
             "id": f"77{number:010}",
@@ -64,11 +77,11 @@ def _alert(number: int, cause: int, host: int) -> bytes:
             "alert_transition": "Triggered",
             "alert_type": "error",
             "alert_priority": "P2",
-            "alert_scope": f"env:prod,host:{name},service:service-{cause}",
+            "alert_scope": f"env:prod,host:{name},service:{service}",
             "alert_metric": "system.cpu.user",
-            "title": f"[P2] [Triggered on {{host:{name}}}] CPU is high on service-{cause} hosts",
+            "title": f"[P2] [Triggered on {{host:{name}}}] CPU is high on {service} hosts",
             "text": "The average of system.cpu.user over the last 5 minutes is above 90 %.",
-            "tags": f"env:prod,host:{name},monitor,service:service-{cause},team:team-{cause}",
+            "tags": f"env:prod,host:{name},monitor,service:{service},team:team-{cause}",
             "hostname": name,
             "date": str(happened),
             "last_updated": str(happened),
@@ -79,7 +92,7 @@ def _alert(number: int, cause: int, host: int) -> bytes:
 
 
 class _Sender(asyncio.Protocol):
-    def __init__(self, flood: Flood) -> None:
+    def __init__(self, flood: _Pouring) -> None:
         self._flood = flood
         self._transport: asyncio.WriteTransport | None = None
         self._data = b""
@@ -119,7 +132,7 @@ def _field(head: bytes, name: bytes) -> bytes:
     return head[begin:] if end < 0 else head[begin:end]
 
 
-class Flood:
+class _Pouring:
     """All senders of a flood."""
 
     def __init__(self, requests: Iterator[bytes], connections: int) -> None:
@@ -146,7 +159,7 @@ class Flood:
 async def _pour(port: int, requests: Sequence[bytes], connections: int, receipts: Path) -> Poured:
     loop = asyncio.get_running_loop()
     began, clock = time.time(), time.perf_counter()
-    flood = Flood(iter(requests), connections)
+    flood = _Pouring(iter(requests), connections)
     for _ in range(connections):
         await loop.create_connection(lambda: _Sender(flood), "127.0.0.1", port)
     async with asyncio.timeout(LIMIT):
@@ -156,9 +169,9 @@ async def _pour(port: int, requests: Sequence[bytes], connections: int, receipts
     return Poured(began, seconds, len(flood.receipts), flood.refused)
 
 
-def pour(port: int, secret: str, *, count: int, causes: int, connections: int, receipts: Path) -> Poured:
+def pour(port: int, secret: str, flood: Flood, *, connections: int, receipts: Path) -> Poured:
     """Send a flood from a process of its own and return what was seen; the receipts are lines of a file."""
-    given = [str(port), secret, str(count), str(causes), str(connections), str(receipts)]
+    given = [str(port), secret, json.dumps(asdict(flood)), str(connections), str(receipts)]
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.flood", *given], capture_output=True, text=True, check=False
     )
@@ -171,16 +184,17 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
     parser.add_argument("secret")
-    parser.add_argument("count", type=int)
-    parser.add_argument("causes", type=int)
+    parser.add_argument("flood", type=lambda text: Flood(**json.loads(text)))
     parser.add_argument("connections", type=int)
     parser.add_argument("receipts", type=Path)
     given = parser.parse_args()
     head = (
         "POST /webhooks/datadog HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-        f"X-Signoff-Token: {given.secret}\r\nContent-Length: "
+        f"X-Signoff-Token: {given.secret}\r\n"
+        + (f"Signoff-Run: {given.flood.run}\r\n" if given.flood.run else "")
+        + "Content-Length: "
     ).encode()
-    bodies = deliveries(given.count, given.causes)
+    bodies = deliveries(given.flood)
     requests = [head + b"%d\r\n\r\n" % len(body) + body for body in bodies]
     import uvloop  # noqa: PLC0415 -- only the process that sends needs it
 

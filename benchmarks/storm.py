@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
+import urllib.request
 from collections import Counter
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from benchmarks.bench import Bench
-from benchmarks.flood import Poured, pour
+from benchmarks.flood import Flood, Poured, pour
 from benchmarks.four import four_services
-from benchmarks.measuring import Row, at_most, peak_megabytes, processor_seconds, row
+from benchmarks.measuring import Row, at_most, family, peak_megabytes, processor_seconds, row
 from benchmarks.webhooks import generated_secrets
+from tests.scenarios.replaying import replay_until_asked
 from tests.support.signoff import Signoff
 
 DELIVERIES, CAUSES, CONNECTIONS = 100_000, 50, 64
 LIMIT = 170.0
 """Seconds after which a storm is given up."""
 LOOK = 0.2
+ALIKE = 5_000
+"""Alerts of one cause."""
+DECIDED = "select count(*) from disposition where source='datadog'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +58,51 @@ def run(bench: Bench) -> list[Row]:
     ]
     rows += [row(f"{name}, peak memory", "MB", [peak], at_most(150.0)) for name, peak in storm.peaks.items()]
     rows += [row(f"{name}, processor time", "s", [spent]) for name, spent in storm.processor.items()]
-    return rows
+    return [*rows, *one_cause(bench, int(bench.either(ALIKE, 200)))]
+
+
+def one_cause(bench: Bench, count: int) -> list[Row]:
+    """Return what becomes of alerts of one cause while its question waits, all in one process."""
+    signoff = bench.signoff({"SIGNOFF_NOTIFIER__TERMINAL": "false"})
+    signoff.up()
+    asked = replay_until_asked(signoff)
+    run = asked.environment.removeprefix("sim:")
+    happened = datetime.fromisoformat(asked.detail()["alerts"][0]["alert"]["occurred_at"])
+    flood = Flood(count, 1, run, "storefront", int(happened.timestamp() * 1000))
+    port = int(signoff.address("webhook_url").rpartition(":")[2])
+    secret = (signoff.data / "secrets" / "datadog_replay").read_text().strip()
+    receipts = bench.folder / "receipts-of-one-cause"
+    decided = signoff.data / "diagnoser.db"
+    before = _one(decided, DECIDED)
+    poured = pour(port, secret, flood, connections=CONNECTIONS, receipts=receipts)
+    _wait_for(decided, before + count)
+    seconds = time.time() - poured.began
+    lost = len(set(receipts.read_text().split()) - dispositions(decided).keys())
+    _wait_until_quiet(lambda: len(_slack(signoff, run)) + asked.detail()["incident"]["alert_count"])
+    incidents = [one for one in signoff.json("incidents", "list") if one["environment"] == asked.environment]
+    posts = _slack(signoff, run)
+    return [
+        row(f"{count:,} alerts of one cause, one process", "s", [seconds]),
+        row("refused or lost", "", [float(poured.refused + lost)], at_most(0.0)),
+        row("incidents of one cause", "", [float(len(incidents))], at_most(1.0)),
+        row("approvals of one cause", "", [float(len(asked.detail()["approvals"]))], at_most(1.0)),
+        row("Slack messages of one cause", "", [float(len(posts))], at_most(1.0)),
+        row("lines in the thread of that message", "", [float(sum(len(post["thread"]) for post in posts))]),
+        row("one process with its child, peak memory", "MB", [_peak(signoff)], at_most(260.0)),
+    ]
+
+
+def _slack(signoff: Signoff, run: str) -> list[dict[str, Any]]:
+    """Return the messages that the simulated Slack holds."""
+    told = json.loads((signoff.data / "run.json").read_text())
+    url = f"{told['world_url']}/runs/{run}/slack"
+    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {told['world_token']}"})  # noqa: S310 -- loopback
+    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 -- loopback
+        return list(json.loads(answer.read()))
+
+
+def _peak(signoff: Signoff) -> float:
+    return peak_megabytes(*family(signoff.started["up"].pid))
 
 
 def storm_on_kafka(bench: Bench, count: int) -> Storm:
@@ -60,14 +113,14 @@ def storm_on_kafka(bench: Bench, count: int) -> Storm:
     port = int(signoff.env["SIGNOFF_SERVICES__INGEST_URL"].rpartition(":")[2])
     pids = {name: process.pid for name, process in signoff.started.items()}
     before = {name: processor_seconds(pid) for name, pid in pids.items()}
-    poured = pour(port, secret, count=count, causes=CAUSES, connections=CONNECTIONS, receipts=receipts)
+    poured = pour(port, secret, Flood(count, CAUSES), connections=CONNECTIONS, receipts=receipts)
     assert not poured.refused, f"{poured.refused} deliveries were refused"
     decided = signoff.data / "diagnoser.db"
     _wait_for(decided, count)
     seconds = time.time() - poured.began
     given = receipts.read_text().split()
     found = dispositions(decided)
-    _wait_until_told(signoff)
+    _wait_until_quiet(lambda: told(signoff).total())
     return Storm(
         poured,
         seconds,
@@ -95,17 +148,17 @@ def told(signoff: Signoff) -> Counter[str]:
 
 def _wait_for(database: Path, count: int) -> None:
     end = time.monotonic() + LIMIT
-    while _one(database, "select count(*) from disposition where source='datadog'") < count:
+    while _one(database, DECIDED) < count:
         if time.monotonic() > end:
             return  # What is missing then is counted as lost.
         time.sleep(LOOK)
 
 
-def _wait_until_told(signoff: Signoff) -> None:
-    """Return when nobody has been told anything for two seconds."""
+def _wait_until_quiet(look: Callable[[], int]) -> None:
+    """Return when nothing has moved for two seconds."""
     end, moved, before = time.monotonic() + LIMIT, time.monotonic(), -1
     while time.monotonic() < end and time.monotonic() - moved < 2.0:
-        now = told(signoff).total()
+        now = look()
         if now != before:
             before, moved = now, time.monotonic()
         time.sleep(LOOK)
