@@ -22,6 +22,7 @@ from shared.bus.port import Bus, Lag, Received, Rejected, Subscription, WireReco
 from shared.bus.settings import KafkaSettings
 from shared.bus.topics import sift
 from shared.errors import ConfigurationError, UnavailableError
+from shared.runtime.deadlines import Deadlines
 from shared.runtime.tasks import stop_tasks
 from shared.store.failpoints import reach
 
@@ -40,6 +41,7 @@ class KafkaBus(Bus):
         self._settings = settings
         self._producer: AIOKafkaProducer | None = None
         self._making = asyncio.Lock()
+        self._deadlines = Deadlines()
         self._intakes: list[KafkaIntake] = []
         self._boot: asyncio.Task[None] | None = None
         self._probing: asyncio.Task[None] | None = None
@@ -115,7 +117,7 @@ class KafkaBus(Bus):
     async def _send(self, records: Sequence[WireRecord], limit: float) -> None:
         producer = None
         try:
-            async with asyncio.timeout(limit):
+            with self._deadlines.within(limit):
                 producer = self._producer or await self._ready_producer()
                 begun = [await self._begin(producer, record) for record in records]
                 await (begun[0] if len(begun) == 1 else asyncio.gather(*begun))  # One is the rule for webhooks.

@@ -17,10 +17,11 @@ _WORDS = (
     *("token", "secret", "password", "passwd", "passphrase", "pwd", "credential", "credentials"),
     *("cookie", "authorization", "signature"),
 )
-_KEYS = re.compile(
-    r"(?:(?:api|app|application|access|account|auth|client|encryption|private|secret|session|shared|signing|ssh|storage)"
-    r"[-_ ]?key(?:[-_ ]?id)?|session[-_]?id)$"
+_OWNERS = (
+    *("api", "app", "application", "access", "account", "auth", "client", "encryption", "private", "secret", "session"),
+    *("shared", "signing", "ssh", "storage"),
 )
+_KEYS = re.compile(rf"(?:(?:{'|'.join(_OWNERS)})[-_ ]?key(?:[-_ ]?id)?|session[-_]?id)$")
 _NAME_MAX = 40
 _GIVEN = re.compile(r"""(?<![\w-])([\w-]++)[\\"']*+\s*+[=:]\s*+""")
 """A name and what stands between it and its value."""
@@ -70,8 +71,6 @@ _FORMS = (
     ),
 )
 """Of each form what any text has that holds one, in lower case; a pattern is only tried where there is such a sign."""
-_NAMES = (*_WORDS, "key", "session")
-"""A name of a secret holds one of these."""
 _SHORTEST = 6
 """Shorter secrets are not searched for in text: they would blank out ordinary words."""
 
@@ -94,7 +93,7 @@ class Redactor:
                 text = pattern.sub(replacement, text)
         if "ookie" in text or "OOKIE" in text:
             text = _COOKIES.sub(rf"\1{REDACTED}", text)
-        return _without_named(text) if signs is None or _has_any(signs, _NAMES) else text
+        return _without_named(text) if signs is None or _may_name(signs) else text
 
     def value(self, value: Any, name: str = "") -> Any:  # noqa: ANN401 -- any value that a line may hold
         """Return a value of a line without secrets, whatever it is nested in."""
@@ -113,6 +112,11 @@ class Redactor:
     def __call__(self, _: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Redact a line of structlog."""
         return {self.text(key): self.value(value, key) for key, value in event.items()}
+
+
+def _may_name(signs: str) -> bool:
+    """Say whether there may be a name of a secret in a text, in lower case."""
+    return _has_any(signs, _WORDS) or (("key" in signs or "session" in signs) and _has_any(signs, _OWNERS))
 
 
 def _has_any(text: str, parts: Iterable[str]) -> bool:

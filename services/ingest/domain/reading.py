@@ -161,4 +161,8 @@ _SEVERITIES = {
 
 def severity(*candidates: str) -> Severity:
     """Return the first candidate that names a severity, else sev3."""
-    return next((_SEVERITIES[c.lower()] for c in candidates if c.lower() in _SEVERITIES), Severity.SEV3)
+    for candidate in candidates:
+        found = _SEVERITIES.get(candidate.lower())
+        if found is not None:
+            return found
+    return Severity.SEV3

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 
 from starlette.types import Receive
+
+from shared.runtime.deadlines import Deadlines
 
 BODY_MAX = 1024 * 1024
 """Bytes of a body that are kept."""
@@ -42,13 +43,14 @@ class BodyReader:
     def __init__(self, *, seconds: float, room: int = ROOM) -> None:
         self._seconds = seconds
         self._room = room
+        self._deadlines = Deadlines()
 
     async def read(self, receive: Receive) -> Body:
         """Return a body, cut when it is too large. Raises SenderGoneError, and NotReadError when it took too much."""
         parts: list[bytes] = []
         size = held = 0
         try:
-            async with asyncio.timeout(self._seconds):
+            with self._deadlines.within(self._seconds):
                 more = True
                 while more and size <= DRAIN_MAX:
                     message = await receive()
