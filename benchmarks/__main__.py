@@ -20,7 +20,7 @@ from benchmarks.bench import Bench
 from benchmarks.measuring import Row, table, timed
 from benchmarks.page import Result, machine, write
 
-BENCHES = ("startup", "ingest", "pressed", "hostile", "store", "pipeline", "storm", "approvals", "console")
+BENCHES = ("startup", "ingest", "delivery", "pressed", "hostile", "store", "pipeline", "storm", "approvals", "console")
 
 
 class BenchModule(Protocol):
