@@ -108,10 +108,10 @@ async def house_in(folder: Path) -> AsyncIterator[House]:
         yield House(folder, stack)
 
 
-def said_in(bus: EmbeddedBus, topic: str, source: str) -> list[tuple[str, dict[str, Any]]]:
+def said_in(bus: EmbeddedBus, topic: str, source: str, most: int = 1000) -> list[tuple[str, dict[str, Any]]]:
     """Return (type, body) of what a service said; what was sent again counts once."""
     found: dict[str, tuple[str, dict[str, Any]]] = {}
-    for row in bus._file.read(topic, 0, 1000):
+    for row in bus._file.read(topic, 0, most):
         envelope = read_headers(orjson.loads(row.headers))
         if envelope.source.endswith(source):
             found.setdefault(envelope.id, (envelope.type, orjson.loads(row.body)))
