@@ -16,6 +16,7 @@ from simulation import driver
 from simulation.scenario import load_scenario
 from tests.resilience import report
 from tests.resilience.account import Toll
+from tests.resilience.elsewhere import ELSEWHERE
 from tests.resilience.house import House
 from tests.support.echo_main import Place
 
@@ -74,7 +75,8 @@ def tell(request: pytest.FixtureRequest, database: str, enter: Enter) -> Tell:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the report if one is asked for and all went well."""
-    lines = session.config.stash.get(_LINES, [])
+    ran = {item.nodeid.partition("[")[0] for item in session.items}
+    lines = session.config.stash.get(_LINES, []) + [ELSEWHERE[name] for name in ran & ELSEWHERE.keys()]
     asked = os.environ.get(report.ASKED)
     if asked and lines and exitstatus == pytest.ExitCode.OK:
         report.write(session.config.rootpath / asked, lines)

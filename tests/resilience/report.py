@@ -65,6 +65,8 @@ def _matrix(name: str) -> str:
         return "F2"
     if name.startswith("killed"):
         return "F4"
+    if name.startswith("database: "):
+        return "F15"
     if name.startswith("database line"):
         return "F13, F14, F20"
     return "F11" if name.startswith("broker line") else "F7, F8"

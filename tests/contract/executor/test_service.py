@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from shared.events.incidents import IncidentSourceRecovered
 from shared.events.people import DecisionSubmitted
 from shared.runbooks.plan import digest, read_plan
 from tests.contract.executor.conftest import HOST, INCIDENT, PID, WORLD_TOKEN, Running, Starter
+from tests.support.kinds import eventually
 
 pytestmark = pytest.mark.slow
 
@@ -209,3 +211,23 @@ async def test_what_a_vendor_says_of_a_call_is_told_without_the_secrets_in_it(st
     assert mark in str(kept)
     assert key not in str(kept)
     assert WORLD_TOKEN not in str(kept)
+
+
+async def test_a_stop_waits_for_the_call_under_way_and_leaves_no_doubt(starter: Starter) -> None:
+    running = await starter.start()
+    line = starter.place.line
+    line.holds_answers = asyncio.Event()
+    await running.decide("approve", await asked(running))
+    await running.until("step.started")
+
+    async def arrived() -> bool:
+        return "calls" in line.asked
+
+    await eventually(arrived)
+    stopping = asyncio.create_task(starter.stop())
+    line.holds_answers.set()
+    await stopping
+    running = await starter.start()
+    await running.until("verification.passed", "verification.failed", "verification.unknown")
+    assert types(await running.said()) == HELPED
+    assert line.asked.count("calls") == len(running.place.done) == 1

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from tests.resilience.elsewhere import ELSEWHERE
 from tests.resilience.report import Line, of_echo, page
+
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize(
@@ -13,6 +18,7 @@ from tests.resilience.report import Line, of_echo, page
         pytest.param("killed, broker frozen", "F4", "1", "drawn", id="a kill beside another fault"),
         pytest.param("broker stopped 2 s", "F7, F8", "0", "fixed", id="a broker that goes away"),
         pytest.param("database line: resets", "F13, F14, F20", "0", "fixed", id="a line to a database"),
+        pytest.param("database: locked", "F15", "0", "fixed", id="a database that does harm"),
         pytest.param("broker line: down", "F11", "0", "fixed", id="a line to a broker"),
     ],
 )
@@ -26,3 +32,9 @@ def test_the_page_is_the_same_whatever_the_order_of_the_tests() -> None:
     lines = [Line("F2", "b", "x", "1", 0, 0), Line("F1", "a", "x", "1", 0, 0), Line("F1", "a", "x", "1", 0, 0)]
     assert page(lines) == page(reversed(lines))
     assert page(lines).count("| F1 | a |") == 1
+
+
+@pytest.mark.parametrize("name", sorted(ELSEWHERE))
+def test_a_test_elsewhere_that_the_page_names_is_there(name: str) -> None:
+    file, _, function = name.partition("::")
+    assert f"def {function}(" in (ROOT / file).read_text("utf-8")
