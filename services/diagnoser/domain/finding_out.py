@@ -10,7 +10,7 @@ from pydantic import Field
 from shared.events.envelope import EVENT_MAX
 from shared.events.investigations import CollectorOutcome, EvidenceGathered
 from shared.incident.diagnosis import DiagnosticResult
-from shared.incident.evidence import Evidence, LogTemplate, LookAlike, MetricTimeSeries
+from shared.incident.evidence import Evidence, Finding, LogTemplate, LookAlike, MetricTimeSeries
 from shared.incident.model import Model
 
 SERIES_MAX, POINTS_MAX, TEMPLATES_MAX = 20, 200, 50
@@ -77,9 +77,13 @@ def snapshot(
 def _most_needed(conclusion: Conclusion) -> tuple[Evidence, ...]:
     """Return the evidence, what the result cites first, then what was missing."""
     result = conclusion.result
-    citing = [*(cause.cites for cause in result.causes), *(f.cites for f in (*result.findings, *result.ruled_out))]
+    citing = [*(cause.cites for cause in result.causes), *(f.cites for f in _told(result))]
     cited = {name for cites in citing for name in cites}
     return tuple(sorted(conclusion.evidence, key=lambda item: (item.id not in cited, item.kind != "gap")))
+
+
+def _told(result: DiagnosticResult) -> tuple[Finding, ...]:
+    return (*result.findings, *result.contradictions, *result.unexplained, *result.ruled_out)
 
 
 def _by_relevance(series: Sequence[MetricTimeSeries], evidence: Iterable[Evidence]) -> list[MetricTimeSeries]:

@@ -118,7 +118,7 @@ def ask(text: str, known: Known = KNOWN) -> QuestionAnswered:
     [
         pytest.param("why?", KNOWN, "Likely, at 80 %: the pool is exhausted.", {"e4", "M01", "L01"}, id="the cause"),
         pytest.param("why?", KNOWN, "Against it: traffic fell too.", {"M01"}, id="what speaks against the cause"),
-        pytest.param("why?", NEW, "Nothing is known yet; an investigation is under way.", {"e2"}, id="no cause yet"),
+        pytest.param("why?", NEW, "No investigation has brought anything yet.", {"e2"}, id="no cause yet"),
         pytest.param("what changed?", KNOWN, "deploy 7 came 40 s before.", {"C01"}, id="the changes"),
         pytest.param(
             "what changed at orders-db?",
