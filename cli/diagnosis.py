@@ -37,7 +37,7 @@ def concluder(engine: EngineName = "offline") -> Conclude:
     terms = Terms(reach=reach, allowance=allowance)
 
     def ask(case: Mapping[str, Any]) -> tuple[Conclusion, float]:
-        opinion = consult(read_case(case), catalogue, terms)
+        opinion = consult(case, catalogue, terms)
         return opinion.conclusion, opinion.used.cost_usd
 
     return ask

@@ -79,4 +79,9 @@ class Scripted:
 
 def consulted(client: Client, value: dict[str, Any] | None = None, terms: Terms = TERMS) -> Opinion:
     """Return the opinion a client gives on a case."""
-    return asyncio.run(opinion(ground_of(read(value), CATALOGUE), client, terms))
+    return asyncio.run(opinion(redacted_ground(value), client, terms))
+
+
+def redacted_ground(value: dict[str, Any] | None = None) -> Ground:
+    """Return the ground of a case without secrets, of which nothing has been shown."""
+    return ground_of(read(Redactor().value(leaking() if value is None else value)), CATALOGUE)

@@ -79,7 +79,7 @@ def _opinion(request: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]
     from services.diagnoser.engines.anthropic.consulting import Terms, consult  # noqa: PLC0415 -- offline needs none of it
 
     terms = Terms.model_validate(request["terms"])
-    return consult(read_case(request["case"]), catalogue, terms).model_dump(mode="json")
+    return consult(request["case"], catalogue, terms).model_dump(mode="json")
 
 
 if __name__ == "__main__":

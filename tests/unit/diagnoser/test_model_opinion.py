@@ -40,11 +40,10 @@ def test_a_model_that_agrees_adds_its_sentences_and_changes_no_number() -> None:
 def test_a_model_that_disagrees_is_shown_beside_what_was_concluded_and_capped() -> None:
     found = result_of(answer(causes=[OTHER]))
 
-    assert found.causes[0] == offline().causes[0]
-    [named] = [cause for cause in found.causes if cause.cause == OTHER["cause"]]
-    assert offline().causes[2].confidence < named.confidence <= 0.60
-    assert found.findings[0].statement.startswith("The model sees it differently: Something takes the processor")
-    assert found.status == "diagnosed"
+    assert (found.causes, found.confidence, found.status) == (offline().causes, offline().confidence, "diagnosed")
+    said_so = found.findings[0].statement
+    assert said_so.startswith("The model sees it differently: Something takes the processor of web-a")
+    assert 0 < int(said_so.rpartition("(")[2].removesuffix("%)")) <= 60
 
 
 def test_a_model_that_sees_no_cause_takes_none_away() -> None:
@@ -68,9 +67,9 @@ def test_what_the_offline_engine_cannot_decide_may_be_ranked_and_stays_undecided
     found = result_of(answer(causes=[named]), unsure())
 
     assert found.status == "inconclusive"
-    ranks = [(cause.cause, cause.entity) for cause in found.causes]
-    assert ranks.index((second.cause, second.entity)) <= 1
-    assert all(cause.confidence <= 0.60 for cause in found.causes)
+    [chosen] = [one for one in found.causes if (one.cause, one.entity) == (second.cause, second.entity)]
+    assert second.confidence < chosen.confidence <= 0.60
+    assert list(found.causes) == sorted(found.causes, key=lambda one: -one.confidence)
 
 
 def test_every_citation_of_the_result_is_in_its_evidence() -> None:
@@ -91,7 +90,7 @@ def replayed(tmp_path: Path, recording: dict[str, Any], **less: float) -> Any:  
     path = tmp_path / "reply.json"
     path.write_bytes(orjson.dumps(recording))
     reach = Reach(kind="recorded", model="claude-sonnet-5-5", replies=str(path))
-    return consult(read(), CATALOGUE, Terms(reach=reach, allowance=ALLOWANCE.model_copy(update=less)))
+    return consult(leaking(), CATALOGUE, Terms(reach=reach, allowance=ALLOWANCE.model_copy(update=less)))
 
 
 FABRICATED = orjson.dumps(answer(causes=[{**OTHER, "cites": ["M77"]}])).decode()
@@ -127,7 +126,7 @@ def test_a_recorded_model_of_every_kind_leaves_the_offline_answer(
 def test_the_stored_replies_are_found_by_what_is_asked_and_there_is_one_for_all_others() -> None:
     reach = Reach(kind="recorded", model="claude-sonnet-5-5", replies=str(REPLIES))
 
-    found = consult(read(), CATALOGUE, TERMS.model_copy(update={"reach": reach}))
+    found = consult(leaking(), CATALOGUE, TERMS.model_copy(update={"reach": reach}))
 
     assert found.outcome == "passed"
     assert found.conclusion.result.causes == offline().causes
@@ -136,7 +135,7 @@ def test_the_stored_replies_are_found_by_what_is_asked_and_there_is_one_for_all_
 def test_a_model_whose_price_nobody_knows_is_not_asked() -> None:
     reach = Reach(kind="recorded", model="some-model", replies=str(REPLIES))
 
-    found = consult(read(), CATALOGUE, TERMS.model_copy(update={"reach": reach}))
+    found = consult(leaking(), CATALOGUE, TERMS.model_copy(update={"reach": reach}))
 
     assert (found.outcome, found.used.turns) == ("no_price", 0)
     assert "set diagnoser.model.input_usd" in (found.conclusion.result.degraded or "")

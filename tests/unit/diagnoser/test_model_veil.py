@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from services.diagnoser.domain.model_use import Opinion
 from services.diagnoser.engines.anthropic.client import GivenUpError, Request
+from services.diagnoser.engines.anthropic.consulting import consult, opinion
 from services.diagnoser.engines.anthropic.veil import Veil, VeiledClient
 from shared.telemetry.redacting import Redactor
-from tests.support.second_opinions import Scripted, answer, consulted, leaking, said
+from tests.support.second_opinions import CATALOGUE, TERMS, Scripted, answer, consulted, leaking, redacted_ground, said
 from tests.support.seeded import places_of, seeds
 
 
@@ -91,12 +91,24 @@ def test_nothing_is_sent_in_doubt(redactor: Redactor, text: str) -> None:
 
 def test_a_redactor_that_breaks_leaves_the_offline_answer_and_nothing_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     client = Scripted([said(answer())])
+    ground = redacted_ground()
     monkeypatch.setattr(Redactor, "text", Broken.text)
 
-    found: Opinion = consulted(client)
+    found = asyncio.run(opinion(ground, client, TERMS))
 
     assert (found.outcome, client.asked) == ("redaction", [])
     assert found.conclusion.result.status == "diagnosed"
+
+
+def test_a_redactor_that_breaks_before_anything_is_read_leaves_the_offline_answer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Redactor, "text", Broken.text)
+
+    found = consult(leaking(), CATALOGUE, TERMS)
+
+    assert (found.outcome, found.used.turns) == ("redaction", 0)
+    assert found.conclusion.result.degraded == "redaction: the redactor failed (ValueError); nothing was sent"
 
 
 def test_an_entity_that_is_an_address_is_called_otherwise_and_found_again() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from services.diagnoser.domain.case import Case
+from services.diagnoser.domain.case import read_case
 from services.diagnoser.domain.model_use import PASSED, Opinion, Reach, Use
 from services.diagnoser.engines.anthropic.client import Client, GivenUpError
 from services.diagnoser.engines.anthropic.conversation import Conversation
@@ -30,9 +30,18 @@ class Terms(Model):
     allowance: Use = Field(default_factory=Use)
 
 
-def consult(case: Case, catalogue: Catalogue, terms: Terms) -> Opinion:
-    """Return the opinion on a case, within the allowance. Never raises for what the model does."""
-    return asyncio.run(_consult(ground_of(case, catalogue), terms))
+def consult(value: object, catalogue: Catalogue, terms: Terms) -> Opinion:
+    """Return the opinion on a case, within the allowance. Never raises for what the model does.
+
+    The case is redacted before anything is made of it: afterwards a secret may be cut or masked in part, and its rest
+    would be known by nothing any more. Raises ValueError when `value` is no JSON object.
+    """
+    try:
+        clean = Redactor([terms.reach.key.get_secret_value()]).value(value)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, nothing was taken out
+        failed = GivenUpError("redaction", f"the redactor failed ({type(error).__name__}); nothing was sent")
+        return _without(ground_of(read_case(value), catalogue), terms, failed, Use())
+    return asyncio.run(_consult(ground_of(read_case(clean), catalogue), terms))
 
 
 async def _consult(ground: Ground, terms: Terms) -> Opinion:

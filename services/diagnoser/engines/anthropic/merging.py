@@ -1,7 +1,8 @@
 """The offline conclusion with the opinion of the model beside it. Every number here is computed by code.
 
-The model may explain, rank what the offline engine could not decide, and disagree in the open. It never takes away a
-cause, raises a status or brings an action nearer: what is proposed follows from what was measured.
+The model may explain, rank what the offline engine could not decide, and disagree in the open. It never adds a cause to
+a diagnosis, takes one away or raises a status: what is proposed follows from what was measured, whatever anybody has
+written into the evidence for a model to read.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def merged(ground: Ground, answer: Answer, engine: str) -> Conclusion:
     causes = offline.causes
     if not _agrees(offline, answer):
         told = (_dissent(ground, answer), *told)[:FINDINGS_MAX]
-        if answer.causes and offline.status != "no_active_fault":
+        if answer.causes and offline.status == "inconclusive":
             causes = _ranked(ground, answer)
     update = {
         "engine": engine,
@@ -61,23 +62,19 @@ def _agrees(offline: DiagnosticResult, answer: Answer) -> bool:
 
 
 def _ranked(ground: Ground, answer: Answer) -> tuple[RankedCause, ...]:
-    """Return the offline causes with the first of the model among them: never before one that is diagnosed."""
-    offline = ground.conclusion.result
+    """Return the causes that the offline engine could not decide between, with the first of the model among them."""
     chosen = answer.causes[0]
-    others = [one for one in offline.causes if (one.cause, one.entity) != (chosen.cause, chosen.entity)]
-    most = min(DISAGREEING_MOST, _confidence(ground, chosen))
-    if offline.status == "diagnosed":
-        most = min(most, offline.causes[0].confidence)
+    others = [
+        one for one in ground.conclusion.result.causes if (one.cause, one.entity) != (chosen.cause, chosen.entity)
+    ]
     named = RankedCause(
         entity=chosen.entity,
         cause=chosen.cause,
         title=_title(ground, chosen),
-        confidence=most,
+        confidence=_confidence(ground, chosen),
         cites=tuple(dict.fromkeys(chosen.cites)),
     )
-    first = 1 if offline.status == "diagnosed" else 0
-    rest = sorted([named, *others[first:]], key=lambda one: -one.confidence)
-    return (*others[:first], *rest)[:RANKED_MAX]
+    return tuple(sorted([named, *others], key=lambda one: -one.confidence))[:RANKED_MAX]
 
 
 def _confidence(ground: Ground, chosen: NamedCause) -> float:
@@ -88,7 +85,7 @@ def _confidence(ground: Ground, chosen: NamedCause) -> float:
     backed = replace(known, log_odds=known.log_odds + OPINION)
     others = [one for one in ground.hypotheses if one is not known and not one.is_ruled_out]
     ranked = sorted([backed, *others], key=lambda one: -one.log_odds)
-    return confidences(ground.scene, ranked)[ranked.index(backed)]
+    return min(confidences(ground.scene, ranked)[ranked.index(backed)], DISAGREEING_MOST)
 
 
 def _title(ground: Ground, chosen: NamedCause) -> str:
@@ -101,7 +98,8 @@ def _dissent(ground: Ground, answer: Answer) -> Finding:
         cites = tuple(name for name in ground.shown)[:3]
         return Finding(statement="The model does not name a cause.", cites=cites)
     chosen = answer.causes[0]
-    return Finding(statement=f"The model sees it differently: {_title(ground, chosen)}", cites=chosen.cites)
+    told = f"The model sees it differently: {_title(ground, chosen)} ({_confidence(ground, chosen):.0%})"
+    return Finding(statement=told, cites=tuple(dict.fromkeys(chosen.cites)))
 
 
 def _findings(claims: Iterable[Claim], ground: Ground) -> list[Finding]:
