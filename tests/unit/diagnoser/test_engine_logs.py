@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.engines.offline.logs import Shape, shapes_of
+from services.diagnoser.engines.offline.logs import SHAPES_MAX, Shape, shapes_of
 from tests.support.cases import lines
 
 
@@ -96,3 +96,16 @@ def test_a_single_error_is_news_where_no_earlier_span_says_what_is_usual() -> No
     [served, failed] = shapes(many("served {n}", 5000) + many("cannot reach ledger", 1, "error"))
     assert served.surge < failed.surge
     assert failed.surge >= 3.0
+
+
+def test_lines_beyond_all_bounds_are_still_counted() -> None:
+    case = read_case(
+        {
+            "logs": [
+                {"entity": "web", "level": "error", "msg": f"{chr(97 + n % 26) * (n // 26 + 1)} x"} for n in range(1500)
+            ]
+        }
+    )
+    shapes = shapes_of(case, [])
+    assert len(shapes) <= SHAPES_MAX + 1
+    assert sum(shape.count for shape in shapes) == 1500

@@ -6,7 +6,7 @@ from services.diagnoser.domain.case import read_case
 from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.scene import scene_of
 from services.diagnoser.engines.offline.weighing import Hypothesis, hypotheses
-from tests.support.cases import Curve, case, flat, lines, series, step
+from tests.support.cases import Curve, case, flat, lines, ramp, series, step
 
 
 def judged(value: Mapping[str, object]) -> list[Hypothesis]:
@@ -63,3 +63,8 @@ def test_a_slow_service_of_unknown_kind_is_no_database() -> None:
 def test_a_store_is_known_by_its_common_names() -> None:
     found = [one.id for one in judged(lonely("quotes-mysql", latency_p95=step(400.0, -20)))]
     assert "data.slow_query" in found
+
+
+def test_space_that_is_left_and_nearly_gone_is_a_full_disk_though_nobody_knows_its_size() -> None:
+    value = {"metrics": [series("vault", "FreeStorageSpace", 5e10, unit="Bytes", curve=ramp(-4.99e10, -60))]}
+    assert first(value) == ("saturation.disk_full", "vault")

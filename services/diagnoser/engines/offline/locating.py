@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from services.diagnoser.engines.offline.background import FARTHEST
@@ -9,6 +10,7 @@ from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import Shape
 from services.diagnoser.engines.offline.scene import Observation, Scene
+from services.diagnoser.engines.offline.sharing import shared
 
 EXPLAINED = 0.5
 """A part below explains the one above when its own change is at least this share of the other's."""
@@ -26,6 +28,12 @@ LOG_MOST = 10.0
 """Standard deviations; more lines are not more certain."""
 WARNING = 0.5
 """What warnings count beside errors."""
+BLAMED = 0.9
+"""What an error counts for whom its writer cannot reach."""
+_OUT_OF_REACH = re.compile(
+    r"(?i)refused|unavailable|unreachable|timed? ?out|no instances?|connection reset|(failed|unable) to connect"
+    r"|could ?n[o']t connect|cannot connect|no such host|\b50[234]\b|i/o error"
+)
 _FELT = frozenset({"latency", "errors"})
 
 
@@ -54,19 +62,25 @@ def suspects(scene: Scene) -> list[Suspect]:
     for entity in written:
         seen.setdefault(entity, [])
     seen.pop("", None)
-    seen = {entity: ones for entity, ones in seen.items() if ones or _has_more(scene, entity)}
+    seen = {entity: ones for entity, ones in seen.items() if ones or entity in written or _has_more(scene, entity)}
+    felt_by = {e: travel for e, ones in seen.items() if (travel := [o for o in ones if o.channel in _FELT])}
+    common = shared(scene, felt_by)
+    victims = {o.entity for ones in common.values() for o in ones}
+    seen.update({place: list(ones) for place, ones in common.items()})
     alerted = scene.alerted()
     told = scene.rings
     felt = {entity for start in alerted for entity in (start, *scene.map.feeds(start))}
     found = []
     for entity, observations in seen.items():
-        shapes = tuple(s for s in (*scene.surging, *scene.vanished) if s.entity == entity)
+        shapes = tuple(s for s in (*scene.surging, *scene.vanished) if entity == s.entity or entity in _blamed(s))
         facts = tuple(fact for fact in scene.troubles() if fact.entity == entity)
         score = FACT * bool(facts)
         score += max((_size(o) for o in observations), default=0.0)
         score += LOG_SHARE * written.get(entity, 0.0)
-        below = max((written.get(callee, 0.0) for callee in _below(scene, entity)), default=0.0)
+        named = (name for s in shapes if s.entity == entity for name in _blamed(s))
+        below = max((written.get(callee, 0.0) for callee in (*_below(scene, entity), *named)), default=0.0)
         is_told = not observations and below >= EXPLAINED * written.get(entity, 0.0)
+        is_told = is_told or (entity in victims and entity not in common)
         score += 1.0 if not is_told and not _is_explained(scene, entity, observations) else 0.0
         score += 0.5 if entity in felt or not felt else 0.0
         about = {o.channel for o in observations} | (
@@ -101,10 +115,17 @@ def _written(scene: Scene) -> dict[str, float]:
     for shape in scene.surging:
         own = min(shape.surge, LOG_MOST) / LOG_MOST * (1.0 if shape.level == "error" else WARNING)
         found[shape.entity] = max(found.get(shape.entity, 0.0), own)
+        for name in sorted(_blamed(shape)):
+            found[name] = max(found.get(name, 0.0), BLAMED * own)
     for shape in scene.vanished:
         own = min(shape.fall, LOG_MOST) / LOG_MOST
         found[shape.entity] = max(found.get(shape.entity, 0.0), own)
     return found
+
+
+def _blamed(shape: Shape) -> set[str]:
+    """Return whom an error says to be out of reach: such words tell of them, not of their writer."""
+    return shape.mentions - {shape.entity} if shape.is_bad and _OUT_OF_REACH.search(shape.template) else set()
 
 
 def _is_old(one: Observation) -> bool:

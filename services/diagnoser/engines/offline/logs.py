@@ -17,6 +17,8 @@ TEMPLATE_CHARS = 300
 TOKENS_MAX = 60
 GROUP_MAX = 40
 """Shapes of one beginning and length; a flood of different words must not cost without end."""
+SHAPES_MAX = 1000
+"""Shapes of one case; what comes after is one shape an entity and level."""
 ALIKE = 0.6
 PRIOR = 10.0
 """Lines that an entity is believed to write anyway, so that a handful more or less says nothing of its traffic."""
@@ -111,6 +113,9 @@ def shapes_of(case: Case, names: Sequence[str]) -> list[Shape]:
             tokens = [masker[word] for word in words]
             key = (entity, level, " ".join(tokens))
             shape = exact.get(key)
+            if shape is None and len(shapes) >= SHAPES_MAX:
+                key, tokens = (entity, level, "<*>"), ["<*>"]
+                shape = exact.get(key)
             if shape is None:
                 shape = exact[key] = _alike(groups, shapes, entity, level, tokens)
             _count(shape, line.at, is_now=is_now)

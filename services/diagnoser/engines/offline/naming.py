@@ -29,18 +29,20 @@ def canonical(case: Case) -> Case:
         return names[name]
 
     def one(item: Named) -> Named:
-        name = item.entity
-        if isinstance(item, CaseLog) and item.pod and not name:
-            return item.model_copy(update={"entity": pods.get(item.pod) or name_of(workload(item.pod))})
-        better = name_of(name) if name else name
-        return item if better == name else item.model_copy(update={"entity": better})
+        better = name_of(item.entity) if item.entity else ""
+        return item if better == item.entity else item.model_copy(update={"entity": better})
+
+    def line(item: CaseLog) -> CaseLog:
+        if item.entity or not item.pod:
+            return one(item)
+        return item.model_copy(update={"entity": pods.get(item.pod) or name_of(workload(item.pod))})
 
     return case.model_copy(
         update={
             "alerts": tuple(map(one, case.alerts)),
             "metrics": tuple(map(one, case.metrics)),
-            "logs": tuple(map(one, case.logs)),
-            "logs_baseline": tuple(map(one, case.logs_baseline)),
+            "logs": tuple(map(line, case.logs)),
+            "logs_baseline": tuple(map(line, case.logs_baseline)),
             "changes": tuple(map(one, case.changes)),
             "events": tuple(map(one, case.events)),
         }

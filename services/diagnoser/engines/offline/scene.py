@@ -67,8 +67,11 @@ class Observation:
 
     @property
     def used(self) -> float | None:
-        """The share of the capacity in use, when the capacity is known."""
-        return self.meaning.used(self.standing.after)
+        """The share of the capacity in use, when the capacity is known; of what is left, at least how much is gone."""
+        stands = self.standing
+        if self.meaning.full is None and self.meaning.direction == "down" and self.channel in {"disk", "memory"}:
+            return 1.0 - stands.after / max(stands.before, stands.after, 1e-9)
+        return self.meaning.used(stands.after)
 
 
 @dataclass(frozen=True, slots=True)

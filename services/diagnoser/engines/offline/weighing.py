@@ -31,7 +31,7 @@ _TOLD_BY_STORES = frozenset(
 )
 RUNG = 0.5
 """Nats for what an alert is about: somebody once thought that it matters."""
-UNKNOWN_WEIGHT = 0.3
+UNKNOWN_WEIGHT = 0.1
 UNKNOWN_STEP = 2.0
 """Nats a place loses for each point by which it is less suspect than the first."""
 NEARER_MOST = 1.5
@@ -132,7 +132,7 @@ def _places(scene: Scene, cause: Cause, origins: list[str]) -> list[str]:
     if cause.entity == "changed":
         found = [change.entity for change in scene.case.changes if change.entity]
     else:
-        logged = [shape.entity for shape in scene.surging]
+        logged = [name for shape in scene.surging for name in (shape.entity, *sorted(shape.mentions))]
         around = [near for entity in [*origins, *scene.alerted(), *logged] if entity for near in scene.map.near(entity)]
         stated = [f.entity for f in scene.facts if f.counts]
         callees = [to for entity in scene.alerted() for to in scene.map.callees.get(entity, ())]
