@@ -132,10 +132,12 @@ def run(bench: Bench) -> list[Row]:
         way.run(RATE / 2, warm)
     pairs = [(product.run(RATE, seconds / 2), floor.run(RATE, seconds / 2)) for _ in range(int(bench.either(3, 1)))]
     rows = _beside(pairs)
-    product.stop()
     floor.stop()
-    crowded = _product(bench, SERVER_PROCESSOR)
-    crowded.run(RATE / 2, warm)
+    crowded = product
+    if not bench.quick:
+        product.stop()
+        crowded = _product(bench, SERVER_PROCESSOR)
+        crowded.run(RATE / 2, warm)
     tried: list[Run] = []
     for rate in RATES:
         tried.append(crowded.run(rate, bench.either(6.0, 0.5)))
