@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import SecretStr
 
+from services.diagnoser.adapters.engine_process import EngineProcess
 from services.diagnoser.domain.case import Case, read_case
 from services.diagnoser.domain.model_use import PASSED, Opinion, Reach, Use
 from services.diagnoser.engines.anthropic import conversation
@@ -15,13 +19,16 @@ from services.diagnoser.engines.anthropic.consulting import Terms, client_of, op
 from services.diagnoser.engines.anthropic.ground import ground_of
 from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
-from tests.support.cases import case, ramp
+from shared.errors import UnavailableError
+from tests.support.cases import case, lines, ramp, series
+from tests.support.kinds import eventually
 from tests.support.messages_api import MessagesServer, failure, http, message, text
 
 pytestmark = pytest.mark.slow
 KEY = "sk-test-0123456789-the-key"
 ALLOWANCE = Use(turns=6, tool_calls=12, input_tokens=40_000, output_tokens=6_000, cost_usd=0.5, seconds=20.0)
 CATALOGUE = load_catalogue()
+MEBIBYTES = 180
 RIGHT: dict[str, Any] = {
     "status": "diagnosed",
     "causes": [{"cause": "resource_leak.memory", "entity": "web-a", "change": "", "cites": ["M01"]}],
@@ -168,3 +175,46 @@ async def test_what_a_turn_may_cost_is_bounded_before_it_is_asked() -> None:
 
     nothing, idle = await asked(allowance=ALLOWANCE.model_copy(update={"cost_usd": 0.001}))
     assert (nothing.outcome, idle.asked) == ("budget", [])
+
+
+def terms_for(server: MessagesServer) -> dict[str, Any]:
+    reach = Reach(kind="anthropic", model="claude-sonnet-5-5", base_url=server.url, key=SecretStr(KEY))
+    return {"reach": reach.wire(), "allowance": ALLOWANCE.model_dump(mode="json")}
+
+
+async def test_the_child_asks_stays_small_and_keeps_the_key_out_of_what_others_can_see() -> None:
+    large = case({"web-a/mem.used_pct": ramp(40.0, -60), "web-a/cpu_pct": ramp(50.0, -40)})
+    large["metrics"] += [series(f"node-{n}", "cpu_pct", 40.0, unit="%") for n in range(50)]
+    for one in large["metrics"]:
+        one["baseline"] = one["baseline"] * 4
+    large["logs"] = lines("web-a", "request {n} took {n} ms", 20_000)
+    look = {**LOOK, "input": {"entity": "web-a", "channel": "memory"}}
+    process = EngineProcess(case_seconds=60.0)
+    async with MessagesServer([message([look], "tool_use"), message(text("no answer"))]) as server:
+        found = await process.consult(large, terms_for(server), seconds=ALLOWANCE.seconds)
+        status = Path(f"/proc/{process.pid}")
+        peak = int(re.search(r"VmHWM:\s*(\d+)", (status / "status").read_text())[1])  # type: ignore[index]  # always there
+        seen = (status / "cmdline").read_bytes() + (status / "environ").read_bytes()
+        await process.stop()
+
+    assert (found.outcome, len(server.asked)) == ("gate", 3)
+    assert peak / 1024 < MEBIBYTES
+    assert KEY.encode() not in seen
+
+
+async def test_offline_cases_are_answered_while_the_model_is_asked() -> None:
+    process = EngineProcess(case_seconds=20.0)
+    async with MessagesServer([None]) as server:
+        asking = asyncio.create_task(process.consult(case(), terms_for(server), seconds=ALLOWANCE.seconds))
+
+        async def asked() -> bool:
+            return bool(server.asked)
+
+        await eventually(asked)
+        found = await process.diagnose(case(), limit=20)
+        assert not asking.done()
+        await process.stop()
+
+    assert found.result.engine == "offline"
+    with pytest.raises(UnavailableError, match="the engine ended"):
+        await asking

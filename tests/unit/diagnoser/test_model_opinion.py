@@ -5,10 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import orjson
 import pytest
 
-from services.diagnoser.domain.model_use import Reach
+from services.diagnoser.domain.model_use import Opinion, Reach
 from services.diagnoser.engines.anthropic.consulting import Terms, consult
 from services.diagnoser.engines.offline.engine import diagnose
 from shared.incident.diagnosis import DiagnosticResult
@@ -86,41 +85,35 @@ def test_the_same_replies_give_the_same_bytes() -> None:
     assert first.conclusion.model_dump_json() == second.conclusion.model_dump_json()
 
 
-def replayed(tmp_path: Path, recording: dict[str, Any], **less: float) -> Any:  # noqa: ANN401 -- an opinion
-    path = tmp_path / "reply.json"
-    path.write_bytes(orjson.dumps(recording))
-    reach = Reach(kind="recorded", model="claude-sonnet-5-5", replies=str(path))
+def replayed(place: Path, **less: float) -> Opinion:
+    reach = Reach(kind="recorded", model="claude-sonnet-5-5", replies=str(place))
     return consult(leaking(), CATALOGUE, Terms(reach=reach, allowance=ALLOWANCE.model_copy(update=less)))
 
 
-FABRICATED = orjson.dumps(answer(causes=[{**OTHER, "cites": ["M77"]}])).decode()
-
-
 @pytest.mark.parametrize(
-    "recording,less,outcome",
+    "name,less,outcome",
     [
-        pytest.param({"turns": [{"content": [{"type": "text", "text": "{]"}]}]}, {}, "gate", id="malformed"),
-        pytest.param(
-            {"turns": [{"content": [{"type": "text", "text": FABRICATED}]}]}, {}, "gate", id="hostile"
-        ),
-        pytest.param({"turns": [{"stop_reason": "refusal"}]}, {}, "refusal", id="refusing"),
-        pytest.param({"turns": [{"wait_seconds": 30}]}, {"seconds": 0.1}, "timeout", id="slow"),
-        pytest.param(
-            {"turns": [{"content": [{"type": "tool_use", "id": "t", "name": "entity", "input": {"id": "shop"}}],
-                        "stop_reason": "tool_use", "usage": {"input_tokens": 39_000}}]},
-            {}, "budget", id="over budget",
-        ),
-        pytest.param({"turn": []}, {}, "garbage", id="no recording"),
+        pytest.param("malformed", {}, "gate", id="malformed"),
+        pytest.param("hostile", {}, "gate", id="hostile"),
+        pytest.param("refusing", {}, "refusal", id="refusing"),
+        pytest.param("slow", {"seconds": 0.1}, "timeout", id="slow"),
+        pytest.param("over_budget", {}, "budget", id="over budget"),
     ],
-)  # fmt: skip
+)
 def test_a_recorded_model_of_every_kind_leaves_the_offline_answer(
-    tmp_path: Path, recording: dict[str, Any], less: dict[str, float], outcome: str
+    name: str, less: dict[str, float], outcome: str
 ) -> None:
-    found = replayed(tmp_path, recording, **less)
+    found = replayed(REPLIES / f"broken/{name}.json", **less)
 
     assert found.outcome == outcome
     assert found.conclusion.result.engine == "recorded"
     assert found.conclusion.result.model_copy(update={"engine": "offline", "degraded": None}) == offline()
+
+
+def test_a_file_that_is_no_recording_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "reply.json"
+    path.write_text('{"turn": []}')
+    assert replayed(path).conclusion.result.degraded == "garbage: reply.json is no recording: missing"
 
 
 def test_the_stored_replies_are_found_by_what_is_asked_and_there_is_one_for_all_others() -> None:

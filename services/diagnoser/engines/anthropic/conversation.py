@@ -66,7 +66,7 @@ class Conversation:
                 if answer is not None:
                     return answer
                 if is_repaired or self.used.turns >= self._allowance.turns:
-                    raise GivenUpError("gate", f"the answer does not pass, for {len(wrong)} reasons")
+                    raise GivenUpError("gate", f"the answer does not pass; problems: {len(wrong)}")
                 is_repaired = True
                 self._say([{"type": "text", "text": self._veil.hide(prompts.repair(wrong))}])
             elif reply.stop != "pause_turn":
