@@ -77,8 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         results.append(result)
         print(f"\n{name}: {result.about} ({result.seconds:.0f} s, others {result.others:.1f} processors)")
         print(result.failure or table(result.rows), flush=True)
-    if given.write is not None:
-        write(given.write, results)
+        if given.write is not None:
+            write(given.write, result)
     if given.quick:
         return int(any(result.failure for result in results))
     return int(any(result.failure or result.short for result in results))

@@ -60,9 +60,7 @@ def filled(page: str, result: Result) -> str:
     return before + block + after
 
 
-def write(path: Path, results: list[Result]) -> None:
+def write(path: Path, result: Result) -> None:
     """Write what was found into the page. Raises ValueError when a marker has lost its other half."""
-    page = path.read_text() if path.exists() else "# What it costs, and how fast it is\n"
-    for result in results:
-        page = filled(page, result)
-    path.write_text(page)
+    page = path.read_text() if path.exists() else "# How fast it is, and what it costs\n"
+    path.write_text(filled(page, result))
