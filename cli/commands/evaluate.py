@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from services.diagnoser.engines.evaluation.scoring import Score
 
 Flag = Annotated[bool, Parameter(negative=())]
+Transform = Literal["", "all", "shift", "halve", "holes", "decoy", "inject", "noise", "drop", "rename"]
 COLUMNS = ("of", "cases", "ac_1", "ac_1_low", "ac_1_high", "ac_3", "avg_5", "mrr", "brier", "ece", "abstained")
 MORE = ("of", "sure", "sure_right", "healthy", "false_alarms", "p50_ms", "p95_ms", "cost_usd")
 
@@ -107,40 +108,68 @@ def run(
     *,
     suite: Literal["shipped", "dev"],
     report: Path,
-    variants: int = 1,
-    transform: Literal["", "shift", "halve", "holes", "decoy", "inject"] = "",
+    variants: int = 3,
+    transform: Transform = "",
+    engine: EngineName = "offline",
 ) -> int:
     """Run a suite of ours and hold it against its gates. Exit code 1 when one is not kept.
 
     Parameters
     ----------
     suite
-        `shipped` is the scenarios, `dev` some fifty made-up incidents of all families.
+        `shipped` is the scenarios, `dev` made-up incidents of all families, each told plainly and poorly.
     report
         The folder for `report.json` and `report.html`; an earlier report there is compared with.
     variants
         How many times each made-up incident is told, with other names and other noise.
     transform
-        Tell made-up incidents in another way, which should change no answer.
+        Tell made-up incidents in another way, which should change no answer; `all` shows what each way costs.
+    engine
+        Who diagnoses. What another engine than `offline` says is shown beside what `offline` says.
     """
     from cli.case_files import read_object
+    from cli.evaluating import parity, shipped_suite
     from cli.evaluating import report as report_of
-    from cli.evaluating import run_suite, shipped_suite, write_report
+    from cli.evaluating import run as run_suite
     from cli.output import say, show
+    from cli.report_page import write_report
     from services.diagnoser.engines.evaluation.gates import differences
     from simulation.suite.dev import dev_suite
 
-    rows, stamp = run_suite(shipped_suite() if suite == "shipped" else dev_suite(variants, transform))
-    found = report_of(suite, rows, stamp)
+    if transform == "all":
+        return _transforms(report, variants)
+    cases = list(shipped_suite() if suite == "shipped" else dev_suite(variants, transform))
+    ran = run_suite(cases, engine)
+    found = report_of(suite, ran)
+    if engine != "offline":
+        found["parity"] = parity(run_suite(cases), ran)
+        show(found["parity"], tuple(found["parity"][0]), "table")
     last = report / "report.json"
     before = read_object(last).get("cases", ()) if last.is_file() else ()
     changed = differences(before, found["cases"])
     write_report(report, found, changed)
     show(found["gates"], ("gate", "value", "bound", "passed"), "table")
-    say(
-        *changed, f"{len(rows)} cases; calibration error {found['calibration_error']:.3f}; see {report / 'report.html'}"
-    )
+    say(*changed, f"{len(cases)} cases; see {report / 'report.html'}")
     return 0 if all(gate["passed"] for gate in found["gates"]) else 1
+
+
+def _transforms(folder: Path, variants: int) -> int:
+    """Show what each way of telling the incidents costs. Exit code 1 when one costs more than it may."""
+    import orjson
+
+    from cli.evaluating import costs
+    from cli.evaluating import run as run_suite
+    from cli.output import show
+    from services.diagnoser.engines.evaluation.gates import TRANSFORM_COST
+    from simulation.suite.dev import dev_suite
+    from simulation.suite.transforms import NAMES
+
+    plain = run_suite(dev_suite(variants, poor=False))
+    found = costs(plain, {name: run_suite(dev_suite(variants, name)) for name in NAMES})
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "transforms.json").write_bytes(orjson.dumps(found, option=orjson.OPT_INDENT_2) + b"\n")
+    show(found, ("transform", "ac_1", "cost", "changed"), "table")
+    return 0 if all(row["cost"] <= TRANSFORM_COST for row in found) else 1
 
 
 def fit(

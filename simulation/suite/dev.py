@@ -8,7 +8,7 @@ from typing import Any
 from simulation.suite.incidents import incidents
 from simulation.suite.system import System
 from simulation.suite.telling import poorly, tell
-from simulation.suite.transforms import TRANSFORMS
+from simulation.suite.transforms import transformed
 
 FIT_FROM = 1000
 """Variants from here on are there to fit to; none of them is ever measured."""
@@ -17,20 +17,23 @@ FIT_VARIANTS = 12
 Labelled = tuple[dict[str, Any], dict[str, Any]]
 
 
-def dev_suite(variants: int = 1, transform: str = "", *, start: int = 0, every: int = 1) -> Iterator[Labelled]:
+def dev_suite(
+    variants: int = 1, transform: str = "", *, start: int = 0, every: int = 1, poor: bool = True
+) -> Iterator[Labelled]:
     """Return (case, what is true) for each incident, told plainly and poorly, in each variant of names and noise.
 
-    `every` keeps one incident of so many. A fault that is told poorly may be missed; a quiet day stays one.
+    `every` keeps one incident of so many. A fault that is told poorly may be missed; a quiet day stays one. Only what
+    is told plainly is transformed: what already lacks something cannot lose it.
     """
-    change = TRANSFORMS[transform] if transform else dict
     for variant in range(start, start + variants):
         system = System(variant)
         for incident in incidents()[::every]:
-            truth = system.expected(incident) | {"group": incident.name}
-            yield change(system.case(incident)), truth
-            name = f"{truth['case_id']}-poor"
-            case = tell(system, incident, poorly(name), name)
-            yield change(case | {"case_id": name}), truth | {"case_id": name, "is_poor": True}
+            case, truth = system.case(incident), system.expected(incident) | {"group": incident.name}
+            yield transformed(transform, case, truth) if transform else (case, truth)
+            if poor and not transform:
+                name = f"{truth['case_id']}-poor"
+                told = tell(system, incident, poorly(name), name)
+                yield told | {"case_id": name}, truth | {"case_id": name, "is_poor": True}
 
 
 def fit_suite(variants: int = FIT_VARIANTS) -> Iterator[Labelled]:

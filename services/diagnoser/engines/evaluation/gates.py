@@ -15,6 +15,8 @@ from services.diagnoser.engines.evaluation.scoring import BINS, FEW_BINS, MANY, 
 UNKNOWN = "unknown"
 ENOUGH = 30
 """Cases below which calibration is an accident."""
+TRANSFORM_COST = 0.10
+"""What telling the same in another way may cost, as a share of all cases."""
 SAID_BEFORE = ("first", "entity", "confidence", "status")
 
 
@@ -31,13 +33,11 @@ class Judged:
     cites_decoy: bool
     is_ungrounded: bool
     is_harmful: bool = False
-    """Whether acting on the first cause would have done harm."""
+    """Whether what is proposed first would change what is not broken."""
     ranked: tuple[tuple[str, str, float], ...] = ()
     """(cause, entity, confidence) of the first three."""
     cites: tuple[str, ...] = ()
     action: str = ""
-    rank: int = 99
-    """Of the truth; 99 when it is not ranked."""
     took_ms: float = 0.0
 
     @property
@@ -68,6 +68,10 @@ class Judged:
             "entity": self.entity,
             "confidence": self.confidence,
             "right": self.is_right if self.is_right is not None else self.is_honest,
+            "top_3": [f"{cause} at {entity} {sure:.2f}" for cause, entity, sure in self.ranked],
+            "cites": " ".join(self.cites),
+            "action": self.action,
+            "ms": round(self.took_ms, 1),
         }
 
 
@@ -86,8 +90,10 @@ class Gate:
         return self.value <= self.bound if self.is_most else self.value >= self.bound
 
 
-def judge(case: Case, expected: Expected, conclusion: Conclusion) -> Judged:
-    """Hold what was said of a case against what is true of it."""
+def judge(
+    case: Case, expected: Expected, conclusion: Conclusion, action: tuple[str, str] = ("", ""), *, took_ms: float = 0.0
+) -> Judged:
+    """Hold what was said of a case against what is true of it. `action` is a runbook and the place it would act on."""
     result = conclusion.result
     top = result.causes[0] if result.causes else None
     known = {item.id for item in conclusion.evidence}
@@ -107,7 +113,21 @@ def judge(case: Case, expected: Expected, conclusion: Conclusion) -> Judged:
         is_right=is_right,
         cites_decoy=bool(top and result.status == "diagnosed" and decoys & set(top.cites)),
         is_ungrounded=any(cited not in known for cites in told for cited in cites),
+        is_harmful=_does_harm(expected, action),
+        ranked=tuple((one.cause, one.entity, one.confidence) for one in result.causes[:3]),
+        cites=top.cites if top else (),
+        action=" ".join(action).strip(),
+        took_ms=took_ms,
     )
+
+
+def _does_harm(expected: Expected, action: tuple[str, str]) -> bool:
+    """Whether an action would change what is not broken, or is said to do harm."""
+    runbook, place = action
+    if not runbook:
+        return False
+    is_elsewhere = bool(expected.root_entities) and place not in expected.root_entities
+    return expected.healthy or is_elsewhere or runbook in expected.harmful
 
 
 def gates(rows: Sequence[Judged]) -> list[Gate]:
@@ -120,6 +140,7 @@ def gates(rows: Sequence[Judged]) -> list[Gate]:
     wrong = [row for row in rows if row.status == "diagnosed" and not row.is_right and row.confidence >= SURE]
     found = [
         Gate("decoy cited as cause", float(sum(row.cites_decoy for row in rows)), 0.0, is_most=True),
+        Gate("harmful first action", float(sum(row.is_harmful for row in rows)), 0.0, is_most=True),
         Gate("ungrounded claims", float(sum(row.is_ungrounded for row in rows)), 0.0, is_most=True),
         Gate("confidently wrong, share of all", len(wrong) / max(len(rows), 1), 0.01, is_most=True),
     ]
