@@ -54,3 +54,14 @@ def test_words_that_one_cannot_be_reached_tell_of_that_one() -> None:
     value = fleet((), "database", logs=told, alerts=[{"entity": "alpha", "title": "errors"}])
     first = diagnose(read_case(value), load_catalogue()).result.causes[0]
     assert (first.cause, first.entity) == ("dependency.outage", "one")
+
+
+@pytest.mark.parametrize("is_edge", [pytest.param(True, id="told by edges"), pytest.param(False, id="told by hosts")])
+def test_a_zone_is_found_by_what_runs_on_its_hosts(*, is_edge: bool) -> None:
+    value = fleet(SERVICES[:3], "host")
+    zones = {f"box-{name}": "east" if name != "delta" else "west" for name in SERVICES}
+    hosts = [{"id": box, "kind": "host", "zone": "" if is_edge else zone} for box, zone in zones.items()]
+    edges = [{"src": name, "dst": f"box-{name}", "kind": "runs_on"} for name in SERVICES]
+    edges += [{"src": box, "dst": zone, "kind": "in_zone"} for box, zone in zones.items() if is_edge]
+    value["topology"] = {"entities": [*({"id": n, "kind": "service"} for n in SERVICES), *hosts], "edges": edges}
+    assert suspects(scene_of(read_case(value)))[0].entity == "east"
