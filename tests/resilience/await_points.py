@@ -27,6 +27,8 @@ from typing import Any, Literal
 
 import orjson
 
+from shared.store import failpoints
+
 ROOT = Path(__file__).parents[2]
 OURS = tuple(f"{ROOT}/{name}/" for name in ("services", "shared"))
 ASIDE = f"{ROOT}/tests/support/kinds.py"
@@ -35,6 +37,8 @@ LIFE_LIMIT = 60
 """Seconds after which a life that has not ended is stuck."""
 LATER = 40.0
 """Seconds that pass between a death and the next life: leases have ended by then, approvals have not."""
+VISITS = 4
+"""Visits of a failpoint among which one is drawn."""
 TRIES = 3
 """Lives in which a point must be met; a few are met only by chance."""
 
@@ -189,16 +193,21 @@ def explore(story: Story, folder: Path, choose: Choice) -> Explored:
     explored = Explored(points_of(story, folder))
     for number, point in enumerate(choose(explored.points)):
         code, place = _end_at(story, folder / str(number), point)
-        if code == -signal.SIGKILL:
-            explored.ended.append(point)
-            code = in_fork(partial(_live_on, story, place), place / "said")
-        elif not code:
-            explored.not_met.append(point)
-        if code:
-            explored.broken.append((point, f"exit {code}: {(place / 'said').read_text('utf-8', 'replace')[-4000:]}"))
-        else:
-            shutil.rmtree(place)
+        _mend(story, place, point, code, explored)
     return explored
+
+
+def _mend(story: Story, place: Path, point: Point, code: int, explored: Explored) -> None:
+    """Go on where a life ended with `code`, and note what came of it."""
+    if code == -signal.SIGKILL:
+        explored.ended.append(point)
+        code = in_fork(partial(_live_on, story, place), place / "said")
+    elif not code:
+        explored.not_met.append(point)
+    if code:
+        explored.broken.append((point, f"exit {code}: {(place / 'said').read_text('utf-8', 'replace')[-4000:]}"))
+    else:
+        shutil.rmtree(place)
 
 
 def _end_at(story: Story, folder: Path, point: Point, tries: int = TRIES) -> tuple[int, Path]:
@@ -207,6 +216,28 @@ def _end_at(story: Story, folder: Path, point: Point, tries: int = TRIES) -> tup
     place = _made(folder / str(tries))
     code = in_fork(partial(_die, story, place, point), place / "said")
     return (code, place) if code or tries == 1 else _end_at(story, folder, point, tries - 1)
+
+
+def explore_failpoints(story: Story, folder: Path, names: Iterable[str], seed: int) -> Explored:
+    """End a life of the story at each named failpoint, at one of its first visits, and judge likewise."""
+    explored = Explored([])
+    chance = random.Random(seed)
+    for name in names:
+        for visit in (chance.randint(2, VISITS), 1):
+            story.prepare()
+            point = Point(name, "failpoint", visit)
+            place = _made(folder / f"{name}.{visit}")
+            code = in_fork(partial(_die_at_failpoint, story, place, point), place / "said")
+            if code:
+                break
+        explored.points.append(point)
+        _mend(story, place, point, code, explored)
+    return explored
+
+
+def _die_at_failpoint(story: Story, folder: Path, point: Point) -> None:
+    failpoints.arm({"SIGNOFF_TEST_BUILD": "1", "SIGNOFF_FAILPOINT": f"{point.place}:{point.visit}"})
+    asyncio.run(story.live(folder))
 
 
 def _die(story: Story, folder: Path, point: Point) -> None:

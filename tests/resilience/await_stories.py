@@ -39,7 +39,7 @@ from shared.runbooks.load import load_runbooks
 from shared.runtime.secrets import private_key, public_text
 from tests.resilience.account import left_behind, verify
 from tests.resilience.await_house import INCIDENT, PROJECT, InWorld, check_files, house_in, said_in
-from tests.resilience.await_points import Story, explore, sampled
+from tests.resilience.await_points import Story, explore, explore_failpoints, sampled
 from tests.resilience.checker import file_of
 from tests.support import echo_main
 from tests.support.world import append_line, lines
@@ -279,12 +279,17 @@ def story_of(name: str, folder: Path, url: str) -> Story:
     return in_world[name](folder) if name in in_world else Webhooks()
 
 
-def main(folder: Path, name: str, *, count: int = 0, seed: int = 0, url: str = "") -> None:
-    """Explore a story, all its points or so many, and print what was found."""
+def main(
+    folder: Path, name: str, *, count: int = 0, seed: int = 0, url: str = "", failpoints: tuple[str, ...] = ()
+) -> None:
+    """Explore a story, all its points or so many, or these failpoints, and print what was found."""
     folder.mkdir(parents=True)
     story = story_of(name, folder, url)
     try:
-        found = explore(story, folder, sampled(story, count, seed))
+        if failpoints:
+            found = explore_failpoints(story, folder, failpoints, seed)
+        else:
+            found = explore(story, folder, sampled(story, count, seed))
     finally:
         if isinstance(story, InWorld):
             story.end()

@@ -37,17 +37,29 @@ HEARTS = {
 
 
 def explored(names: Sequence[str], folder: Path, count: int, url: str = "") -> dict[str, Any]:
+    """Stop the stories at so many of their points."""
+    options = [f"--count={count}", *([f"--url={url}"] if url else [])]
+    return run(folder, random.SystemRandom().randrange(2**32), dict.fromkeys(names, options))
+
+
+def run(folder: Path, seed: int, stories: Mapping[str, Sequence[str]]) -> dict[str, Any]:
     """Run a program for each story, all at once since they mostly wait, and print what they found."""
-    seed = random.SystemRandom().randrange(2**32)
-    options = [f"--count={count}", f"--seed={seed}", *([f"--url={url}"] if url else [])]
     programs = {
         name: subprocess.Popen(
-            [sys.executable, "-m", "tests.resilience.await_stories", str(folder / name), name, *options],
+            [
+                sys.executable,
+                "-m",
+                "tests.resilience.await_stories",
+                str(folder / name),
+                name,
+                f"--seed={seed}",
+                *options,
+            ],
             cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
-        for name in names
+        for name, options in stories.items()
     }
     found: dict[str, Any] = {}
     for name, program in programs.items():
