@@ -143,7 +143,8 @@ def _evidence(one: LookAlike) -> Evidence:
         id=one.id,
         kind="history",
         channel="history",
-        trust="system",
+        # It repeats words of alerts and logs, and what rests on such words alone is no cause.
+        trust="user_text",
         active_now=False,
         end=one.closed_at,
         magnitude=one.likeness,
