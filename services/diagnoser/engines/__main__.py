@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from threading import Lock, Semaphore, Thread
 from typing import Any, BinaryIO
 
@@ -26,13 +27,22 @@ CONVERSATIONS = 4
 """How many may ask the model at once."""
 
 
-def answer(line: bytes, reply_to: Callable[[Mapping[str, Any]], dict[str, Any]]) -> bytes:
-    """Return the reply to one line, without its line end. Never raises: a broken case must not end the process."""
+Finish = Callable[[], dict[str, Any]]
+
+
+def answer(line: bytes, prepare: Callable[[dict[str, Any]], Finish], turn: AbstractContextManager[Any]) -> bytes:
+    """Return the reply to one line, without its line end. Reading and preparing is done in `turn`.
+
+    Never raises: a broken case must not end the process.
+    """
     name = ""
     try:
-        request = orjson.loads(line)
-        name = request["id"]
-        reply = {"id": name, **reply_to(request)}
+        with turn:
+            request = orjson.loads(line)
+            name = request["id"]
+            finish = prepare(request)
+            del request
+        reply = {"id": name, **finish()}
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         reply = {"id": name, "error": {"reason": "unreadable", "detail": _detail(error)}}
     except Exception as error:  # noqa: BLE001 -- a crash over one case becomes its answer, the next case gets its own
@@ -47,27 +57,28 @@ def _detail(error: Exception) -> str:
 def serve(lines: BinaryIO, replies: BinaryIO) -> None:
     """Answer line by line until the input ends; what is being asked of the model by then is dropped."""
     catalogue = load_catalogue()
-    lock, conversations = Lock(), Semaphore(CONVERSATIONS)
+    writing, preparing, conversations = Lock(), Lock(), Semaphore(CONVERSATIONS)
 
-    def say(line: bytes, reply_to: Callable[[Mapping[str, Any]], dict[str, Any]]) -> None:
-        reply = answer(line, reply_to) + b"\n"
-        with lock:
-            replies.write(reply)
+    def say(reply: bytes) -> None:
+        with writing:
+            replies.write(reply + b"\n")
             replies.flush()
 
-    def conclude(request: Mapping[str, Any]) -> dict[str, Any]:
-        return {"conclusion": diagnose(read_case(request["case"]), catalogue).model_dump(mode="json")}
+    def conclude(request: dict[str, Any]) -> Finish:
+        case = read_case(request["case"])
+        return lambda: {"conclusion": diagnose(case, catalogue).model_dump(mode="json")}
 
     def consult(line: bytes) -> None:
         with conversations:
-            say(line, lambda request: {"opinion": _opinion(request, catalogue)})
+            # One case after the other: four large ones at once would be too much memory.
+            say(answer(line, lambda request: _opinion(request, catalogue), preparing))
 
     for line in lines:
         if _is_for_the_model(line):
             # A daemon: when the input ends, nobody waits for what it still asks, or pays for it.
             Thread(target=consult, args=(line,), daemon=True).start()
         elif line.strip():
-            say(line, conclude)
+            say(answer(line, conclude, nullcontext()))
 
 
 def _is_for_the_model(line: bytes) -> bool:
@@ -75,11 +86,11 @@ def _is_for_the_model(line: bytes) -> bool:
     return line.startswith(b'{"terms":')
 
 
-def _opinion(request: Mapping[str, Any], catalogue: Catalogue) -> dict[str, Any]:
-    from services.diagnoser.engines.anthropic.consulting import Terms, consult  # noqa: PLC0415 -- offline needs none of it
+def _opinion(request: dict[str, Any], catalogue: Catalogue) -> Finish:
+    from services.diagnoser.engines.anthropic.consulting import Consultation, Terms  # noqa: PLC0415 -- offline needs none of it
 
-    terms = Terms.model_validate(request["terms"])
-    return consult(request["case"], catalogue, terms).model_dump(mode="json")
+    consultation = Consultation(request.pop("case"), catalogue, Terms.model_validate(request["terms"]))
+    return lambda: {"opinion": consultation.opinion().model_dump(mode="json")}
 
 
 if __name__ == "__main__":

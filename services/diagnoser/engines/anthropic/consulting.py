@@ -30,18 +30,32 @@ class Terms(Model):
     allowance: Use = Field(default_factory=Use)
 
 
-def consult(value: object, catalogue: Catalogue, terms: Terms) -> Opinion:
-    """Return the opinion on a case, within the allowance. Never raises for what the model does.
+class Consultation:
+    """A case that is ready to be asked about. What is large of it is not kept.
 
     The case is redacted before anything is made of it: afterwards a secret may be cut or masked in part, and its rest
     would be known by nothing any more. Raises ValueError when `value` is no JSON object.
     """
-    try:
-        clean = Redactor([terms.reach.key.get_secret_value()]).value(value)
-    except Exception as error:  # noqa: BLE001 -- whatever it is, nothing was taken out
-        failed = GivenUpError("redaction", f"the redactor failed ({type(error).__name__}); nothing was sent")
-        return _without(ground_of(read_case(value), catalogue), terms, failed, Use())
-    return asyncio.run(_consult(ground_of(read_case(clean), catalogue), terms))
+
+    def __init__(self, value: object, catalogue: Catalogue, terms: Terms) -> None:
+        self._terms = terms
+        self._failed: GivenUpError | None = None
+        try:
+            value = Redactor([terms.reach.key.get_secret_value()]).value(value)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, nothing was taken out
+            self._failed = GivenUpError("redaction", f"the redactor failed ({type(error).__name__}); nothing was sent")
+        self._ground = ground_of(read_case(value), catalogue)
+
+    def opinion(self) -> Opinion:
+        """Return the opinion, within the allowance. Never raises for what the model does."""
+        if self._failed is not None:
+            return _without(self._ground, self._terms, self._failed, Use())
+        return asyncio.run(_consult(self._ground, self._terms))
+
+
+def consult(value: object, catalogue: Catalogue, terms: Terms) -> Opinion:
+    """Return the opinion on a case."""
+    return Consultation(value, catalogue, terms).opinion()
 
 
 async def _consult(ground: Ground, terms: Terms) -> Opinion:

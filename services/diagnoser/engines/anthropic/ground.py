@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from services.diagnoser.domain.case import Case
 from services.diagnoser.domain.finding_out import Conclusion
@@ -67,4 +67,7 @@ def ground_of(case: Case, catalogue: Catalogue) -> Ground:
     scene = scene_of(case)
     book = Book(scene, {item.id: item for item in conclusion.evidence})
     found = tuple(hypotheses(scene, catalogue))
-    return Ground(scene, book, conclusion, found, by_id(catalogue.causes))
+    # Only shapes of log lines are ever shown; the lines themselves are most of a large case.
+    slim = replace(scene, case=scene.case.model_copy(update={"logs": (), "logs_baseline": (), "raw": {}}))
+    book.scene = slim
+    return Ground(slim, book, conclusion, found, by_id(catalogue.causes))
