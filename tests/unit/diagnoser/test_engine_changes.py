@@ -8,7 +8,7 @@ from services.diagnoser.domain.case import read_case
 from services.diagnoser.engines.offline.catalogue import ChangeRule
 from services.diagnoser.engines.offline.changes import Link, link
 from services.diagnoser.engines.offline.scene import scene_of
-from tests.support.cases import MINUTE, NOW, case, deploy, ramp
+from tests.support.cases import MINUTE, NOW, case, deploy, ramp, step
 
 RULE = ChangeRule(kinds=("deploy",), horizon_minutes=60)
 ONSET = NOW - 30 * MINUTE
@@ -66,3 +66,20 @@ def test_the_nearest_of_several_changes_is_blamed() -> None:
     found = linked(deploy(-55, version="v1"), deploy(-33, version="v2"))
     assert found is not None
     assert found.change.details["version_to"] == "v2"
+
+
+def test_the_versions_of_instances_say_which_hosts_a_release_reached() -> None:
+    pods = [{"pod": f"p{n}", "entity": "shop", "host": host, "version": v} for n, (host, v) in enumerate(VERSIONS)]
+    value = {**case({"web-a/cpu_pct": step(60.0, -20)}, changes=[deploy(-25.0)]), "raw": {"pods": pods}}
+    [change] = scene_of(read_case(value)).case.changes
+    assert change.hosts == ("web-a", "p0")
+
+
+def test_a_release_that_all_instances_have_reached_all_hosts() -> None:
+    pods = [{"pod": "p0", "entity": "shop", "host": "web-a", "version": "v2"}]
+    value = {**case(changes=[deploy(-25.0)]), "raw": {"pods": pods}}
+    [change] = scene_of(read_case(value)).case.changes
+    assert change.hosts == ()
+
+
+VERSIONS = (("web-a", "v2"), ("web-b", "v1"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from services.diagnoser.domain.case import Case, CaseAlert, CaseChange, CaseEvent, CaseLog, CaseSeries
 from services.diagnoser.engines.offline.facts import items, word, workload
@@ -16,7 +16,7 @@ _ADDRESS = re.compile(r"^(?:[a-z][a-z0-9+.-]*://)?(?:[^@/]*@)?([^/:@]+)(?::\d+)?
 
 def canonical(case: Case) -> Case:
     """Return a case in which each entity has the name by which topology, alerts or changes know it."""
-    pods = {word(pod, "pod"): word(pod, "entity") for pod in items(case.raw.get("pods"))}
+    pods = {word(pod, "pod"): word(pod, "entity") for pod in _pods(case)}
     ids = [entity.id for entity in case.topology.entities]
     ids += [end for edge in case.topology.edges for end in (edge.src, edge.dst)]
     others = [*pods.values(), *(alert.entity for alert in case.alerts), *(change.entity for change in case.changes)]
@@ -49,9 +49,28 @@ def canonical(case: Case) -> Case:
     )
 
 
+def placed(case: Case) -> Case:
+    """Return a case whose releases say where they took effect, as far as only some instances have the new version."""
+    found = []
+    for change in case.changes:
+        version, own = change.details.get("version_to"), [p for p in _pods(case) if word(p, "entity") == change.entity]
+        new = [
+            place for p in own if word(p, "version") == version for place in (word(p, "host"), word(p, "pod")) if place
+        ]
+        if change.hosts or not new or all(word(p, "version") == version for p in own):
+            found.append(change)
+        else:
+            found.append(change.model_copy(update={"details": {**change.details, "hosts": list(dict.fromkeys(new))}}))
+    return case.model_copy(update={"changes": tuple(found)})
+
+
 def is_pod(name: str) -> bool:
     """Whether a name looks like that of one instance of many."""
     return _POD.search(name) is not None
+
+
+def _pods(case: Case) -> list[Mapping[str, Any]]:
+    return items(case.raw.get("pods"))
 
 
 def _candidates(name: str, pods: Mapping[str, str]) -> Iterator[str]:

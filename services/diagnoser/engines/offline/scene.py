@@ -12,7 +12,7 @@ from services.diagnoser.engines.offline.channels import HARMS, OTHER, Meaning, m
 from services.diagnoser.engines.offline.counting import rated
 from services.diagnoser.engines.offline.facts import OF_NODES, SERIOUS, Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
-from services.diagnoser.engines.offline.naming import canonical
+from services.diagnoser.engines.offline.naming import canonical, placed
 from services.diagnoser.engines.offline.states import facts_of
 from services.diagnoser.engines.offline.tools import lines
 from services.diagnoser.engines.offline.topology import Map, map_of
@@ -136,7 +136,7 @@ class Scene:
 def scene_of(case: Case) -> Scene:
     """Read a case."""
     told = tuple(lines({key: value for key, value in case.raw.items() if key not in {"state", "past_incidents"}}))
-    case = canonical(case.model_copy(update={"logs": (*case.logs, *told)}) if told else case)
+    case = placed(canonical(case.model_copy(update={"logs": (*case.logs, *told)}) if told else case))
     now = _now(case)
     chart = map_of(case)
     observations, stale = [], []
