@@ -30,7 +30,8 @@ def ended(folder: Path, seed: int, points: Mapping[str, Iterable[str]], enter: E
         assert not broken, "\n".join(broken)
         assert one["not_met"] == []
         where = f"{SERVICES[name]}, sqlite, embedded"
-        enter(Line("F2", "killed at each failpoint, alone", where, "1 each", 0, 0, within="60 s", seed="drawn"))
+        kills = str(len(one["ended"]))
+        enter(Line("F2", "killed at failpoints, each alone", where, kills, 0, 0, within="60 s", seed="drawn"))
     return {name: {point["place"] for point in one["ended"]} for name, one in found.items()}
 
 
