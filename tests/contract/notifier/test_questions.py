@@ -14,6 +14,7 @@ from shared.events.investigations import QuestionAnswered, SummarySentence
 from shared.incident.actor import Actor
 from tests.contract.notifier.conftest import Running, csrf_of
 from tests.support.kinds import eventually
+from tests.support.seeded import seeds
 from tests.unit.notifier.story import INCIDENT, RUN, until_asked
 
 pytestmark = pytest.mark.slow
@@ -70,6 +71,19 @@ async def test_a_question_reaches_the_diagnoser_with_its_actor_and_without_secre
     assert sent["actor"]["id"] == "sample-approver"
     assert sent["text"].startswith("why?")
     assert "hunter2" not in str(sent)
+
+
+async def test_no_secret_that_a_person_pastes_reaches_the_topic_or_the_page(running: Running) -> None:
+    await told(running)
+    planted = [seed for seed in seeds() if len(seed.text) <= 400]
+    for seed in planted:
+        assert (await post(running, "questions", {"text": f"why {seed.text}"})).status_code == 202
+        assert (await post(running, "verdicts", {"verdict": "wrong", "cause": seed.text})).status_code == 202
+
+    sent = str(await running.requests(2 * len(planted)))
+    shown = await page(running, "why")
+
+    assert [seed.text for seed in planted if seed.core in sent or seed.core in shown] == []
 
 
 @pytest.mark.parametrize("text", [pytest.param("  ", id="nothing"), pytest.param("w" * 501, id="more than it may")])
