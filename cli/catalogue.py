@@ -33,6 +33,7 @@ GROUPS: Mapping[str, tuple[str, Commands]] = {
             "note": ("incidents:note", "Write something down in one."),
             "close": ("incidents:close", "Close one."),
             "reopen": ("incidents:reopen", "Open a closed one again."),
+            "replay": ("rerun:replay", "Run what one rests on through today's engine, and show what differs."),
             "investigate": ("incidents:investigate", "Look at one again, and tell what that changes."),
             "verdict": ("incidents:verdict", "Say whether the diagnosis of one was right."),
         },

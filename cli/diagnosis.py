@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, Literal
 
 from services.diagnoser.domain.finding_out import Conclusion
@@ -13,16 +14,18 @@ Conclude = Callable[[Mapping[str, Any]], tuple[Conclusion, float]]
 """From an `rca-case/1` to a conclusion and what it cost, in USD."""
 
 
-def concluder(engine: EngineName = "offline") -> Conclude:
-    """Return what concludes as an engine does. A model is asked within the limits of one conversation.
+def concluder(engine: EngineName = "offline", causes: Path | None = None) -> Conclude:
+    """Return what concludes as an engine does, with the shipped catalogue or the one in the folder `causes`.
+
+    A model is asked within the limits of one conversation.
 
     Raises ConfigurationError when the engine is not configured in this folder.
     """
     from services.diagnoser.domain.case import read_case
-    from services.diagnoser.engines.offline.catalogue import load_catalogue
+    from services.diagnoser.engines.offline.catalogue import CAUSES, load_catalogue
     from services.diagnoser.engines.offline.engine import diagnose
 
-    catalogue = load_catalogue()
+    catalogue = load_catalogue(causes or CAUSES)
     if engine == "offline":
         return lambda case: (diagnose(read_case(case), catalogue), 0.0)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 from time import perf_counter
 from typing import Any
@@ -41,14 +42,14 @@ def shipped_suite() -> Iterator[Labelled]:
             yield case_of(load_scenario(FIXTURES, name)), {"case_id": name, **read_object(truth)}
 
 
-def run(suite: Suite, engine: EngineName = "offline") -> Run:
-    """Let an engine conclude of each case of a suite."""
+def run(suite: Suite, engine: EngineName = "offline", causes: Path | None = None) -> Run:
+    """Let an engine conclude of each case of a suite, with the shipped catalogue or that of a folder."""
     from services.diagnoser.domain.case import read_case
     from services.diagnoser.engines.offline.calibrator import load_calibrator
-    from services.diagnoser.engines.offline.catalogue import load_catalogue
+    from services.diagnoser.engines.offline.catalogue import CAUSES, load_catalogue
     from services.diagnoser.engines.offline.engine import VERSION
 
-    conclude, act = concluder(engine), _acting()
+    conclude, act = concluder(engine, causes), _acting()
     rows, cases, said = [], {}, {}
     for value, truth in suite:
         case, expected = read_case(value), Expected.model_validate(truth)
@@ -60,7 +61,7 @@ def run(suite: Suite, engine: EngineName = "offline") -> Run:
         said[expected.case_id] = prediction_of(conclusion, latency_ms=took).model_copy(update={"cost_usd": cost})
     stamp = {
         "engine": f"{engine} {VERSION}",
-        "catalogue": load_catalogue().sha256[:12],
+        "catalogue": load_catalogue(causes or CAUSES).sha256[:12],
         "calibrator": load_calibrator()[1][:12],
     }
     return Run(rows, stamp, cases, said)

@@ -22,7 +22,7 @@ COLUMNS = ("of", "cases", "ac_1", "ac_1_low", "ac_1_high", "ac_3", "avg_5", "mrr
 MORE = ("of", "sure", "sure_right", "healthy", "false_alarms", "p50_ms", "p95_ms", "cost_usd")
 
 
-def predict(*, cases: Path, out: Path, engine: EngineName = "offline") -> None:
+def predict(*, cases: Path, out: Path, engine: EngineName = "offline", causes: Path | None = None) -> None:
     """Diagnose every case of a folder and write what was said.
 
     Parameters
@@ -33,6 +33,8 @@ def predict(*, cases: Path, out: Path, engine: EngineName = "offline") -> None:
         Where to write: one JSON object, case id to prediction.
     engine
         Which engine answers.
+    causes
+        The folder of a catalogue of yours, instead of the shipped one.
     """
     import orjson
 
@@ -40,7 +42,7 @@ def predict(*, cases: Path, out: Path, engine: EngineName = "offline") -> None:
     from cli.output import say
     from services.diagnoser.engines.evaluation.predictions import prediction_of
 
-    conclude = concluder(engine)
+    conclude = concluder(engine, causes)
     said: dict[str, Any] = {}
     for name, case in read_folder(cases):
         started = perf_counter()
@@ -111,6 +113,7 @@ def run(
     variants: int = 3,
     transform: Transform = "",
     engine: EngineName = "offline",
+    causes: Path | None = None,
 ) -> int:
     """Run a suite of ours and hold it against its gates. Exit code 1 when one is not kept.
 
@@ -126,6 +129,8 @@ def run(
         Tell made-up incidents in another way, which should change no answer; `all` shows what each way costs.
     engine
         Who diagnoses. What another engine than `offline` says is shown beside what `offline` says.
+    causes
+        The folder of a catalogue of yours, instead of the shipped one.
     """
     from cli.case_files import read_object
     from cli.evaluating import parity, shipped_suite
@@ -139,10 +144,10 @@ def run(
     if transform == "all":
         return _transforms(report, variants)
     cases = list(shipped_suite() if suite == "shipped" else dev_suite(variants, transform))
-    ran = run_suite(cases, engine)
+    ran = run_suite(cases, engine, causes)
     found = report_of(suite, ran)
     if engine != "offline":
-        found["parity"] = parity(run_suite(cases), ran)
+        found["parity"] = parity(run_suite(cases, causes=causes), ran)
         show(found["parity"], tuple(found["parity"][0]), "table")
     last = report / "report.json"
     before = read_object(last).get("cases", ()) if last.is_file() else ()

@@ -40,6 +40,8 @@ def test_an_approved_fix_runs_once_is_verified_and_summed_up(shared: Signoff, vi
         assert shown["incident_id"] == detail["incident"]["id"]
     account = json.loads(shared.run("deliveries", "account").stdout)
     assert account["balanced"] is True, account
+    again = shared.run("incidents", "replay", detail["incident"]["id"], "--diff")
+    assert (again.returncode, again.stdout.count("byte for byte")) == (0, len(again.stdout.splitlines())), again.stdout
 
 
 def test_a_rejected_plan_never_runs(shared: Signoff) -> None:

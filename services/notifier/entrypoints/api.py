@@ -201,6 +201,18 @@ async def approval(use: Use, approval_id: str) -> dict[str, Any]:
     return {**asked.approval, "incident_id": incident_id, "problem": asked.problem}
 
 
+@router.get("/incidents/{prefix}/investigations")
+async def investigations(use: Use, prefix: str) -> Any:  # noqa: ANN401 -- ids, as the diagnoser tells them
+    """List the investigations of an incident that are still kept."""
+    return await use.care.investigations((await use.read_model.find(prefix)).incident.id)
+
+
+@router.get("/evidence/{investigation}")
+async def evidence(use: Use, investigation: str) -> Any:  # noqa: ANN401 -- as the diagnoser keeps it
+    """Show everything an investigation saw and concluded."""
+    return await use.care.evidence(investigation)
+
+
 @router.get("/budget")
 async def budget(use: Use) -> Any:  # noqa: ANN401 -- as the diagnoser tells it
     """Return what asking the model has used and what is left."""

@@ -51,6 +51,14 @@ class Care:
         """Return what asking the model has used and what is left."""
         return await self._peer("diagnoser").get("/budget")
 
+    async def investigations(self, incident_id: str) -> Any:  # noqa: ANN401 -- ids, as the diagnoser tells them
+        """Return the investigations of an incident that are still kept, oldest first."""
+        return await self._peer("diagnoser").get(f"/incidents/{quote(incident_id)}/investigations")
+
+    async def evidence(self, investigation_id: str) -> Any:  # noqa: ANN401 -- as the diagnoser keeps it
+        """Return everything an investigation saw and concluded. Raises NotFoundError when it is kept no longer."""
+        return await self._peer("diagnoser").get(f"/evidence/{quote(investigation_id)}")
+
     async def silences(self) -> Any:  # noqa: ANN401 -- as the diagnoser tells them
         """Return the silences in force."""
         return await self._peer("diagnoser").get("/silences")

@@ -1,0 +1,56 @@
+"""`signoff incidents replay`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+from cyclopts import Parameter
+
+from cli.client import DATA, incident_path, server
+from cli.commands.incidents import Output
+from cli.errors import Exit, HintedError
+
+Flag = Annotated[bool, Parameter(negative=())]
+
+
+def replay(incident: str, *, diff: Flag = False, data: Path = DATA, output: Output = "table") -> int:
+    """Run the evidence of each investigation of an incident through today's engine; the same evidence, the same bytes.
+
+    Exit code 1 when something is concluded differently: engine, catalogue or calibrator are others than they were.
+
+    Parameters
+    ----------
+    incident
+        Its id, or any unique beginning of it.
+    diff
+        Print what differs.
+    """
+    from cli.diagnosis import conclude_case
+    from cli.output import write, write_one
+    from cli.rerunning import differences, is_same, rerun
+
+    client = server(data)
+    known = client.get(f"{incident_path(incident)}/investigations")
+    if not known:
+        raise HintedError(
+            f"nothing that {incident} rests on is kept any more, or nobody has investigated it",
+            Exit.USAGE,
+            ("full data are kept for 30 days; what was concluded", f"signoff incidents show {incident}"),
+        )
+    told = []
+    for name in known:
+        kept = client.get(f"/api/evidence/{quote(name)}")
+        now = rerun(kept, conclude_case)
+        same = is_same(kept["conclusion"], now)
+        told.append({"investigation": name, "same": same, "differences": differences(kept["conclusion"], now)})
+    if output == "table":
+        for one in told:
+            write(
+                f"{one['investigation']}: {'the same, byte for byte' if one['same'] else 'concluded differently now'}"
+            )
+            write(*(f"  {line}" for line in one["differences"] if diff))
+    else:
+        write_one({"incident": incident, "investigations": told}, output)
+    return Exit.DONE if all(one["same"] for one in told) else Exit.FAILED
