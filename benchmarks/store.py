@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-
-import orjson
 
 from benchmarks import by_hand
 from benchmarks.bench import Bench
@@ -29,7 +28,7 @@ HOT, HOT_BATCHES = 500, 4
 BATCH = 500
 
 
-class Counter:
+class Counting:
     """Counts its messages, says so, and keeps an audit entry of each."""
 
     name = "counter"
@@ -48,8 +47,8 @@ class Counter:
         decision = Decision(state or {"n": 0})
         for message in messages:
             decision.state["n"] += 1
-            body = {"n": decision.state["n"], "id": message.id}
-            decision.events.append(Outgoing("incidents.v1", "k", "counted", body, "live"))
+            body, sender = {"n": decision.state["n"]}, message.id.partition("-")[0]
+            decision.events.append(Outgoing("incidents.v1", sender, "counted", body, "live"))
             decision.audit.append("counted")
         return decision
 
@@ -103,7 +102,7 @@ def _by_store(keys: int, each: int, seconds: float, folder: Path, location: str)
 
 
 def _store(location: str) -> Store:
-    return open_store(location, service="thing", kinds=[Counter()])
+    return open_store(location, service="thing", kinds=[Counting()])
 
 
 async def _made(location: str) -> None:
@@ -113,17 +112,20 @@ async def _made(location: str) -> None:
 
 
 class _Heard(EmbeddedBus):
-    """A log that tells whoever waits for a message that its event is there."""
+    """A log that tells each sender when the events of all its messages are there."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.waiting: dict[str, asyncio.Future[None]] = {}
+        self.missing: Counter[str] = Counter()
+        self.bells: dict[str, asyncio.Event] = {}
 
     async def append(self, records: Sequence[WireRecord], *, limit: float = 10.0) -> list[Rejected]:
         """Append, then tell."""
         rejected = await super().append(records, limit=limit)
-        for record in records:
-            self.waiting.pop(orjson.loads(record.body)["id"]).set_result(None)
+        for sender, count in Counter(record.key for record in records).items():
+            self.missing[sender] -= count
+            if not self.missing[sender]:
+                self.bells[sender].set()
         return rejected
 
 
@@ -159,15 +161,17 @@ class _Run:
         return speed
 
     async def _send(self, number: int, watch: Stopwatch) -> None:
-        loop, turn, key = asyncio.get_running_loop(), 0, number % self.keys
+        name, turn, aggregate = f"m{number}", 0, f"counter/{number % self.keys}"
+        bell = self.bus.bells[name] = asyncio.Event()
         while watch.seconds < self.seconds:
-            ids = [f"m{number}-{turn}-{n}" for n in range(self.each)]
-            futures = [loop.create_future() for _ in ids]
-            self.bus.waiting.update(zip(ids, futures, strict=True))
-            self._pending += [Incoming(f"counter/{key}", name, "count", by_hand.BODY) for name in ids]
+            bell.clear()
+            self.bus.missing[name] = self.each
+            self._pending += [
+                Incoming(aggregate, f"{name}-{turn}-{n}", "count", by_hand.BODY) for n in range(self.each)
+            ]
             self._bell.set()
-            await asyncio.wait(futures)
-            self._done += len(ids)
+            await bell.wait()
+            self._done += self.each
             turn += 1
 
     async def _take(self) -> None:
