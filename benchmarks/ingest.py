@@ -55,10 +55,10 @@ def run(bench: Bench) -> list[Row]:
     signoff = signoff_on_kafka(bench)
     servers = [start_ingest(signoff), *(start_floor(signoff, name) for name in ("bare", "naive"))]
     requests = requests_for(bench, signoff)
-    whole, paced = bench.either(4.0, 0.3), bench.either(4.0, 0.3)
-    rounds = int(bench.either(5, 1))
+    whole, paced = bench.either(2.5, 0.3), bench.either(3.0, 0.3)
+    rounds = int(bench.either(4, 1))
     for server in servers:
-        measure(server, requests, bench.either(2.0, 0.2))
+        measure(server, requests, bench.either(1.5, 0.2))
     closed = interleaved({one.name: partial(measure, one, requests, whole) for one in servers}, rounds)
     opened = interleaved({one.name: partial(measure, one, requests, paced, OPEN_RATE) for one in servers[:2]}, rounds)
     return [*throughput(closed), *latency(f"{OPEN_RATE:,.0f}/s", opened)]

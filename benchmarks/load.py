@@ -25,7 +25,7 @@ from benchmarks.measuring import on_processor, percentile
 LOAD_PROCESSOR = 1
 AGAIN_SECONDS = 0.05
 """How long a sender whose connection broke waits before it connects again."""
-GRACE = 10.0
+GRACE = 30.0
 """Seconds in which the last answers must come."""
 
 
