@@ -69,16 +69,18 @@ class Leaks:
 
 def settings() -> tuple[dict[str, str], list[str]]:
     """Return an environment that sets every secret of the embedded start, and these secrets."""
-    made = [f"sett1ng-{number:02}-{'abcdefghijklmnop'[number % 16] * 24}" for number in range(13)]
+    made = [f"sett1ng-{number:02}-{'abcdefghijklmnop'[number % 16] * 24}" for number in range(14)]
     env = {}
     for number, source in enumerate(SOURCES):
         env[f"SIGNOFF_INGEST__{source.upper()}__SECRETS"] = json.dumps(made[2 * number : 2 * number + 2])
         env[f"SIGNOFF_INGEST__{source.upper()}__REPLAY_SECRET"] = made[6 + number]
     for service in ("INGEST", "DIAGNOSER"):
         env[f"SIGNOFF_{service}__RECEIPT_KEY"] = made[9]
-    for name, secret in zip(("SERVICES__TOKEN", "MOCK__TOKEN", "NOTIFIER__RUN_TOKEN"), made[10:], strict=True):
+    names = ("SERVICES__TOKEN", "MOCK__TOKEN", "NOTIFIER__RUN_TOKEN", "DIAGNOSER__MODEL__API_KEY")
+    for name, secret in zip(names, made[10:], strict=True):
         env[f"SIGNOFF_{name}"] = secret
-    return env, made
+    # The way of the model too: what is asked and answered passes the same sinks.
+    return {**env, "SIGNOFF_DIAGNOSER__ENGINE": "recorded"}, made
 
 
 def fixtures(folder: Path, said: list[Seed]) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -114,9 +115,31 @@ class TestSlow:
         assert result["degraded"] == "timeout: no answer within 4 s"
 
 
+class TestCrowded:
+    @pytest.fixture
+    def changes(self, tmp_path: Path) -> dict[str, Any]:
+        slow = tmp_path / "slow.json"
+        slow.write_bytes(orjson.dumps({"turns": [{"wait_seconds": 60}]}))
+        return {**CHANGED, "model": {"replies": slow, "conversation": {"seconds": 5}}}
+
+    async def test_beyond_four_at_once_nobody_waits_for_the_model(self, start: Start) -> None:
+        running = await start()
+        for number in range(7):
+            given = alert(f"errors-{number}", running.outside.now(), services=(f"svc-{number}",), host=f"host-{number}")
+            await running.deliver(given)
+
+        async def all_answered() -> list[dict[str, Any]]:
+            found = results(running)
+            return found if len(found) >= 7 else []
+
+        why = Counter(str(one["degraded"]) for one in await eventually(all_answered, 60.0))
+        assert why["busy: the model is asked about 4 other incidents"] >= 1
+        assert why["timeout: no answer within 5 s"] >= 4
+
+
 async def test_a_model_without_a_key_is_refused_at_the_start(running: Running, outside: Outside) -> None:
     surroundings = Surroundings(data=PROJECT, project=PROJECT, service_token=TOKEN, peers={})
     settings = Settings.model_validate({"receipt_key": "k", "engine": "anthropic", "world": {"url": outside.url}})
 
-    with pytest.raises(ConfigurationError, match="api_key is missing"):
+    with pytest.raises(ConfigurationError, match="needs diagnoser.model.api_key"):
         diagnoser.build_app(settings, running.bus, running.store, surroundings)
