@@ -43,7 +43,7 @@ HOLD_MAX = 120.0
 """Seconds that a batch may wait for room or for the database before it is refused."""
 WATCH_EVERY = 5.0
 STUCK_AFTER = 30.0
-"""Seconds without progress, with records waiting, after which the subscriber is built anew."""
+"""Seconds without progress of a partition, with records waiting, after which the subscriber is built anew."""
 
 
 class KafkaIntake:
@@ -58,7 +58,6 @@ class KafkaIntake:
         self._idle = asyncio.Event()
         self._idle.set()
         self._state: str | None = f"{subscription.name} has not started"
-        self._moved = monotonic()
         self._in_hand = 0
         self._taken_up_to = wall()
         """When the newest record that was taken was appended; before any: when this began."""
@@ -87,7 +86,6 @@ class KafkaIntake:
                 self._state = f"{self._subscription.name} does not start: {type(error).__name__} {error}"
             else:
                 self._state = None
-                self._moved = monotonic()
                 await self._watch()
                 self._state = f"{self._subscription.name} is stuck and starts anew"
             log.warning(self._state)
@@ -139,7 +137,6 @@ class KafkaIntake:
             async with asyncio.timeout(HOLD_MAX):
                 await below_high_water(self._subscription, self._settings.high_water)
                 await take(self._subscription, records)
-            self._moved = monotonic()
             self._taken_up_to = max(one.timestamp for one in _records(message.raw_message)) / 1000.0
         except TimeoutError:
             # Any longer and the group would take this member for dead; the batch comes again.
@@ -164,17 +161,23 @@ class KafkaIntake:
         return parsed
 
     async def _watch(self) -> None:
-        """Return when the subscriber has died or stands still with work before it."""
+        """Return when the subscriber has died, or its group stands still with records before it.
+
+        The group and not this member alone: one that the group has lost, unseen by itself, waits for nothing, and what
+        it should read waits for ever.
+        """
+        looked, before = monotonic(), await self._behind()
         while True:
             await asyncio.sleep(WATCH_EVERY)
             tasks = list(getattr(self._subscriber, "tasks", ()))
             if tasks and all(task.done() for task in tasks):
                 return
             self._state = self._missing_topic()
-            if self._idle.is_set() and monotonic() - self._moved > STUCK_AFTER:
-                if await self._lag():
+            if self._idle.is_set() and monotonic() - looked > STUCK_AFTER:
+                behind = await self._behind()
+                if before.items() & behind.items():
                     return
-                self._moved = monotonic()
+                looked, before = monotonic(), behind
 
     def _missing_topic(self) -> str | None:
         """Return that the topic is not there, as far as this reader knows."""
@@ -195,15 +198,20 @@ class KafkaIntake:
             raise UnavailableError(f"Kafka does not say what waits for {self._subscription.name}") from error
         return Lag(self._subscription.name, records, max(wall() - self._taken_up_to, 0.0) if records else 0.0)
 
-    async def _lag(self) -> bool:
-        """Say whether records wait that nobody reads."""
+    async def _behind(self) -> dict[TopicPartition, int | None]:
+        """Return what the group has acknowledged of each partition that has more; nothing while the broker is away."""
         consumer = getattr(self._subscriber, "consumer", None)
         if consumer is None:
-            return True
+            return {}
+        name = self._settings.topic_prefix + self._subscription.topic
+        partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
         try:
-            return await _waiting(consumer) > 0
+            async with asyncio.timeout(WATCH_EVERY):
+                ends = await consumer.end_offsets(partitions)
+                places = {partition: await consumer.committed(partition) for partition in partitions}
         except (TimeoutError, KafkaError):
-            return False  # The broker is away; its return wakes the consumer by itself.
+            return {}  # Its return wakes the consumer by itself.
+        return {partition: place for partition, place in places.items() if ends[partition] > (place or 0)}
 
 
 async def _waiting(consumer: Any) -> int:  # noqa: ANN401 -- aiokafka's untyped consumer

@@ -235,6 +235,32 @@ async def test_a_subscriber_that_stands_still_with_work_before_it_is_built_anew(
 
 @pytest.mark.kafka
 @pytest.mark.timeout(120)
+async def test_a_subscriber_that_its_group_has_lost_is_built_anew(
+    tmp_path: Path, kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_intake, "STUCK_AFTER", 1.0)
+    monkeypatch.setattr(kafka_intake, "WATCH_EVERY", 1.0)
+    place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
+    async with listening(place) as (store, bus):
+        await bus.start()
+        await ready(bus)
+        assert isinstance(bus, KafkaBus)
+        subscriber = bus._intakes[0]._subscriber
+        coordinator = subscriber.consumer._coordinator
+        coordinator._coordination_task.cancel()
+        coordinator._heartbeat_task.cancel()
+        await bus.append([echo.Ping(f"k{n}", 0).record() for n in range(40)])
+
+        async def built_anew() -> bool:
+            return bus._intakes[0]._subscriber not in (subscriber, None)
+
+        await eventually(built_anew, limit=60)
+        for n in range(40):
+            await eventually(lambda n=n: store.state(f"counter/k{n}"), limit=30)  # type: ignore[misc]
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(120)
 async def test_a_reader_whose_topic_was_deleted_says_so_and_reads_all_that_comes_once_it_is_there_again(
     tmp_path: Path, kafka: KafkaServer
 ) -> None:
