@@ -29,6 +29,8 @@ LEASE = 5.0
 """Seconds after which another replica may take over what this one has claimed."""
 DECIDE_BOX = 0.050
 """Seconds of deciding after which the rest of a claim is given back."""
+BREATH = 0.001
+"""Seconds of deciding after which whoever else is on the event loop has a turn."""
 POLL = 0.050
 """Seconds between two looks for the work of other replicas and for timers."""
 BACKOFF_FIRST, BACKOFF_MAX = 0.02, 1.0
@@ -174,7 +176,7 @@ class Runner:
 
     async def _decide_all(self, rules: Rules, claims: Sequence[_Claim], now: float, told: Told) -> list[Step]:
         steps: list[Step] = []
-        spent = 0.0
+        spent = breathed = 0.0
         for claim in claims:
             if not claim.batch or spent > DECIDE_BOX:
                 steps.append(claim.give_back())
@@ -189,7 +191,9 @@ class Runner:
             steps.append(
                 Step(effects.aggregate, claim.fence, claim.loaded.done, effects.next_timer, effects, effects.parked)
             )
-            await asyncio.sleep(0)
+            if spent - breathed > BREATH:
+                breathed = spent
+                await asyncio.sleep(0)
         return steps
 
     async def _commit(
