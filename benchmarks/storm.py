@@ -47,10 +47,12 @@ class Storm:
 
 def run(bench: Bench) -> list[Row]:
     """Return how long it takes, what it becomes and what it weighs."""
-    storm = storm_on_kafka(bench, int(bench.either(DELIVERIES, 2_000)))
+    count = int(bench.either(DELIVERIES, 2_000))
+    storm = storm_on_kafka(bench, count)
     rows = [
         row("until each delivery is decided", "s", [storm.seconds], at_most(25.0, 15.0)),
         row("until each delivery is answered", "s", [storm.poured.seconds]),
+        row("deliveries not sent in time", "", [float(count - storm.poured.receipts)], at_most(0.0)),
         row("deliveries lost", "", [float(storm.lost)], at_most(0.0)),
         row("deliveries decided twice", "", [float(storm.doubled)], at_most(0.0)),
         row("incidents", "", [float(storm.incidents)], at_most(float(CAUSES))),
@@ -116,7 +118,7 @@ def storm_on_kafka(bench: Bench, count: int) -> Storm:
     poured = pour(port, secret, Flood(count, CAUSES), connections=CONNECTIONS, receipts=receipts)
     assert not poured.refused, f"{poured.refused} deliveries were refused"
     decided = signoff.data / "diagnoser.db"
-    _wait_for(decided, count)
+    _wait_for(decided, poured.receipts)
     seconds = time.time() - poured.began
     given = receipts.read_text().split()
     found = dispositions(decided)
@@ -125,7 +127,7 @@ def storm_on_kafka(bench: Bench, count: int) -> Storm:
         poured,
         seconds,
         lost=len(set(given) - found.keys()),
-        doubled=sum(number - 1 for number in found.values()) + len(found.keys() - set(given)),
+        doubled=sum(number - 1 for number in found.values()),
         incidents=_one(decided, "select count(distinct incident_id) from disposition"),
         most_told=max(told(signoff).values(), default=0),
         peaks={name: peak_megabytes(pid) for name, pid in pids.items()},
