@@ -66,6 +66,13 @@ def show(cause: str, *, causes: Path | None = None, output: Output = "table") ->
         write(*([""] if signals else []), *([heading] if signals else []))
         for signal in signals:
             write(f"  {' or '.join(_told(way) for way in signal.ways)}")
+    write("", "What a person may do")
+    for action in one.actions:
+        undo = "can be undone" if action.reversible else "cannot be undone"
+        write(f"  {action.do} (risk {action.risk}, {undo}); then: {action.verify}")
+    write(*(["", "Never"] if one.never else []))
+    for never in one.never:
+        write(f"  {', '.join(never.verbs)}: {never.why}")
     write("", "How to tell it from")
     for check in one.checks:
         write(f"  {check.against}: {check.check}")

@@ -19,6 +19,22 @@ DiagnosisStatus = Literal["diagnosed", "inconclusive", "no_active_fault"]
 ParameterValue = str | int | bool
 
 
+class ManualStep(Model):
+    """What a person may do about a cause where no runbook does. Nobody but a person ever carries it out."""
+
+    do: str
+    risk: RiskLevel
+    reversible: bool
+    verify: str
+
+
+class Contraindication(Model):
+    """Verbs of runbooks, as patterns, that would do harm if this is the cause."""
+
+    verbs: tuple[str, ...]
+    why: str
+
+
 class RankedCause(Model):
     """One candidate cause: an id of the catalogue (`family.name`) or `unknown`, on one entity."""
 
@@ -27,6 +43,8 @@ class RankedCause(Model):
     title: str = ""
     confidence: Confidence
     cites: tuple[str, ...] = Field(min_length=1)
+    steps: tuple[ManualStep, ...] = ()
+    never: tuple[Contraindication, ...] = ()
 
 
 class DiagnosticResult(Model):
@@ -84,6 +102,12 @@ class ActionRecommendation(Model):
     confidence: Confidence = 0.0
     rationale: str = ""
     expected_effect: str = ""
+    verification: str = ""
+    """What has to hold afterwards."""
+    integrations: tuple[str, ...] = ()
+    """The kinds of things its verbs act on, such as `host`."""
+    behind: str = ""
+    """Why another one goes before it; empty for the first."""
     cites: tuple[str, ...] = ()
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from shared.incident.diagnosis import (
     ActionRecommendation,
@@ -36,7 +37,8 @@ def recommend(
 ) -> RecommendationSet:
     """Return the runbooks that answer the causes of a diagnosis, best first.
 
-    A runbook whose inputs cannot be filled in from what is known is left out: nobody may guess a target.
+    A runbook whose inputs cannot be filled in from what is known is left out: nobody may guess a target. So is one that
+    does what the first cause, or the cause it answers, forbids.
     """
     if result.status != "diagnosed":
         return RecommendationSet()
@@ -44,11 +46,34 @@ def recommend(
         item
         for cause in result.causes
         for runbook in sorted(runbooks, key=lambda runbook: runbook.id)
-        if runbook.match.fits(cause.cause, cause.confidence)
+        if runbook.match.fits(cause.cause, cause.confidence) and not forbidden(runbook, [*result.causes[:1], cause])
         if (item := _item(result, cause, runbook, _place(cause, places, services))) is not None
     ]
     found.sort(key=lambda item: (-item.confidence, item.risk.rank, item.runbook_id))
-    return RecommendationSet(items=tuple(found[:RECOMMENDED_MAX]))
+    return RecommendationSet(items=tuple(_compared(found[:RECOMMENDED_MAX])))
+
+
+def forbidden(runbook: Runbook, causes: Iterable[RankedCause]) -> str:
+    """Return why a runbook would do harm if one of these is the cause, or nothing. Undoing counts as doing."""
+    verbs = [step.uses for step in runbook.actions]
+    verbs += [step.rollback.uses for step in runbook.actions if step.rollback]
+    plain = [verb.partition("@")[0] for verb in verbs]
+    rules = [rule for cause in causes for rule in cause.never]
+    return next((r.why for r in rules if any(fnmatchcase(verb, p) for verb in plain for p in r.verbs)), "")
+
+
+def _compared(found: Sequence[ActionRecommendation]) -> Iterator[ActionRecommendation]:
+    """Say of each but the first why another one goes before it."""
+    for before, item in zip([None, *found], found, strict=False):
+        yield item if before is None else item.model_copy(update={"behind": _why_behind(before, item)})
+
+
+def _why_behind(before: ActionRecommendation, item: ActionRecommendation) -> str:
+    if before.confidence != item.confidence:
+        return f"its cause is less likely: {item.confidence:.0%}, not {before.confidence:.0%}"
+    if before.risk != item.risk:
+        return f"its risk is {item.risk}, that of {before.runbook_id} is {before.risk}"
+    return f"as likely and as risky as {before.runbook_id}; put in order by name"
 
 
 def identity(recommendations: RecommendationSet) -> list[list[object]]:
@@ -89,8 +114,17 @@ def _item(
         confidence=cause.confidence,
         rationale=cause.title or result.statement,
         expected_effect=runbook.expected_effect,
+        verification=_filled(runbook.verify.name, parameters),
+        integrations=tuple(dict.fromkeys(step.uses.partition("/")[0] for step in runbook.actions)),
         cites=cause.cites,
     )
+
+
+def _filled(text: str, parameters: Mapping[str, ParameterValue]) -> str:
+    """Return a name of a runbook with its inputs filled in; what is read later stays as it is written."""
+    for name, value in parameters.items():
+        text = text.replace(f"${{{{ inputs.{name} }}}}", str(value))
+    return text
 
 
 def _value(wanted: Input, known: Mapping[str, tuple[str, str]]) -> ParameterValue | None:

@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from services.diagnoser.engines.offline.channels import CHANNELS
 from services.diagnoser.engines.offline.facts import KINDS
 from shared.errors import AuthoredError
-from shared.incident.enums import IncidentCategory
+from shared.incident.enums import IncidentCategory, RiskLevel
 from shared.runbooks.authored import check
 from shared.runbooks.model import Strict
 
@@ -87,6 +87,22 @@ class Discriminator(Strict):
     check: str
 
 
+class Action(Strict):
+    """What a person may do about a cause where no runbook does; `{entity}` and `{change}` are filled in."""
+
+    do: str
+    risk: RiskLevel
+    reversible: bool
+    verify: str
+
+
+class Never(Strict):
+    """What must not be done about a cause: verbs of runbooks as patterns, such as `database/failover*`."""
+
+    verbs: tuple[Annotated[str, Field(pattern=r"^[a-z*-]+/[a-z*-]+$")], ...] = Field(min_length=1)
+    why: str
+
+
 class Cause(Strict):
     """One cause. `refines` takes over the signals of another cause, which it is a special case of."""
 
@@ -103,6 +119,8 @@ class Cause(Strict):
     required: tuple[Signal, ...] = ()
     optional: tuple[Signal, ...] = ()
     contra: tuple[Signal, ...] = ()
+    actions: tuple[Action, ...] = ()
+    never: tuple[Never, ...] = ()
     checks: tuple[Discriminator, ...] = ()
 
     def check_against(self, other: str) -> str:
@@ -151,6 +169,8 @@ def _refined(cause: Cause, causes: dict[str, Cause]) -> Cause:
             "required": base.required + cause.required,
             "optional": base.optional + cause.optional,
             "contra": base.contra + cause.contra,
+            "actions": cause.actions or base.actions,
+            "never": cause.never + base.never,
             "checks": cause.checks + base.checks,
         }
     )
@@ -167,6 +187,7 @@ def problems(catalogue: Catalogue) -> list[str]:
         found += [f"{cause.id}: no fact {f!r}" for way in ways for f in way.fact if f not in KINDS]
         found += [f"{cause.id}: no cause {one.against!r}" for one in cause.checks if one.against not in names]
         found += [] if cause.required else [f"{cause.id}: nothing is required, so anything would show it"]
+        found += [] if cause.actions else [f"{cause.id}: nobody says what may be done about it"]
         found += [] if cause.checks else [f"{cause.id}: no check tells it from any other cause"]
         found += [] if cause.id.split(".")[0] == cause.category else [f"{cause.id}: its family is not its category"]
     return list(dict.fromkeys(found))

@@ -18,12 +18,14 @@ from services.diagnoser.engines.offline.scene import Scene, impact, scene_of
 from services.diagnoser.engines.offline.telling import (
     cites,
     contradictions,
+    contraindications,
     findings,
     gaps,
     missing,
     next_checks,
     not_explained,
     ruled_out,
+    steps,
     title,
 )
 from services.diagnoser.engines.offline.weighing import Hypothesis, hypotheses
@@ -104,7 +106,15 @@ def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> Diagnostic
     ranked = [pair for n, pair in enumerate(zip(standing, sure, strict=True)) if n == 0 or pair[1] >= RANKED_LEAST]
     ranked = ranked[:RANKED_MAX]
     causes = tuple(
-        RankedCause(entity=one.entity, cause=one.id, title=title(one), confidence=p, cites=cites(book, one))
+        RankedCause(
+            entity=one.entity,
+            cause=one.id,
+            title=title(one),
+            confidence=p,
+            cites=cites(book, one),
+            steps=steps(one) if is_known and one is top else (),
+            never=contraindications(one),
+        )
         for one, p in ranked
     )
     told = findings(book, scene, top)

@@ -14,6 +14,7 @@ from services.diagnoser.engines.offline.scene import Observation, Scene, impact
 from services.diagnoser.engines.offline.signals import Match
 from services.diagnoser.engines.offline.weighing import Hypothesis, unexplained
 from services.diagnoser.engines.offline.wording import clipped, moved, span
+from shared.incident.diagnosis import Contraindication, ManualStep
 from shared.incident.evidence import Finding
 
 FINDINGS_MAX = 10
@@ -29,6 +30,25 @@ def title(one: Hypothesis) -> str:
         return f"Trouble starts at {one.entity}; its cause is not known"
     change = name_of(one.link.change) if one.link else "a change"
     return one.cause.title.replace("{entity}", one.entity).replace("{change}", change)
+
+
+def steps(one: Hypothesis) -> tuple[ManualStep, ...]:
+    """Return what a person may do about it."""
+    change = name_of(one.link.change) if one.link else "the last change"
+    return tuple(
+        ManualStep(
+            do=action.do.replace("{entity}", one.entity).replace("{change}", change),
+            risk=action.risk,
+            reversible=action.reversible,
+            verify=action.verify.replace("{entity}", one.entity),
+        )
+        for action in (one.cause.actions if one.cause else ())
+    )
+
+
+def contraindications(one: Hypothesis) -> tuple[Contraindication, ...]:
+    """Return what must not be done about it."""
+    return tuple(Contraindication(verbs=never.verbs, why=never.why) for never in (one.cause.never if one.cause else ()))
 
 
 def cites(book: Book, one: Hypothesis) -> tuple[str, ...]:
