@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).parents[2]
-KEPT_TESTS = ("tests/__init__.py", "tests/conftest.py", "tests/support/", "tests/unit/__init__.py")
-KEPT_CHECKS = ("tests/architecture/__init__.py", "tests/architecture/test_readme.py")
+QUICK = "tests/architecture/test_readme.py"
+"""The tests of the copy; what only helps tests is there whole, because benchmarks use it too."""
 LIMIT = 900
 
 Break = Callable[[Path], None]
@@ -43,7 +43,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ["git", "ls-files", "-co", "--exclude-standard"], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     for name in listed.stdout.splitlines():
-        if (not name.startswith("tests/") or name.startswith(KEPT_TESTS + KEPT_CHECKS)) and (PROJECT / name).is_file():
+        left_out = Path(name).name.startswith("test_") and name != QUICK
+        if (PROJECT / name).is_file() and not left_out:
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, copy / name)
     for name in ("pyproject.toml", "requirements.txt", "requirements-dev.txt"):

@@ -28,9 +28,8 @@ from cli.project import FIXTURES
 from shared.telemetry.redacting import REDACTED
 from tests.contract.ingest.conftest import headers_for
 from tests.scenarios.replaying import SPEED
-from tests.support.seeded import Seed, places_of, seeds
+from tests.support.seeded import Seed, bodies, places_of, seeds
 from tests.support.signoff import Signoff
-from tests.unit.ingest.test_redacting import bodies
 
 SOURCES = ("datadog", "pagerduty", "generic")
 IN_A_TEXT = 8

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,3 +47,23 @@ def places_of(core: str, data: str) -> int:
     """Return how often a secret stands in a text, as it is or in base64."""
     packed = base64.b64encode(core.encode()).decode().rstrip("=")
     return data.count(core) + data.count(packed[: len(packed) - 2])
+
+
+def bodies(text: str) -> dict[str, bytes]:
+    """Return a body of each source with a text in every field."""
+    datadog = {
+        "id": f"e {text}", "alert_id": "", "aggreg_key": text, "alert_cycle_key": text, "alert_transition": text,
+        "alert_metric": text, "title": f"[Triggered] {text}", "text": text, "hostname": text,
+        "tags": [text, f"note:{text}", "token:abcdef"], "link": f"https://a.example/?x={text}",
+    }  # fmt: skip
+    data = {
+        "id": text, "type": "incident", "status": "triggered", "title": text, "service": {"id": "P", "summary": text},
+        "html_url": text, "priority": {"summary": text},
+    }  # fmt: skip
+    pagerduty = {"event": {"id": text, "event_type": "incident.triggered", "data": data}}
+    alert = {
+        "title": text, "key": text, "description": text, "services": [text], "host": text, "metric": text,
+        "cycle": text, "labels": {"note": text, "password": "abcdef"}, "link": text, "status": text,
+    }  # fmt: skip
+    found = {"datadog": datadog, "pagerduty": pagerduty, "generic": alert}
+    return {source: json.dumps(body).encode() for source, body in found.items()}

@@ -9,31 +9,11 @@ import pytest
 from services.ingest.app import PARSERS
 from services.ingest.handlers.accept import Accepted, accept
 from shared.telemetry.redacting import Redactor
-from tests.support.seeded import Seed, places_of, seeds
+from tests.support.seeded import Seed, bodies, places_of, seeds
 
 NOW = 1_795_488_000.0
 KNOWN = "a-webhook-secret-of-ours"
 SEEDS = [*seeds(), Seed(f"it says {KNOWN} here", KNOWN)]
-
-
-def bodies(text: str) -> dict[str, bytes]:
-    """Return a body of each source with a text in every field."""
-    datadog = {
-        "id": f"e {text}", "alert_id": "", "aggreg_key": text, "alert_cycle_key": text, "alert_transition": text,
-        "alert_metric": text, "title": f"[Triggered] {text}", "text": text, "hostname": text,
-        "tags": [text, f"note:{text}", "token:abcdef"], "link": f"https://a.example/?x={text}",
-    }  # fmt: skip
-    data = {
-        "id": text, "type": "incident", "status": "triggered", "title": text, "service": {"id": "P", "summary": text},
-        "html_url": text, "priority": {"summary": text},
-    }  # fmt: skip
-    pagerduty = {"event": {"id": text, "event_type": "incident.triggered", "data": data}}
-    alert = {
-        "title": text, "key": text, "description": text, "services": [text], "host": text, "metric": text,
-        "cycle": text, "labels": {"note": text, "password": "abcdef"}, "link": text, "status": text,
-    }  # fmt: skip
-    found = {"datadog": datadog, "pagerduty": pagerduty, "generic": alert}
-    return {source: json.dumps(body).encode() for source, body in found.items()}
 
 
 def events(source: str, body: bytes) -> list[dict[str, object]]:
