@@ -104,7 +104,8 @@ def cap(one: Hypothesis) -> float:
 def caps(one: Hypothesis) -> list[tuple[float, str]]:
     """Return what bounds the confidence in a hypothesis, each with its reason; at least one."""
     seen, facts = one.observations, one.facts
-    if not seen and not facts:
+    calm = {o for m in one.support if m.signal.direction == "calm" for o in m.observations}
+    if calm.issuperset(seen) and not facts:
         return [(LOGS_MOST, "there is nothing but log text")]
     if one.cause is None:
         return [(UNKNOWN_MOST, "its cause is not in the catalogue")]

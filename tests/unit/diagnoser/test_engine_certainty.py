@@ -1,0 +1,75 @@
+"""However sure the curves are, thin evidence bounds what may be said, and every number tells how it came about."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from services.diagnoser.domain.case import read_case
+from services.diagnoser.engines.offline.calibrator import Calibrator, Curve, load_calibrator
+from services.diagnoser.engines.offline.catalogue import load_catalogue
+from services.diagnoser.engines.offline.certainty import Certainty, certainty
+from services.diagnoser.engines.offline.engine import diagnose
+from services.diagnoser.engines.offline.scene import scene_of
+from services.diagnoser.engines.offline.weighing import hypotheses
+from tests.support.cases import case, lines, ramp, step
+
+CATALOGUE = load_catalogue()
+SURE = Curve(intercept=30.0, weights={})
+CERTAIN: Calibrator = load_calibrator()[0].model_copy(update={"known": SURE, "unknown": SURE})
+POOL = lines("shop", "could not acquire connection from pool {n}", 60, level="error")
+
+
+def thin(value: dict[str, Any], points: int) -> dict[str, Any]:
+    return value | {"metrics": [one | {"baseline": one["baseline"][-points:]} for one in value["metrics"]]}
+
+
+def judged(value: dict[str, Any], calibrator: Calibrator | None = CERTAIN) -> tuple[str, Certainty]:
+    scene = scene_of(read_case(value))
+    found = [one for one in hypotheses(scene, CATALOGUE) if not one.is_ruled_out]
+    return found[0].id, certainty(scene, found, calibrator)
+
+
+LEAK = case({"web-a/mem.used_pct": ramp(40.0, -90), "web-a/cpu_pct": ramp(30.0, -40)})
+
+
+@pytest.mark.parametrize(
+    "value, most, why",
+    [
+        pytest.param(case(logs=POOL), 0.30, "nothing but log text", id="log text alone proves nothing"),
+        pytest.param(
+            case({"shop/error_pct": step(20.0, -14)}), 0.60, "not in the catalogue", id="a cause that nobody knows"
+        ),
+        pytest.param(
+            case({"shop/error_pct": step(20.0, -14)}, logs=POOL),
+            0.70,
+            "log text stands in for a measurement",
+            id="log text in place of a measurement",
+        ),
+        pytest.param(thin(LEAK, 20), 0.75, "thin", id="a thin history"),
+        pytest.param(LEAK, 0.97, "nothing is certain", id="everything that can be wished for"),
+    ],
+)
+def test_thin_evidence_bounds_confidence(value: dict[str, Any], most: float, why: str) -> None:
+    _, found = judged(value)
+    assert found.confidences[0] <= most
+    assert why in found.reasons[-1] or found.confidences[0] < most
+
+
+def test_it_is_told_how_the_number_came_about() -> None:
+    _, found = judged(LEAK, None)
+    assert any("nats ahead of all that could be instead" in said for said in found.reasons)
+    assert any(said.startswith("answers like this were right in ") for said in found.reasons)
+    result = diagnose(read_case(LEAK), CATALOGUE).result
+    assert result.confidence_from == found.reasons
+    assert result.calibrator_sha256 == load_calibrator()[1]
+
+
+def test_confidence_never_rises_along_the_ranks() -> None:
+    _, found = judged(LEAK, None)
+    assert list(found.confidences) == sorted(found.confidences, reverse=True)
+
+
+def test_without_hypotheses_nothing_is_sure() -> None:
+    assert certainty(scene_of(read_case({})), []) == Certainty()
