@@ -116,9 +116,15 @@ def judge(
         is_harmful=_does_harm(expected, action),
         ranked=tuple((one.cause, one.entity, one.confidence) for one in result.causes[:3]),
         cites=top.cites if top else (),
-        action=" ".join(action).strip(),
+        action=" ".join(action).strip() or next(iter(_by_hand(conclusion)), ""),
         took_ms=took_ms,
     )
+
+
+def _by_hand(conclusion: Conclusion) -> list[str]:
+    result = conclusion.result
+    steps = [step for one in result.causes[:1] for step in one.steps] if result.status == "diagnosed" else []
+    return [f"by hand: {step.do}" for step in steps]
 
 
 def _does_harm(expected: Expected, action: tuple[str, str]) -> bool:

@@ -71,5 +71,6 @@ def prediction_of(conclusion: Conclusion, *, latency_ms: float = 0.0) -> Predict
         ),
         status=result.status,
         abstained=result.status == "inconclusive",
+        actions=tuple(step.do for one in result.causes[:1] for step in one.steps if result.status == "diagnosed"),
         latency_ms=round(latency_ms, 1),
     )
