@@ -218,7 +218,7 @@ async def test_a_stop_waits_for_the_call_under_way_and_leaves_no_doubt(starter: 
     line = starter.place.line
     line.holds_answers = asyncio.Event()
     await running.decide("approve", await asked(running))
-    await running.until("step.started")
+    await running.until("step.started", limit=60.0)
 
     async def arrived() -> bool:
         return "calls" in line.asked
@@ -228,6 +228,6 @@ async def test_a_stop_waits_for_the_call_under_way_and_leaves_no_doubt(starter: 
     line.holds_answers.set()
     await stopping
     running = await starter.start()
-    await running.until("verification.passed", "verification.failed", "verification.unknown")
+    await running.until("verification.passed", "verification.failed", "verification.unknown", limit=60.0)
     assert types(await running.said()) == HELPED
     assert line.asked.count("calls") == len(running.place.done) == 1
