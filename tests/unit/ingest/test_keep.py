@@ -1,0 +1,66 @@
+"""Deliveries that come in one turn of the event loop are accepted together, and none of them depends on another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from services.ingest.handlers.accept import Accepted
+from services.ingest.handlers.keep import Keeper
+from services.ingest.ports import DeliveryLog, Kept
+from services.ingest.sources import datadog
+from shared.bus.port import WireRecord
+from shared.telemetry.redacting import Redactor
+from tests.unit.ingest.bodies import filled
+
+
+class ListLog(DeliveryLog):
+    """Keeps records in memory."""
+
+    def __init__(self) -> None:
+        self.records: list[WireRecord] = []
+
+    async def append(self, records: Sequence[WireRecord]) -> None:
+        self.records += records
+
+    def kept(self) -> Kept:
+        return Kept(acked=len(self.records))
+
+
+def delivery(number: int, source: str = datadog.SOURCE) -> Accepted:
+    body = filled(ID=f"event-{number}").encode()
+    return Accepted(source, "live", {}, body, 1_764_000_000.0, len(body))
+
+
+def keeper(log: ListLog) -> Keeper:
+    return Keeper(log, {datadog.SOURCE: datadog.parse}, b"key", Redactor())
+
+
+async def test_deliveries_of_one_turn_are_kept_in_the_order_in_which_they_came() -> None:
+    log = ListLog()
+    keep = keeper(log).keep
+    receipts = await asyncio.gather(*(keep(delivery(number)) for number in range(20)))
+    assert [record.headers["ce_id"] for record in log.records] == [f"ingest/{receipt}" for receipt in receipts]
+    assert len(set(receipts)) == 20
+
+
+async def test_a_delivery_that_cannot_be_worked_on_takes_no_other_of_its_turn_along() -> None:
+    log = ListLog()
+    found = keeper(log)
+    sources = (datadog.SOURCE, "nobody", datadog.SOURCE)
+    kept = await asyncio.gather(
+        *(found.keep(delivery(number, source)) for number, source in enumerate(sources)), return_exceptions=True
+    )
+    assert [isinstance(one, str) for one in kept] == [True, False, True]
+    assert len(log.records) == found.account().accepted == 2
+
+
+async def test_a_sender_that_goes_before_its_turn_leaves_nothing_and_takes_nobody_along() -> None:
+    log = ListLog()
+    found = keeper(log)
+    gone, stays = (asyncio.create_task(found.keep(delivery(number))) for number in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    await asyncio.wait([gone, stays])
+    assert gone.cancelled()
+    assert [record.headers["ce_id"] for record in log.records] == [f"ingest/{stays.result()}"]
