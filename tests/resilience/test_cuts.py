@@ -14,10 +14,10 @@ import pytest
 
 from tests.resilience.account import left_behind, toll, verify
 from tests.resilience.conftest import Tell
+from tests.resilience.load import open_far_kafka
 from tests.resilience.story import running, said, under_way
 from tests.support.echo_main import Place
-from tests.support.kafka import LocalKafka, open_private_kafka
-from tests.support.provider import free_port
+from tests.support.kafka import LocalKafka
 from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(240)]
@@ -111,16 +111,8 @@ async def test_whatever_happens_to_the_line_to_the_database_all_happens_once_and
 @pytest.fixture(scope="module")
 def far_kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[LocalKafka, int]]:
     """A broker that tells everybody to come by another port, and that port."""
-    listen = free_port()
-    with open_private_kafka(tmp_path_factory.mktemp("far-kafka")) as broker:
-        broker.stop()
-        settings = broker.folder / "server.properties"
-        told = f"advertised.listeners=PLAINTEXT://{broker.bootstrap_servers}"
-        text = settings.read_text()
-        assert told in text
-        settings.write_text(text.replace(told, f"advertised.listeners=PLAINTEXT://127.0.0.1:{listen}"))
-        broker.start()
-        yield broker, listen
+    with open_far_kafka(tmp_path_factory.mktemp("far-kafka")) as found:
+        yield found
 
 
 @pytest.mark.kafka

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from tests.resilience.checker import Remains, Verdict, check, of_folder, told
+from tests.resilience.cluster import DONE
 from tests.resilience.conftest import Enter
 from tests.resilience.report import Line
 from tests.resilience.test_crash import ACKNOWLEDGED, POINTS
@@ -39,7 +40,6 @@ HITS = {
 """Failpoint -> at which visit everything ends, in the middle of a replay."""
 SHORT = ("store.after_commit", "relay.after_send", "activity.after_finish", "intake.after_take")
 DEATH_LIMIT, END_LIMIT = 60.0, 240.0
-DONE = {"closed", "needs_human", "cancelled", "expired", "failed", "rolled_back", "rejected"}
 
 
 def test_every_failpoint_of_the_embedded_form_ends_replays_in_this_suite() -> None:

@@ -86,6 +86,28 @@ class Topics:
         finally:
             await bounded(consumer.stop(), STOP_LIMIT)
 
+    def visit(self, service: str, *, every: float, seconds: float) -> None:
+        """Join all groups of a service and leave them again, by turns; nothing is acknowledged."""
+
+        async def visited() -> None:
+            read = [topic.name for topic in TOPICS if service in topic.readers]
+            for _ in range(max(1, round(seconds / every / 2))):
+                guests = [
+                    AIOKafkaConsumer(
+                        self.prefix + name,
+                        bootstrap_servers=self.servers,
+                        group_id=self.prefix + group(service, name),
+                        enable_auto_commit=False,
+                    )
+                    for name in read
+                ]
+                await asyncio.gather(*(guest.start() for guest in guests))
+                await asyncio.sleep(every)
+                await asyncio.gather(*(bounded(guest.stop(), STOP_LIMIT) for guest in guests))
+                await asyncio.sleep(every)
+
+        asyncio.run(visited())
+
     def lag(self) -> int:
         """Return how many records no group has acknowledged that should."""
 
