@@ -141,5 +141,5 @@ async def test_a_model_without_a_key_is_refused_at_the_start(running: Running, o
     surroundings = Surroundings(data=PROJECT, project=PROJECT, service_token=TOKEN, peers={})
     settings = Settings.model_validate({"receipt_key": "k", "engine": "anthropic", "world": {"url": outside.url}})
 
-    with pytest.raises(ConfigurationError, match="needs diagnoser.model.api_key"):
+    with pytest.raises(ConfigurationError, match=r"needs diagnoser\.model\.api_key"):
         diagnoser.build_app(settings, running.bus, running.store, surroundings)
