@@ -25,6 +25,8 @@ class Prediction(Model):
     status: Text = ""
     abstained: bool | None = None
     actions: tuple[str, ...] = ()
+    calm: Number = None
+    """How sure it is that nothing is wrong, where it says so."""
     latency_ms: float = 0.0
     cost_usd: float = 0.0
 
@@ -36,7 +38,7 @@ class Prediction(Model):
     @property
     def confidence(self) -> float | None:
         """How sure it is of its first guess; None when it does not say."""
-        return self.ranked[0].confidence if self.ranked else 0.0
+        return self.ranked[0].confidence if self.ranked else self.calm or 0.0
 
 
 class Expected(Model):
@@ -72,5 +74,6 @@ def prediction_of(conclusion: Conclusion, *, latency_ms: float = 0.0) -> Predict
         status=result.status,
         abstained=result.status == "inconclusive",
         actions=tuple(step.do for one in result.causes[:1] for step in one.steps if result.status == "diagnosed"),
+        calm=result.confidence if result.status == "no_active_fault" else None,
         latency_ms=round(latency_ms, 1),
     )
