@@ -40,6 +40,16 @@ class Wire:
         asyncio.run_coroutine_threadsafe(done(), self.loop).result()
 
 
+async def ended(proxy: Proxy) -> None:
+    """End a proxy with all its connections."""
+    await proxy.__aexit__(None, None, None)
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in others:
+            task.cancel()
+        await asyncio.wait(others)
+    await asyncio.sleep(0.1)  # Transports that were aborted close their sockets in the next turns of the loop.
+
+
 @contextmanager
 def open_wire(server: str, listen: int) -> Iterator[Wire]:
     """Carry bytes from a port to a server meanwhile."""
@@ -52,7 +62,7 @@ def open_wire(server: str, listen: int) -> Iterator[Wire]:
         wire.do(Proxy.up)
         yield wire
     finally:
-        wire.do(lambda proxy: proxy.__aexit__(None, None, None))
+        wire.do(ended)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
