@@ -9,6 +9,7 @@ import argparse
 import importlib
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -70,6 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if unknown := set(given.benches) - set(BENCHES):
         parser.error(f"no bench {', '.join(sorted(unknown))}; there are {', '.join(BENCHES)}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # So that what was started is ended.
     print(machine())
     results = []
     for name in given.benches or BENCHES:

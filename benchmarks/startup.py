@@ -27,7 +27,7 @@ from benchmarks.measuring import (
 )
 from tests.support.provider import free_port
 
-ROUNDS = 5
+ROUNDS = 4
 SETTLE = 2.0
 """Seconds after which a process that nobody asks for anything counts as idle."""
 GIVE_UP = 60.0
