@@ -19,7 +19,7 @@ import time
 import traceback
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -223,16 +223,20 @@ def explore_failpoints(story: Story, folder: Path, names: Iterable[str], seed: i
     explored = Explored([])
     chance = random.Random(seed)
     for name in names:
-        for visit in (chance.randint(2, VISITS), 1):
-            story.prepare()
-            point = Point(name, "failpoint", visit)
-            place = _made(folder / f"{name}.{visit}")
-            code = in_fork(partial(_die_at_failpoint, story, place, point), place / "said")
-            if code:
-                break
+        point, code, place = _end_at_failpoint(story, folder, name, (chance.randint(2, VISITS), 1))
         explored.points.append(point)
         _mend(story, place, point, code, explored)
     return explored
+
+
+def _end_at_failpoint(story: Story, folder: Path, name: str, visits: Sequence[int]) -> tuple[Point, int, Path]:
+    """Live until one of the visits is met, the first of them if it is; return how the last life ended, and where."""
+    visit, *others = visits
+    story.prepare()
+    point = Point(name, "failpoint", visit)
+    place = _made(folder / f"{name}.{visit}")
+    code = in_fork(partial(_die_at_failpoint, story, place, point), place / "said")
+    return (point, code, place) if code or not others else _end_at_failpoint(story, folder, name, others)
 
 
 def _die_at_failpoint(story: Story, folder: Path, point: Point) -> None:
