@@ -255,8 +255,11 @@ async def test_a_subscriber_that_its_group_has_lost_is_built_anew(
             return bus._intakes[0]._subscriber not in (subscriber, None)
 
         await eventually(built_anew, limit=60)
-        for n in range(40):
-            await eventually(lambda n=n: store.state(f"counter/k{n}"), limit=30)  # type: ignore[misc]
+
+        async def all_are_taken() -> bool:
+            return len(await store.states("counter")) == 40
+
+        await eventually(all_are_taken, limit=30)
 
 
 @pytest.mark.kafka
