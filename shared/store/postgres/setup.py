@@ -16,6 +16,7 @@ from shared.store.schema import REVISION, store_tables
 
 VERSION_MIN = 15
 _COLUMNS = "select column_name from information_schema.columns where table_schema=$1 and table_name=$2"
+_RELATIONS = "select c.relname from pg_class c join pg_namespace n on n.oid=c.relnamespace where n.nspname=$1"
 
 
 async def prepare(connection: Any, database: Database, tables: Sequence[Table]) -> None:  # noqa: ANN401 -- asyncpg has no types
@@ -32,13 +33,14 @@ async def prepare(connection: Any, database: Database, tables: Sequence[Table]) 
     found = await _revision(connection, database.schema)
     if found is not None and found != REVISION:
         await asyncio.to_thread(migrate, database.url, database.schema, found)
-    async with connection.transaction():
-        if found is None:
+    if found is None:
+        async with connection.transaction():
             await _create_schema(connection, database.schema)
-            await _create(connection, [*store_tables(MetaData(), "postgresql").values(), *tables])
+            await _create(connection, database.schema, [*store_tables(MetaData(), "postgresql").values(), *tables])
             await connection.execute("insert into alembic_version(version_num) values($1)", REVISION)
-        else:
-            await _create(connection, tables)
+    else:
+        # Not in one transaction: whoever holds the locks of two tables can be in a deadlock with a running replica.
+        await _create(connection, database.schema, tables)
     for table in tables:
         there = {row[0] for row in await connection.fetch(_COLUMNS, database.schema, table.name)}
         missing = sorted(set(table.c.keys()) - there)
@@ -62,8 +64,12 @@ async def _create_schema(connection: Any, schema: str) -> None:  # noqa: ANN401 
         await connection.execute(f'create schema "{schema}"')
 
 
-async def _create(connection: Any, tables: Sequence[Table]) -> None:  # noqa: ANN401 -- asyncpg has no types
+async def _create(connection: Any, schema: str, tables: Sequence[Table]) -> None:  # noqa: ANN401 -- asyncpg has no types
+    """Create what is not there. An index that `if not exists` finds would lock its table against all who write."""
+    there = {row[0] for row in await connection.fetch(_RELATIONS, schema)}
     for table in tables:
-        await connection.execute(str(CreateTable(table, if_not_exists=True).compile(dialect=DIALECT)))
+        if table.name not in there:
+            await connection.execute(str(CreateTable(table).compile(dialect=DIALECT)))
         for index in table.indexes:
-            await connection.execute(str(CreateIndex(index, if_not_exists=True).compile(dialect=DIALECT)))
+            if index.name not in there:
+                await connection.execute(str(CreateIndex(index).compile(dialect=DIALECT)))

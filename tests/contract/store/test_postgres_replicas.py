@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
 from shared.errors import UnavailableError
 from shared.store.factory import open_store
@@ -134,6 +135,73 @@ async def test_replicas_that_open_an_empty_database_at_once_agree_on_its_tables(
     await stores[0].take([say("doc/1", "a")])
 
     assert await logged(stores[3], "doc/1", 1) == [["said", "a"]]
+
+
+SHELVES = MetaData()
+LEFT, RIGHT = (
+    Table(name, SHELVES, Column("id", Text, primary_key=True), Column("size", BigInteger, index=True))
+    for name in ("left", "right")
+)
+
+
+def shelved(url: str) -> PostgresStore:
+    """Return a store with two tables of its own, each with an index."""
+    store = open_store(url, service="thing", kinds=KINDS, tables=(LEFT, RIGHT))
+    assert isinstance(store, PostgresStore)
+    return store
+
+
+async def test_replicas_that_start_beside_running_ones_break_into_no_transition(postgres_url: str) -> None:
+    running = shelved(postgres_url)
+    alarms: list[tuple[str, Mapping[str, JSON]]] = []
+    running.on_alarm(lambda reason, facts: alarms.append((reason, facts)))
+    await running.open()
+    await running.start()
+    is_enough = asyncio.Event()
+
+    async def write() -> int:
+        count = 0
+        while not is_enough.is_set():
+            records = [{"table": name, "values": {"id": f"{count}"}} for name in ("right", "left") * 5]
+            await running.ask(say("doc/1", f"m{count}", records=records, reply=True))
+            count += 1
+        return count
+
+    writing = asyncio.create_task(write())
+    for _ in range(20):
+        another = shelved(postgres_url)
+        await another.open()
+        await another.close()
+    is_enough.set()
+
+    assert await writing
+    await running.close()
+    assert alarms == []
+
+
+async def test_a_replica_starts_while_a_transition_is_under_way(postgres_url: str) -> None:
+    running, another = shelved(postgres_url), shelved(postgres_url)
+    await running.open()
+    async with running._database.transaction() as transition:
+        await transition.execute("insert into \"right\"(id) values('1')")
+
+        await asyncio.wait_for(another.open(), 5.0)
+
+        await transition.execute("insert into \"left\"(id) values('1')")
+    await another.close()
+    await running.close()
+
+
+async def test_an_index_that_is_missing_is_made_at_the_next_start(postgres_url: str) -> None:
+    running, another = shelved(postgres_url), shelved(postgres_url)
+    await running.open()
+    await running._database.fetch("drop index ix_left_size")
+
+    await another.open()
+
+    assert await another._database.fetch("select 1 from pg_indexes where indexname='ix_left_size'")
+    await another.close()
+    await running.close()
 
 
 async def test_a_command_is_answered_by_whoever_decides_it(replica: Replica) -> None:
