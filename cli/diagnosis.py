@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from services.diagnoser.domain.finding_out import Conclusion
+from services.diagnoser.domain.opinion import Opinion
+from services.diagnoser.domain.transcript import Transcript
 from shared.incident.diagnosis import DiagnosticResult
 
 EngineName = Literal["offline", "anthropic", "recorded"]
@@ -49,6 +51,14 @@ def concluder(engine: EngineName = "offline", causes: Path | None = None) -> Con
 def conclude_case(case: Mapping[str, Any], engine: EngineName = "offline") -> Conclusion:
     """Return result, evidence and log templates for an `rca-case/1`."""
     return concluder(engine)(case)[0]
+
+
+def conclude_again(case: Mapping[str, Any], said: Transcript) -> Opinion:
+    """Return what comes of a conversation about an `rca-case/1` when the model says again what it said."""
+    from services.diagnoser.engines.anthropic.consulting import consult_again
+    from services.diagnoser.engines.offline.catalogue import load_catalogue
+
+    return consult_again(case, load_catalogue(), said)
 
 
 def diagnose_case(case: Mapping[str, Any]) -> DiagnosticResult:

@@ -18,7 +18,8 @@ Flag = Annotated[bool, Parameter(negative=())]
 def replay(incident: str, *, diff: Flag = False, data: Path = DATA, output: Output = "table") -> int:
     """Run the evidence of each investigation of an incident through today's engine; the same evidence, the same bytes.
 
-    Exit code 1 when something is concluded differently: engine, catalogue or calibrator are others than they were.
+    A model is not asked again: it says what it said. Exit code 1 when something is concluded differently: engine,
+    catalogue, calibrator, or what the model would be asked, are others than they were.
 
     Parameters
     ----------
@@ -27,9 +28,9 @@ def replay(incident: str, *, diff: Flag = False, data: Path = DATA, output: Outp
     diff
         Print what differs.
     """
-    from cli.diagnosis import conclude_case
+    from cli.diagnosis import conclude_again, conclude_case
     from cli.output import write, write_one
-    from cli.rerunning import differences, is_same, rerun
+    from cli.rerunning import as_it_was, differences, is_same, rerun
 
     client = server(data)
     known = client.get(f"{incident_path(incident)}/investigations")
@@ -42,9 +43,8 @@ def replay(incident: str, *, diff: Flag = False, data: Path = DATA, output: Outp
     told = []
     for name in known:
         kept = client.get(f"/api/evidence/{quote(name)}")
-        now = rerun(kept, conclude_case)
-        same = is_same(kept["conclusion"], now)
-        told.append({"investigation": name, "same": same, "differences": differences(kept["conclusion"], now)})
+        before, now = as_it_was(kept), rerun(kept, conclude_case, conclude_again)
+        told.append({"investigation": name, "same": is_same(before, now), "differences": differences(before, now)})
     if output == "table":
         for one in told:
             write(

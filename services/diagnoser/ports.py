@@ -87,6 +87,8 @@ class Investigated:
     case: CaseJSON
     conclusion: JSON
     collectors: Sequence[JSON]
+    replies: JSON = None
+    """A `Transcript` where a model may be asked; None without one, and of what was kept before there were any."""
 
 
 class Archive(Protocol):

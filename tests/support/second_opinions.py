@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from services.diagnoser.domain.case import Case, read_case
-from services.diagnoser.domain.model_use import Opinion, Reach, Use
+from services.diagnoser.domain.model_use import Reach, Use
+from services.diagnoser.domain.opinion import Opinion
 from services.diagnoser.engines.anthropic.client import Client, Reply, Request
 from services.diagnoser.engines.anthropic.consulting import Terms, opinion
 from services.diagnoser.engines.anthropic.ground import Ground, ground_of

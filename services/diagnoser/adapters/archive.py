@@ -59,5 +59,6 @@ def _packed(investigated: Investigated) -> bytes:
         "case": investigated.case,
         "conclusion": investigated.conclusion,
         "collectors": investigated.collectors,
+        "replies": investigated.replies,
     }
     return zlib.compress(orjson.dumps(data), 6)

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from services.diagnoser.adapters.engine_child import COMMAND, ENVIRONMENT, SAID_MAX, EndedError, EngineChild
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import CaseJSON
-from services.diagnoser.domain.model_use import Opinion
+from services.diagnoser.domain.opinion import Opinion
 from shared.errors import RefusedError, UnavailableError
 
 __all__ = ["COMMAND", "ENVIRONMENT", "EngineProcess"]

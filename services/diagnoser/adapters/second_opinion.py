@@ -7,12 +7,13 @@ a place: in a storm an answer now is worth more than a better one later.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 
 from services.diagnoser.adapters.engine_process import GRACE, EngineProcess
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import CaseJSON
-from services.diagnoser.domain.model_use import Opinion, Reach, Use
+from services.diagnoser.domain.model_use import Reach, Use
+from services.diagnoser.domain.opinion import Opinion, marked
+from services.diagnoser.domain.transcript import Transcript
 from services.diagnoser.handlers.metrics import OPINIONS
 from services.diagnoser.ports import Budget, Reserved
 from shared.errors import SignoffError
@@ -44,9 +45,10 @@ class SecondOpinion:
         found = await self._opinion(case, min(self._allowance.seconds, left))
         if isinstance(found, Opinion):
             OPINIONS.labels(found.outcome).inc()
-            return found.conclusion
+            return found.conclusion.model_copy(update={"replies": found.replies})
         OPINIONS.labels(found.partition(":")[0]).inc()
-        return marked(conclusion, self._reach.kind, found)
+        unasked = Transcript(**self._reach.terms(), allowance=self._allowance, unasked=found)
+        return marked(conclusion, self._reach.kind, found).model_copy(update={"replies": unasked})
 
     async def stop(self) -> None:
         """End the child."""
@@ -83,9 +85,3 @@ class SecondOpinion:
             await self._budget.settle(reserved, used)
         except SignoffError as error:
             log.warning("model_use_not_settled", extra={"reason": str(error)})
-
-
-def marked(conclusion: Conclusion, engine: str, why: str) -> Conclusion:
-    """Return an offline conclusion with the reason why the model did not contribute."""
-    update: Mapping[str, object] = {"engine": engine, "degraded": why[:300]}
-    return conclusion.model_copy(update={"result": conclusion.result.model_copy(update=update)})

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from services.diagnoser.domain.transcript import Transcript
 from shared.events.envelope import EVENT_MAX
 from shared.events.investigations import CollectorOutcome, EvidenceGathered
 from shared.incident.diagnosis import DiagnosticResult
@@ -25,6 +26,8 @@ class Conclusion(Model):
     result: DiagnosticResult
     evidence: tuple[Evidence, ...] = ()
     logs: tuple[LogTemplate, ...] = ()
+    replies: Transcript | None = Field(default=None, exclude=True)
+    """What a model said on the way to it: for the archive, and part of nothing that is told."""
 
 
 class KnownPlace(Model):

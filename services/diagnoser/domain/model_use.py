@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 
-from services.diagnoser.domain.finding_out import Conclusion
 from shared.incident.model import Model
 
 ClientKind = Literal["anthropic", "recorded"]
-PASSED = "passed"
-"""The outcome of a conversation whose answer counts; every other outcome is a reason why it does not."""
 
 
 class Use(Model):
@@ -48,14 +45,10 @@ class Reach(Model):
     """USD for a million tokens; None: as in the price table."""
     replies: str = ""
 
+    def terms(self) -> dict[str, Any]:
+        """Return what says who is asked and for what price."""
+        return self.model_dump(include={"kind", "model", "input_usd", "output_usd"})
+
     def wire(self) -> dict[str, object]:
         """Return it with the key, for the pipe to the child and for nothing else."""
         return {**self.model_dump(mode="json"), "key": self.key.get_secret_value()}
-
-
-class Opinion(Model):
-    """What came of asking the model. The conclusion is the offline one, marked, when its answer does not count."""
-
-    conclusion: Conclusion
-    used: Use
-    outcome: str

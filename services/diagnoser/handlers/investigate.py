@@ -27,6 +27,7 @@ from services.diagnoser.domain.gathering import (
 )
 from services.diagnoser.domain.likeness import Signs, look_alikes, signs_of, with_history
 from services.diagnoser.domain.reliability import weighed
+from services.diagnoser.domain.transcript import cleaned
 from services.diagnoser.handlers.metrics import COLLECTED, CONCLUDED
 from services.diagnoser.ports import Archive, Collector, DataClock, Engine, Investigated, Memory, Redact, Scene
 from shared.errors import NotFoundError, SignoffError, UnavailableError
@@ -77,6 +78,7 @@ class Investigator:
         parts, outcomes = await self._gather(asked)
         case = await asyncio.to_thread(redacted, assemble(asked, parts), self._means.redact)
         conclusion = with_gaps(await self._judge(case, outcomes), gaps_of(outcomes))
+        said = conclusion.replies
         kept = Investigated(
             id=asked.investigation_id,
             incident_id=asked.incident_id,
@@ -84,6 +86,7 @@ class Investigator:
             case=case,
             conclusion=conclusion.model_dump(mode="json"),
             collectors=[outcome.model_dump(mode="json") for outcome in outcomes],
+            replies=said and cleaned(said, self._means.redact.value).model_dump(mode="json"),
         )
         await self._means.archive.keep(kept, fence=claimed.fence)
         CONCLUDED.labels(conclusion.result.status, str(conclusion.result.degraded is not None).lower()).inc()

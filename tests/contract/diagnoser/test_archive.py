@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import replace
+from typing import Any
+
+import orjson
 from sqlalchemy import insert
 
 from services.diagnoser.adapters.archive import StoredArchive
@@ -24,6 +29,19 @@ async def test_the_newest_run_of_an_investigation_is_shown(running: Running) -> 
 
     assert await archive.find("INC-A-i1") == investigated("INC-A-i1", "again")
     assert await archive.of_incident("INC-A") == ["INC-A-i1", "INC-A-i2"]
+
+
+async def test_what_was_kept_before_there_were_replies_has_none(running: Running) -> None:
+    before: dict[str, Any] = {"case": {}, "conclusion": {}, "collectors": []}
+    row = {"id": "INC-A-i1", "fence": 1, "incident_id": "INC-A", "environment": "live", "at": await running.store.now()}
+    await running.store.execute(insert(INVESTIGATION).values(row | {"data": zlib.compress(orjson.dumps(before))}))
+    archive = StoredArchive(running.store)
+
+    assert (await archive.find("INC-A-i1")).replies is None
+
+    with_replies = replace(investigated("INC-A-i1"), replies={"turns": []})
+    await archive.keep(with_replies, fence=2)
+    assert await archive.find("INC-A-i1") == with_replies
 
 
 async def test_full_data_go_after_30_days_and_dispositions_after_90(running: Running) -> None:

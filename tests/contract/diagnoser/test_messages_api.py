@@ -13,7 +13,8 @@ from pydantic import SecretStr
 
 from services.diagnoser.adapters.engine_process import EngineProcess
 from services.diagnoser.domain.case import Case, read_case
-from services.diagnoser.domain.model_use import PASSED, Opinion, Reach, Use
+from services.diagnoser.domain.model_use import Reach, Use
+from services.diagnoser.domain.opinion import PASSED, Opinion
 from services.diagnoser.engines.anthropic import conversation
 from services.diagnoser.engines.anthropic.consulting import Terms, client_of, opinion
 from services.diagnoser.engines.anthropic.ground import ground_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 from collections import Counter
@@ -12,12 +13,14 @@ import orjson
 import pytest
 from sqlalchemy import update
 
+from cli.diagnosis import conclude_again, conclude_case
+from cli.rerunning import as_it_was, differences, is_same, rerun
 from services.diagnoser import app as diagnoser
 from services.diagnoser.adapters.tables import MODEL_USE
 from services.diagnoser.settings import Settings
-from shared.errors import ConfigurationError
+from shared.errors import ConfigurationError, RefusedError
 from shared.runtime.service import Surroundings
-from tests.contract.diagnoser.conftest import PROJECT, TOKEN, Outside, Running, Start, alert
+from tests.contract.diagnoser.conftest import KEY, PROJECT, TOKEN, Outside, Running, Start, alert
 from tests.support.kinds import eventually
 
 pytestmark = pytest.mark.slow
@@ -57,6 +60,19 @@ def results(running: Running) -> list[dict[str, Any]]:
     return [body["result"] for envelope, body in running.events() if envelope.type.startswith("diagnosis.")]
 
 
+async def told_again(running: Running) -> None:
+    """Run what is kept of each investigation again, as `signoff incidents replay` does, and compare."""
+    incidents = {envelope.subject for envelope, _ in running.events() if envelope.type.startswith("diagnosis.")}
+    names = [name for incident in incidents for name in await running.get(f"/incidents/{incident}/investigations")]
+    assert names
+    for name in names:
+        kept = await running.get(f"/evidence/{name}")
+        # In a thread of its own: a conversation needs a loop of its own.
+        now = await asyncio.to_thread(rerun, kept, conclude_case, conclude_again)
+        assert differences(as_it_was(kept), now) == []
+        assert is_same(as_it_was(kept), now)
+
+
 async def test_a_diagnosis_says_who_made_it_and_the_ledger_what_it_cost(running: Running) -> None:
     result = await concluded(running)
 
@@ -65,6 +81,7 @@ async def test_a_diagnosis_says_who_made_it_and_the_ledger_what_it_cost(running:
     assert 0 < account["day"]["used"]["cost_usd"] < account["day"]["limit"]["cost_usd"]
     assert account["day"]["used"]["turns"] in {1, 2}
     assert [row["used"] for row in account["incidents"]] == [account["day"]["used"]]
+    await told_again(running)
 
 
 class TestWithoutMoney:
@@ -82,6 +99,7 @@ class TestWithoutMoney:
         assert first["degraded"] is None
         assert second["degraded"] == "budget: used up for this day"
         assert second["status"] in {"diagnosed", "inconclusive", "no_active_fault"}
+        await told_again(running)
 
 
 class TestSlow:
@@ -108,11 +126,33 @@ class TestSlow:
         [result] = await eventually(there, 30.0)
         assert result["degraded"] == "unavailable: the model could not be asked"
         assert (await running.get("/budget"))["day"]["used"]["turns"] == 6
+        await told_again(running)
 
     async def test_a_model_that_is_too_slow_leaves_the_offline_answer(self, start: Start) -> None:
-        result = await concluded(await start())
+        running = await start()
+        result = await concluded(running)
 
         assert result["degraded"] == "timeout: no answer within 4 s"
+        await told_again(running)
+
+
+class TestLeaking:
+    @pytest.fixture
+    def changes(self, tmp_path: Path) -> dict[str, Any]:
+        leak = tmp_path / "leak.json"
+        content = [{"type": "text", "text": f"look for {KEY}"}]
+        leak.write_bytes(orjson.dumps({"turns": [{"content": content, "stop_reason": "refusal"}]}))
+        return {**CHANGED, "model": {"replies": leak}}
+
+    async def test_a_secret_in_a_reply_is_not_kept_and_the_replay_says_so(self, running: Running) -> None:
+        assert (await concluded(running))["degraded"] == "refusal"
+
+        [incident] = {envelope.subject for envelope, _ in running.events() if envelope.type.startswith("diagnosis.")}
+        [name, *_] = await running.get(f"/incidents/{incident}/investigations")
+        kept = await running.get(f"/evidence/{name}")
+        assert kept["replies"]["turns"][0]["content"] == [{"type": "text", "text": "look for [redacted]"}]
+        with pytest.raises(RefusedError, match="reply 1 of the model is not kept whole"):
+            rerun(kept, conclude_case, conclude_again)
 
 
 class TestCrowded:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from services.diagnoser.domain.model_use import Opinion
+from services.diagnoser.domain.opinion import Opinion
 from services.diagnoser.domain.recommending import Place, recommend
 from services.diagnoser.engines.anthropic.client import Reply, Request
 from services.diagnoser.engines.anthropic.consulting import opinion

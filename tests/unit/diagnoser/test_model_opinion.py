@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from services.diagnoser.domain.model_use import Opinion, Reach
+from services.diagnoser.domain.model_use import Reach
+from services.diagnoser.domain.opinion import Opinion
 from services.diagnoser.engines.anthropic.consulting import Terms, consult
 from services.diagnoser.engines.offline.engine import diagnose
 from shared.incident.diagnosis import DiagnosticResult

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 
 from pydantic import Field
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.domain.model_use import PASSED, Opinion, Reach, Use
+from services.diagnoser.domain.model_use import Reach, Use
+from services.diagnoser.domain.opinion import PASSED, Opinion, marked
+from services.diagnoser.domain.transcript import Transcript, Turn, cleaned
 from services.diagnoser.engines.anthropic.client import Client, GivenUpError
 from services.diagnoser.engines.anthropic.conversation import Conversation
 from services.diagnoser.engines.anthropic.ground import Ground, ground_of
-from services.diagnoser.engines.anthropic.merging import degraded, merged
+from services.diagnoser.engines.anthropic.merging import merged
 from services.diagnoser.engines.anthropic.prices import price_of
-from services.diagnoser.engines.anthropic.recorded import RecordedClient
+from services.diagnoser.engines.anthropic.recorded import RecordedClient, RetoldClient
 from services.diagnoser.engines.anthropic.veil import Veil
 from services.diagnoser.engines.offline.catalogue import Catalogue
 from shared.incident.model import Model
@@ -46,11 +48,11 @@ class Consultation:
             self._failed = GivenUpError("redaction", f"the redactor failed ({type(error).__name__}); nothing was sent")
         self._ground = ground_of(read_case(value), catalogue)
 
-    def opinion(self) -> Opinion:
-        """Return the opinion, within the allowance. Never raises for what the model does."""
+    def opinion(self, client: Client | None = None) -> Opinion:
+        """Return the opinion of the model in `terms`, or of `client`. Never raises for what the model does."""
         if self._failed is not None:
-            return _without(self._ground, self._terms, self._failed, Use())
-        return asyncio.run(_consult(self._ground, self._terms))
+            return _without(self._ground, self._terms, self._failed)
+        return asyncio.run(_consult(self._ground, self._terms, client))
 
 
 def consult(value: object, catalogue: Catalogue, terms: Terms) -> Opinion:
@@ -58,12 +60,20 @@ def consult(value: object, catalogue: Catalogue, terms: Terms) -> Opinion:
     return Consultation(value, catalogue, terms).opinion()
 
 
-async def _consult(ground: Ground, terms: Terms) -> Opinion:
+def consult_again(value: object, catalogue: Catalogue, said: Transcript) -> Opinion:
+    """Return the opinion on a case when the model says what it said before, to the pack and gate of today."""
+    reach = Reach(kind=said.kind, model=said.model, input_usd=said.input_usd, output_usd=said.output_usd)
+    return Consultation(value, catalogue, Terms(reach=reach, allowance=said.allowance)).opinion(
+        RetoldClient(said.turns)
+    )
+
+
+async def _consult(ground: Ground, terms: Terms, given: Client | None) -> Opinion:
     try:
-        async with client_of(terms.reach) as client:
+        async with nullcontext(given) if given is not None else client_of(terms.reach) as client:
             return await opinion(ground, client, terms)
     except GivenUpError as error:
-        return _without(ground, terms, error, Use())
+        return _without(ground, terms, error)
 
 
 async def opinion(ground: Ground, client: Client, terms: Terms) -> Opinion:
@@ -73,8 +83,9 @@ async def opinion(ground: Ground, client: Client, terms: Terms) -> Opinion:
     try:
         answer = await talk.answer()
     except GivenUpError as error:
-        return _without(ground, terms, error, talk.used)
-    return Opinion(conclusion=merged(ground, answer, terms.reach.kind), used=talk.used, outcome=PASSED)
+        return _without(ground, terms, error, talk)
+    conclusion = merged(ground, answer, terms.reach.kind)
+    return Opinion(conclusion=conclusion, used=talk.used, outcome=PASSED, replies=_transcript(terms, talk.turns))
 
 
 @asynccontextmanager
@@ -89,5 +100,16 @@ async def client_of(reach: Reach) -> AsyncIterator[Client]:
         yield client
 
 
-def _without(ground: Ground, terms: Terms, error: GivenUpError, used: Use) -> Opinion:
-    return Opinion(conclusion=degraded(ground, terms.reach.kind, str(error)), used=used, outcome=error.reason)
+def _without(ground: Ground, terms: Terms, error: GivenUpError, talk: Conversation | None = None) -> Opinion:
+    return Opinion(
+        conclusion=marked(ground.conclusion, terms.reach.kind, str(error)),
+        used=talk.used if talk else Use(),
+        outcome=error.reason,
+        replies=_transcript(terms, talk.turns if talk else ()),
+    )
+
+
+def _transcript(terms: Terms, turns: tuple[Turn, ...]) -> Transcript:
+    reach = terms.reach
+    said = Transcript(**reach.terms(), allowance=terms.allowance, turns=turns)
+    return cleaned(said, Redactor([reach.key.get_secret_value()]).value)

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from services.diagnoser.domain.model_use import Use
+from services.diagnoser.domain.transcript import Turn
 from services.diagnoser.engines.anthropic import prompts
 from services.diagnoser.engines.anthropic.answer import Answer, read_answer, schema
 from services.diagnoser.engines.anthropic.client import BusyError, Client, GivenUpError, Reply, Request
@@ -18,6 +19,7 @@ from services.diagnoser.engines.anthropic.ground import Ground
 from services.diagnoser.engines.anthropic.pack import pack, plain
 from services.diagnoser.engines.anthropic.prices import Price
 from services.diagnoser.engines.anthropic.tools import Toolbox, definitions
+from services.diagnoser.engines.anthropic.transcribing import Transcriber
 from services.diagnoser.engines.anthropic.veil import Veil, VeiledClient
 
 TURN_OUTPUT = 2000
@@ -35,12 +37,18 @@ class Conversation:
 
     def __init__(self, client: Client, ground: Ground, veil: Veil, allowance: Use, price: Price) -> None:
         self.used = Use()
-        self._client = VeiledClient(client, veil)
+        self._transcriber = Transcriber(client)
+        self._client = VeiledClient(self._transcriber, veil)
         self._ground, self._veil, self._allowance, self._price = ground, veil, allowance, price
         self._names: dict[str, str] = {}
         self._toolbox = Toolbox(ground, self._names)
         self._messages: list[dict[str, Any]] = []
         self._began = asyncio.get_running_loop().time()
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """What was asked and said so far."""
+        return tuple(self._transcriber.turns)
 
     async def answer(self) -> Answer:
         """Return an answer that passed the gate. Raises GivenUpError when there is none within the budgets."""

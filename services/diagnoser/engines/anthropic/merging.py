@@ -48,12 +48,6 @@ def merged(ground: Ground, answer: Answer, engine: str) -> Conclusion:
     return _with_evidence(ground, result)
 
 
-def degraded(ground: Ground, engine: str, why: str) -> Conclusion:
-    """Return the offline conclusion, marked with the reason why there is nothing beside it."""
-    result = ground.conclusion.result.model_copy(update={"engine": engine, "degraded": why[:300]})
-    return ground.conclusion.model_copy(update={"result": result})
-
-
 def _agrees(offline: DiagnosticResult, answer: Answer) -> bool:
     if not answer.causes:
         return answer.status == offline.status or (answer.status, offline.causes) == ("inconclusive", ())

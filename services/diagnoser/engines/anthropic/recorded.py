@@ -1,20 +1,23 @@
-"""Replies from files, through the same conversation and the same gate, without a key and without a network.
+"""Replies from files or a transcript, through the same conversation and gate, without a key and without a network.
 
 A file holds `when` (texts that all stand in what is asked; none: any case) and `turns`, each as the Messages API would
 answer: `content`, `stop_reason`, `usage`; `wait_seconds` makes it slow. The first file whose `when` fits, by name, is
-replayed; `default.json` is for all others.
+replayed; `default.json` is for all others. A transcript is told again turn by turn, whatever is asked.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import orjson
 from pydantic import Field, ValidationError
 
-from services.diagnoser.engines.anthropic.client import GivenUpError, Reply, Request
+from services.diagnoser.domain.transcript import Turn as Said
+from services.diagnoser.engines.anthropic.client import BusyError, GivenUpError, Reply, Request
 from services.diagnoser.engines.anthropic.estimate import tokens
 from shared.runbooks.model import Strict
 
@@ -62,6 +65,29 @@ class RecordedClient:
         spent = turn.usage.input_tokens
         asked = request.system + orjson.dumps(request.messages, default=str).decode()
         return Reply(content, turn.stop_reason, tokens(asked) if spent is None else spent, turn.usage.output_tokens)
+
+
+class RetoldClient:
+    """Tells again what was said in a conversation, without waiting."""
+
+    def __init__(self, turns: Iterable[Said]) -> None:
+        self._turns = [*turns]
+
+    async def ask(self, request: Request) -> Reply:
+        """Return the next reply, or raise as the client did then. Raises GivenUpError when more is asked than was."""
+        del request
+        if not self._turns:
+            raise GivenUpError("not_recorded", "the model is asked more often than it was")
+        turn = self._turns.pop(0)
+        if turn.outcome == "busy":
+            # Where nothing follows there was no time for another try.
+            pause = 0.0 if self._turns else math.inf
+            raise BusyError(turn.reason, pause, may_be_billed=turn.may_be_billed)
+        if turn.outcome == "given_up":
+            raise GivenUpError(turn.reason, turn.detail)
+        if turn.outcome == "late":
+            raise TimeoutError
+        return Reply(turn.content, turn.stop, turn.input_tokens, turn.output_tokens, turn.written, turn.read)
 
 
 def _chosen(place: Path, asked: str) -> Recording:
