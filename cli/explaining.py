@@ -24,7 +24,10 @@ def explained(entry_type: str, detail: Detail) -> list[str]:
 
 
 def explanation(detail: Detail) -> list[tuple[str, list[str]]]:
-    """Return why the diagnosis is what it is, under five headings that are always there; none without a diagnosis."""
+    """Return why the diagnosis is what it is, under five headings that are always there, and what can be done.
+
+    None without a diagnosis.
+    """
     diagnosis = detail["diagnosis"]
     if not diagnosis:
         return []
@@ -40,9 +43,29 @@ def explanation(detail: Detail) -> list[tuple[str, list[str]]]:
         ("Changed since the look before", list(diagnosis["changed"])),
     ]
     always = 5
-    return [
+    told = [
         (heading, lines or ["nothing"]) for number, (heading, lines) in enumerate(parts) if lines or number < always
     ]
+    return [*told, *advice(detail)]
+
+
+def advice(detail: Detail) -> list[tuple[str, list[str]]]:
+    """Return what can be done under headings: what is proposed, what a person may do, what nobody must do."""
+    causes = (detail["diagnosis"] or {}).get("causes", ())
+    parts = [
+        ("Proposed", _recommendations(detail)),
+        ("What a person may do; Signoff does not run these", [_by_hand(step) for c in causes for step in c["steps"]]),
+        ("What must never be done", [_never(cause, rule) for cause in causes for rule in cause["never"]]),
+    ]
+    return [(heading, lines) for heading, lines in parts if lines]
+
+
+def _by_hand(step: Mapping[str, Any]) -> str:
+    return f"{step['do']}: {undo(step)}. It helped when {step['verify']}"
+
+
+def _never(cause: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
+    return f"{', '.join(rule['verbs'])}, if the cause is {cause['title'] or cause['cause']}: {rule['why']}"
 
 
 def _found(findings: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -89,7 +112,14 @@ def _cites(cites: list[str]) -> str:
 
 
 def _recommendations(detail: Detail) -> list[str]:
-    return [f"{item['title']}: {undo(item)}. {item['expected_effect']}" for item in detail["recommendations"]]
+    return [line for item in detail["recommendations"] for line in _recommendation(item)]
+
+
+def _recommendation(item: Mapping[str, Any]) -> list[str]:
+    on = f", acts on {', '.join(item['integrations'])}" if item["integrations"] else ""
+    more = [("Verified by:", item["verification"]), ("Not first:", item["behind"])]
+    told = f"{item['title']}: {undo(item)}{on}. {item['expected_effect']}"
+    return [told, *(f"  {before} {text}" for before, text in more if text)]
 
 
 def _question(detail: Detail) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -11,7 +12,7 @@ from cyclopts import Parameter
 from cli.answers import answer
 from cli.client import DATA, incident_path, server
 from cli.errors import Exit
-from cli.explaining import explanation, line, made_by
+from cli.explaining import advice, explanation, line, made_by
 from cli.output import Entries, Format, say, write, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
@@ -40,7 +41,7 @@ def show(incident: str, *, explain: Flag = False, data: Path = DATA, output: Out
         Its id, or any unique beginning of it.
     explain
         Why the diagnosis is what it is: what speaks for and against it, what it does not explain, what is missing and
-        how the confidence came about.
+        how the confidence came about; then what can be done.
     """
     detail = server(data).get(incident_path(incident))
     if output != "table":
@@ -53,12 +54,17 @@ def show(incident: str, *, explain: Flag = False, data: Path = DATA, output: Out
     if diagnosis:
         write(f"{diagnosis['statement']} ({round(diagnosis['confidence'] * 100)} %)", *made_by(diagnosis))
     if explain:
-        for heading, lines in explanation(detail) or [("Nothing has been concluded yet", [])]:
-            write(heading, *(f"  {text}" for text in lines))
+        _tell(explanation(detail) or [("Nothing has been concluded yet", [])])
         return
     show_rows(detail["timeline"], ("at", "type", "text"), "table")
     for sentence in (detail.get("summary") or {}).get("sentences", ()):
         write(sentence["text"])
+    _tell(advice(detail))
+
+
+def _tell(parts: Iterable[tuple[str, list[str]]]) -> None:
+    for heading, lines in parts:
+        write(heading, *(f"  {text}" for text in lines))
 
 
 def watch(incident: str, *, data: Path = DATA, output: Output = "table") -> int:

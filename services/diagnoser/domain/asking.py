@@ -40,8 +40,9 @@ KINDS: Mapping[str, Kind] = {
     ),
     "people": _kind(r"who (?:is|works|has|took)|on[ -]?call|responsible|assigned|owns?", "Who is on it?"),
     "next": _kind(
-        r"(?:happens|comes|come|is) next|next steps?|what now|what (?:should|can|must|could) (?:i|we|be)"
-        r"|recommend\w*|runbooks?|propos\w+",
+        r"(?:happens|comes|come|is) next|next steps?|what now"
+        r"|what (?:should|can|may|must|could) (?:not |never )?(?:i|we|be|a person)"
+        r"|recommend\w*|runbooks?|propos\w+|by hand|manual\w*",
         "What happens next?",
     ),
     "missing": _kind(

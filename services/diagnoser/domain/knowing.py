@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from services.diagnoser.domain.gaps import EMPTY, OK
 from services.diagnoser.domain.summary import TOLD
 from shared.events.investigations import CollectorOutcome
-from shared.incident.diagnosis import DiagnosticResult
+from shared.incident.diagnosis import ActionRecommendation, DiagnosticResult
 from shared.incident.enums import Stage
 from shared.incident.evidence import Evidence, LogTemplate, LookAlike
 from shared.incident.incident import TimelineEntry
@@ -58,6 +58,10 @@ class Known:
     alerts: int = 0
     firing: int = 0
     seen: Seen | None = None
+    proposed: Sequence[ActionRecommendation] = ()
+    """The recommendation that stands, best first."""
+    proposed_by: str = ""
+    """The entry that made it."""
     detected: float | None = None
     """Seconds from the first symptom to the first alert, both in data time."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from services.diagnoser.domain.asking import Meant
 from services.diagnoser.domain.knowing import Known, Sentence
 from services.diagnoser.domain.sentences import LISTED_MAX, concluded_by, evidence_of, lines_of, listed
 from services.diagnoser.domain.summary import durations, summarize
+from shared.incident.diagnosis import RankedCause
 from shared.incident.enums import Stage
 
+BY_HAND_MAX = 3
 _RULED = (
     "approval.vote_recorded",
     "approval.granted",
@@ -90,12 +92,36 @@ _NEXT: Mapping[Stage, str] = {
 
 
 def next_steps(known: Known, meant: Meant) -> list[Sentence]:
-    """What happens next?"""
+    """What happens next, and what can be done?"""
     del meant
     sentences = [Sentence(_NEXT.get(known.stage, "Nothing goes on by itself: a person has to take over"), known.now)]
     sentences += lines_of(entry for entry in [known.last("approval.requested", "recommendation.made")] if entry)
-    checks = known.seen.result.next_checks if known.seen and known.stage is not Stage.CLOSED else ()
-    return sentences + [Sentence(f"To look at: {check}", concluded_by(known)) for check in checks[:3]]
+    if known.stage is Stage.CLOSED or known.seen is None:
+        return sentences
+    sentences += [
+        Sentence(f"Behind it, {item.title}: {item.behind}", (known.proposed_by,))
+        for item in known.proposed[1:]
+        if item.behind
+    ]
+    basis = concluded_by(known)
+    sentences += [Sentence(text, basis) for text in _by_hand(known.seen.result.causes)]
+    return sentences + [Sentence(f"To look at: {check}", basis) for check in known.seen.result.next_checks[:3]]
+
+
+def _by_hand(causes: Sequence[RankedCause]) -> list[str]:
+    """Say what a person may do about the causes, and what nobody must."""
+    may = [
+        f"A person may, and Signoff does not: {step.do} (risk {step.risk}, "
+        f"{'reversible' if step.reversible else 'not reversible'}); it helped when {step.verify}"
+        for cause in causes
+        for step in cause.steps
+    ]
+    never = [
+        f"Never {listed(rule.verbs)}, if the cause is {cause.title or cause.cause}: {rule.why}"
+        for cause in causes
+        for rule in cause.never
+    ]
+    return [*may[:BY_HAND_MAX], *never[:BY_HAND_MAX]]
 
 
 def over(known: Known, meant: Meant) -> list[Sentence]:

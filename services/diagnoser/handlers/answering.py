@@ -7,6 +7,7 @@ from services.diagnoser.domain.knowing import Known, Seen
 from services.diagnoser.handlers.incident_turn import IncidentTurn
 from services.diagnoser.handlers.investigating import SEEN_ROW
 from shared.events.incidents import IncidentRequestRefused
+from shared.events.investigations import RecommendationMade
 from shared.events.people import QuestionAsked
 from shared.incident.enums import Stage
 from shared.incident.incident import TimelineEntry
@@ -28,7 +29,7 @@ def ask(turn: IncidentTurn) -> None:
 
 
 def _known(turn: IncidentTurn) -> Known:
-    state, seen = turn.state, turn.rows.get(SEEN_ROW)
+    state, seen, standing = turn.state, turn.rows.get(SEEN_ROW), turn.state.recommended
     return Known(
         story=[TimelineEntry.model_validate(entry) for entry in state.story],
         stage=Stage(state.stage),
@@ -37,5 +38,7 @@ def _known(turn: IncidentTurn) -> Known:
         alerts=state.total,
         firing=state.firing,
         seen=Seen.model_validate(seen) if seen else None,
+        proposed=RecommendationMade.read(standing["body"]).recommendations.items if standing else (),
+        proposed_by=standing["event_id"] if standing else "",
         detected=state.detected,
     )

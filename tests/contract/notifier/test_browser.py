@@ -227,6 +227,7 @@ async def test_a_person_asks_and_reads_the_answer_with_its_citations(
         errors = complaints(page)
         await page.goto(link)
         await page.get_by_role("button", name="Continue as").click()
+        await expect(page.get_by_text("Signoff does not run these.")).to_be_visible()
         await page.get_by_label("Question").fill("what <i>changed</i>?")
         await page.get_by_role("button", name="Ask").click()
         await expect(page.locator("#ask").get_by_text("what <i>changed</i>?")).to_be_visible()

@@ -55,6 +55,11 @@ TEXT = frozenset(
         "query",
         "transition",
         "labels",
+        "do",
+        "verify",
+        "verbs",
+        "verification",
+        "behind",
     ]
 )
 """Fields of events that hold what others wrote."""

@@ -203,6 +203,20 @@ async def test_the_page_explains_a_diagnosis_under_five_headings_and_shows_what_
     assert "Changed since the look before: confidence 60 % → 87 %" in shown
 
 
+async def test_the_page_says_what_a_person_may_do_what_nobody_must_and_why_a_runbook_is_not_first(
+    running: Running,
+) -> None:
+    await told(running)
+
+    shown = " ".join(re.sub(r"<[^>]+>", " ", await page(running, "What a person may do")).split())
+
+    assert "What a person may do Signoff does not run these. Take shop v2 back" in shown
+    assert "It helped when memory of web-3 stays level" in shown
+    assert "✕ Never host/add-swap* If the cause is Memory of web-3 leaks since shop v2: what leaks fills that" in shown
+    assert "Acts on host Verified by: memory of web-3 falls Roll shop back" in shown, "the first one says no more"
+    assert "Not first: its risk is high, that of restart is medium" in shown
+
+
 class TestViewer:
     @pytest.fixture
     def changes(self, tmp_path: Path) -> dict[str, Any]:

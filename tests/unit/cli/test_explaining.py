@@ -4,14 +4,31 @@ from typing import Any
 
 import pytest
 
-from cli.explaining import explained, explanation
+from cli.explaining import advice, explained, explanation
 
 DETAIL: dict[str, Any] = {
     "diagnosis": {
         "findings": [{"statement": f"memory {n} grew", "cites": ["M1", "M2", "M3", "M4"][: n + 1]} for n in range(7)]
     },
     "recommendations": [
-        {"title": "Restart it", "risk": "medium", "reversible": False, "expected_effect": "Memory falls"}
+        {
+            "title": "Restart it",
+            "risk": "medium",
+            "reversible": False,
+            "expected_effect": "Memory falls",
+            "verification": "memory stays low",
+            "integrations": ["host"],
+            "behind": "",
+        },
+        {
+            "title": "Drain it",
+            "risk": "high",
+            "reversible": True,
+            "expected_effect": "Load falls",
+            "verification": "",
+            "integrations": [],
+            "behind": "its risk is high, that of restart is medium",
+        },
     ],
     "approvals": [
         {"state": "expired", "risk": "low", "reversible": True, "impact": "old", "why": []},
@@ -26,8 +43,13 @@ DETAIL: dict[str, Any] = {
     [
         pytest.param(
             "recommendation.made",
-            ["Restart it: risk medium, not reversible. Memory falls"],
-            id="a proposal with its risk and effect",
+            [
+                "Restart it: risk medium, not reversible, acts on host. Memory falls",
+                "  Verified by: memory stays low",
+                "Drain it: risk high, reversible. Load falls",
+                "  Not first: its risk is high, that of restart is medium",
+            ],
+            id="each proposal with its risk and effect, and why it is not the first",
         ),
         pytest.param(
             "approval.requested",
@@ -67,11 +89,16 @@ JUDGED: dict[str, Any] = {
     "confidence_from": ["two channels agree", "capped at 43 %"],
     "ruled_out": [],
     "changed": [],
+    "causes": [],
 }
 
 
+def judged(**more: object) -> dict[str, Any]:
+    return {"diagnosis": {**JUDGED, **more}, "look_alikes": [], "recommendations": []}
+
+
 def test_an_explanation_always_has_its_five_parts() -> None:
-    assert explanation({"diagnosis": JUDGED, "look_alikes": []}) == [
+    assert explanation(judged()) == [
         ("Speaks for it", ["memory grew  [M1, M2]"]),
         ("Speaks against it", ["nothing"]),
         ("Not explained by it", ["queue grew  [M3]"]),
@@ -93,14 +120,10 @@ def test_an_explanation_goes_on_with_what_else_there_is() -> None:
         "only_now": ["change: deploy"],
         "only_then": [],
     }
-    judged = {
-        **JUDGED,
-        "ruled_out": [{"statement": "not the network", "cites": ["M4"]}],
-        "changed": ["cause a → b"],
-        "degraded": "no key",
-    }
+    ruled_out = [{"statement": "not the network", "cites": ["M4"]}]
+    detail = judged(ruled_out=ruled_out, changed=["cause a → b"], degraded="no key")
 
-    told = dict(explanation({"diagnosis": judged, "look_alikes": [look_alike]}))
+    told = dict(explanation({**detail, "look_alikes": [look_alike]}))
 
     assert told["Ruled out"] == ["not the network  [M4]"]
     assert told["Looked alike before"] == [
@@ -108,6 +131,40 @@ def test_an_explanation_goes_on_with_what_else_there_is() -> None:
     ]
     assert told["Changed since the look before"] == ["cause a → b"]
     assert "degraded: no key" in told["How the confidence came about"]
+
+
+STEP = {"do": "Renew it", "risk": "low", "reversible": True, "verify": "callers succeed"}
+RULE = {"verbs": ["host/restart-*", "service/restart-*"], "why": "it fails again"}
+CAUSES = [
+    {"cause": "tls.expired", "title": "It has expired", "steps": [STEP], "never": [RULE]},
+    {"cause": "net.loss", "title": "", "steps": [], "never": [{"verbs": ["host/move*"], "why": "packets are lost"}]},
+]
+
+
+def test_a_person_is_told_what_to_do_by_hand_and_what_nobody_must_do() -> None:
+    by_hand = [
+        (
+            "What a person may do; Signoff does not run these",
+            ["Renew it: risk low, reversible. It helped when callers succeed"],
+        ),
+        (
+            "What must never be done",
+            [
+                "host/restart-*, service/restart-*, if the cause is It has expired: it fails again",
+                "host/move*, if the cause is net.loss: packets are lost",
+            ],
+        ),
+    ]
+    assert advice(judged(causes=CAUSES)) == by_hand
+    assert explanation(judged(causes=CAUSES))[-2:] == by_hand
+
+
+def test_what_is_proposed_goes_before_what_a_person_may_do() -> None:
+    headings = [
+        heading for heading, _ in advice({**judged(causes=CAUSES), "recommendations": DETAIL["recommendations"]})
+    ]
+    assert headings == ["Proposed", "What a person may do; Signoff does not run these", "What must never be done"]
+    assert advice({"diagnosis": None, "recommendations": []}) == []
 
 
 def test_nothing_is_explained_before_anything_is_concluded() -> None:

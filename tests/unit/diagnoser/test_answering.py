@@ -13,8 +13,14 @@ from services.diagnoser.domain.knowing import HEARD, Known, Seen
 from services.diagnoser.domain.replies import REPLIES
 from shared.events.investigations import CollectorOutcome, QuestionAnswered
 from shared.incident.actor import Actor, automation
-from shared.incident.diagnosis import DiagnosticResult, RankedCause
-from shared.incident.enums import Stage
+from shared.incident.diagnosis import (
+    ActionRecommendation,
+    Contraindication,
+    DiagnosticResult,
+    ManualStep,
+    RankedCause,
+)
+from shared.incident.enums import RiskLevel, Stage
 from shared.incident.evidence import Evidence, Finding, LogTemplate, LookAlike
 from shared.incident.incident import TimelineEntry
 from tests.unit.diagnoser.alerts import time
@@ -54,7 +60,19 @@ SEEN = Seen(
         statement="the pool is exhausted",
         confidence=0.8,
         causes=(
-            RankedCause(entity="checkout", cause="db.pool", title="Pool", confidence=0.8, cites=("M01", "L01")),
+            RankedCause(
+                entity="checkout",
+                cause="db.pool",
+                title="Pool",
+                confidence=0.8,
+                cites=("M01", "L01"),
+                steps=(
+                    ManualStep(
+                        do="Raise the limit of the pool", risk=RiskLevel.LOW, reversible=True, verify="nobody waits"
+                    ),
+                ),
+                never=(Contraindication(verbs=("database/restart-*", "host/restart-*"), why="all lose their place"),),
+            ),
             RankedCause(entity="orders-db", cause="db.slow", title="Slow", confidence=0.1, cites=("M02",)),
         ),
         findings=(Finding(statement="latency rose", cites=("M01",)),),
@@ -89,7 +107,24 @@ SEEN = Seen(
         ),
     ),
 )
-KNOWN = Known(STORY, Stage.AWAITING_APPROVAL, ["checkout"], ["web-3"], alerts=2, firing=1, seen=SEEN, detected=95.0)
+RECYCLE = ActionRecommendation(
+    runbook_id="recycle", runbook_sha256="0" * 64, title="Recycle", cause="db.pool", entity="checkout"
+)
+WIDEN = RECYCLE.model_copy(
+    update={"runbook_id": "widen", "title": "Widen", "behind": "its risk is high, that of recycle is low"}
+)
+KNOWN = Known(
+    STORY,
+    Stage.AWAITING_APPROVAL,
+    ["checkout"],
+    ["web-3"],
+    alerts=2,
+    firing=1,
+    seen=SEEN,
+    proposed=(RECYCLE, WIDEN),
+    proposed_by="e5",
+    detected=95.0,
+)
 NEW = Known(STORY[:2], Stage.INVESTIGATING, ["checkout"], [], alerts=1, firing=1)
 CALM = replace(KNOWN, seen=SEEN.model_copy(update={"evidence": (), "logs": (), "look_alikes": ()}))
 BLIND = replace(CALM, seen=CALM.seen.model_copy(update={"collectors": ()}) if CALM.seen else None)
@@ -174,6 +209,28 @@ def ask(text: str, known: Known = KNOWN) -> QuestionAnswered:
         ),
         pytest.param("what next steps?", KNOWN, "To look at: count the connections.", {"e4"}, id="what to look at"),
         pytest.param(
+            "what can I do?",
+            KNOWN,
+            "A person may, and Signoff does not: Raise the limit of the pool (risk low, reversible); "
+            "it helped when nobody waits.",
+            {"e4"},
+            id="what a person may do",
+        ),
+        pytest.param(
+            "what must never be done?",
+            KNOWN,
+            "Never database/restart-*, host/restart-*, if the cause is Pool: all lose their place.",
+            {"e4"},
+            id="what nobody must do",
+        ),
+        pytest.param(
+            "what is recommended?",
+            KNOWN,
+            "Behind it, Widen: its risk is high, that of recycle is low.",
+            {"e5"},
+            id="why the next runbook is not the first",
+        ),
+        pytest.param(
             "is it over?",
             KNOWN,
             "No: the incident is awaiting approval and 1 of 2 alerts still fire.",
@@ -220,6 +277,11 @@ def test_an_answer_says_and_cites(text: str, known: Known, said: str, cites: set
 
     assert said in found, "\n".join(found)
     assert found[said] == cites
+
+
+def test_nothing_more_is_to_be_done_about_a_closed_incident() -> None:
+    assert "A person may" in ask("what can I do?").text
+    assert "A person may" not in ask("what can I do?", DONE).text
 
 
 def test_an_answer_says_what_was_not_checked() -> None:

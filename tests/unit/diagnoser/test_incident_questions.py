@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from services.diagnoser.domain.config import Config
 from shared.errors import NotFoundError
 from shared.events.people import QuestionAsked
-from tests.unit.diagnoser.story import INCIDENT, PERSON, Story
+from tests.unit.diagnoser.story import INCIDENT, PERSON, Story, runbook
 
 
 @pytest.fixture
@@ -42,6 +43,20 @@ def test_a_question_is_answered_from_the_newest_investigation_and_names_it(story
     assert answered["question_id"] == "req-1"
     assert answered["investigation_id"] == f"{INCIDENT}-i1"
     assert story.types[-1] == "question.answered"
+
+
+def test_who_asks_what_to_do_learns_why_the_next_runbook_is_not_the_first() -> None:
+    books = {name: runbook(name, digit * 64) for name, digit in (("restart", "1"), ("rotate", "2"))}
+    story = Story(config=Config(runbooks=books))
+    story.open()
+    story.conclude()
+
+    answered = ask(story, "what can I do?")
+
+    made = next(event_id for event_id, event in story.events if event.type == "recommendation.made")
+    [behind] = [sentence for sentence in answered["sentences"] if sentence["text"].startswith("Behind it")]
+    assert behind["text"] == "Behind it, Restart it: as likely and as risky as restart; put in order by name."
+    assert behind["cites"] == [made]
 
 
 def test_a_closed_incident_still_answers(story: Story) -> None:

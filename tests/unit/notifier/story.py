@@ -24,7 +24,14 @@ from shared.events.investigations import (
 from shared.events.payload import Payload
 from shared.incident.actor import Actor
 from shared.incident.alert import Alert, fingerprint
-from shared.incident.diagnosis import ActionRecommendation, DiagnosticResult, RankedCause, RecommendationSet
+from shared.incident.diagnosis import (
+    ActionRecommendation,
+    Contraindication,
+    DiagnosticResult,
+    ManualStep,
+    RankedCause,
+    RecommendationSet,
+)
 from shared.incident.enums import ApprovalPolicyType, IncidentCategory, RiskLevel, Severity
 from shared.incident.evidence import Evidence, Finding, LogTemplate, LookAlike, MetricTimeSeries
 from shared.incident.incident import VerificationResult
@@ -98,7 +105,22 @@ def concluded() -> DiagnosisConcluded:
         statement="Memory leak after the deploy of shop v2",
         confidence=0.87,
         causes=(
-            RankedCause(entity="web-3", cause="resource_leak.memory_after_deploy", confidence=0.87, cites=("e1",)),
+            RankedCause(
+                entity="web-3",
+                cause="resource_leak.memory_after_deploy",
+                title="Memory of web-3 leaks since shop v2",
+                confidence=0.87,
+                cites=("e1",),
+                steps=(
+                    ManualStep(
+                        do="Take shop v2 back",
+                        risk=RiskLevel.MEDIUM,
+                        reversible=True,
+                        verify="memory of web-3 stays level",
+                    ),
+                ),
+                never=(Contraindication(verbs=("host/add-swap*",), why="what leaks fills that too"),),
+            ),
         ),
         findings=(Finding(statement="Memory of web-3 rose from 40 % to 89 %", cites=("e1",)),),
         ruled_out=(Finding(statement="Traffic did not change", cites=("e2",)),),
@@ -119,9 +141,19 @@ def recommended() -> RecommendationMade:
         cause="resource_leak.memory_after_deploy",
         entity="web-3",
         confidence=0.87,
+        verification="memory of web-3 falls",
+        integrations=("host",),
+    )
+    second = item.model_copy(
+        update={
+            "runbook_id": "roll-back",
+            "title": "Roll shop back",
+            "integrations": ("deployment",),
+            "behind": "its risk is high, that of restart is medium",
+        }
     )
     return RecommendationMade(
-        recommendation_id="rec-1", investigation_id="inv-1", recommendations=RecommendationSet(items=(item,))
+        recommendation_id="rec-1", investigation_id="inv-1", recommendations=RecommendationSet(items=(item, second))
     )
 
 
