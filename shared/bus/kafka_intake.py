@@ -161,23 +161,34 @@ class KafkaIntake:
         return parsed
 
     async def _watch(self) -> None:
-        """Return when the subscriber has died, or its group stands still with records before it.
+        """Return when the subscriber has died, or its group stands still with records before it or is not to be seen.
 
         The group and not this member alone: one that the group has lost, unseen by itself, waits for nothing, and what
-        it should read waits for ever.
+        it should read waits for ever. A client that cannot look for so long is not waited for either: if the broker is
+        away a new one finds that out, and if it is not, this one has come to grief.
         """
         looked, before = monotonic(), await self._behind()
         while True:
             await asyncio.sleep(WATCH_EVERY)
-            tasks = list(getattr(self._subscriber, "tasks", ()))
-            if tasks and all(task.done() for task in tasks):
+            if self._has_died():
                 return
             self._state = self._missing_topic()
             if self._idle.is_set() and monotonic() - looked > STUCK_AFTER:
                 behind = await self._behind()
-                if before.items() & behind.items():
+                if before == behind is None or (before or {}).items() & (behind or {}).items():
                     return
                 looked, before = monotonic(), behind
+
+    def _has_died(self) -> bool:
+        """Say whether a task has ended without which nothing is read.
+
+        One of them is aiokafka's own: a connection that closes under its request for metadata ends the task that makes
+        them (with uvloop a RuntimeError), nobody is told, and whatever needs metadata later waits for ever.
+        """
+        tasks = list(getattr(self._subscriber, "tasks", ()))
+        client = getattr(getattr(self._subscriber, "consumer", None), "_client", None)
+        metadata = getattr(client, "_sync_task", None)
+        return (bool(tasks) and all(task.done() for task in tasks)) or (metadata is not None and metadata.done())
 
     def _missing_topic(self) -> str | None:
         """Return that the topic is not there, as far as this reader knows."""
@@ -198,11 +209,11 @@ class KafkaIntake:
             raise UnavailableError(f"Kafka does not say what waits for {self._subscription.name}") from error
         return Lag(self._subscription.name, records, max(wall() - self._taken_up_to, 0.0) if records else 0.0)
 
-    async def _behind(self) -> dict[TopicPartition, int | None]:
-        """Return what the group has acknowledged of each partition that has more; nothing while the broker is away."""
+    async def _behind(self) -> dict[TopicPartition, int | None] | None:
+        """Return what the group has acknowledged of each partition that has more; None when that is not to be had."""
         consumer = getattr(self._subscriber, "consumer", None)
         if consumer is None:
-            return {}
+            return None
         name = self._settings.topic_prefix + self._subscription.topic
         partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
         try:
@@ -210,7 +221,7 @@ class KafkaIntake:
                 ends = await consumer.end_offsets(partitions)
                 places = {partition: await consumer.committed(partition) for partition in partitions}
         except (TimeoutError, KafkaError):
-            return {}  # Its return wakes the consumer by itself.
+            return None
         return {partition: place for partition, place in places.items() if ends[partition] > (place or 0)}
 
 

@@ -47,6 +47,7 @@ async def ended(proxy: Proxy) -> None:
         for task in others:
             task.cancel()
         await asyncio.wait(others)
+    proxy.reset()
     await asyncio.sleep(0.1)  # Transports that were aborted close their sockets in the next turns of the loop.
 
 

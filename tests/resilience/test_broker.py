@@ -198,16 +198,44 @@ async def test_a_send_that_missed_its_limit_is_told_and_leaves_no_producer_behin
     assert senders == []
 
 
+async def built_anew(bus: Bus, before: object) -> bool:
+    """Say whether another subscriber reads than the one before."""
+    assert isinstance(bus, KafkaBus)
+    return bus._intakes[0]._subscriber not in (before, None)
+
+
 @pytest.mark.kafka
 @pytest.mark.timeout(120)
-async def test_a_subscriber_that_died_unseen_is_built_anew(tmp_path: Path, kafka: KafkaServer) -> None:
+@pytest.mark.parametrize("what", ["what reads", "what asks for metadata"])
+async def test_a_subscriber_that_died_unseen_is_built_anew(tmp_path: Path, kafka: KafkaServer, what: str) -> None:
     place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
     async with listening(place) as (store, bus):
         await bus.start()
         await ready(bus)
         assert isinstance(bus, KafkaBus)
-        for task in bus._intakes[0]._subscriber.tasks:
+        subscriber = bus._intakes[0]._subscriber
+        for task in subscriber.tasks if what == "what reads" else [subscriber.consumer._client._sync_task]:
             task.cancel()
+        await eventually(lambda: built_anew(bus, subscriber), limit=30)
+        await bus.append([echo.Ping("k", 0).record()])
+        await eventually(lambda: store.state("counter/k"), limit=60)
+
+
+@pytest.mark.kafka
+@pytest.mark.timeout(120)
+async def test_a_subscriber_whose_group_cannot_be_looked_at_is_built_anew(
+    tmp_path: Path, kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kafka_intake, "STUCK_AFTER", 1.0)
+    monkeypatch.setattr(kafka_intake, "WATCH_EVERY", 1.0)
+    place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
+    async with listening(place) as (store, bus):
+        await bus.start()
+        await ready(bus)
+        assert isinstance(bus, KafkaBus)
+        subscriber = bus._intakes[0]._subscriber
+        subscriber.consumer.end_offsets = lambda _: asyncio.Event().wait()  # As a client whose metadata never come.
+        await eventually(lambda: built_anew(bus, subscriber), limit=30)
         await bus.append([echo.Ping("k", 0).record()])
         await eventually(lambda: store.state("counter/k"), limit=60)
 
@@ -250,11 +278,7 @@ async def test_a_subscriber_that_its_group_has_lost_is_built_anew(
         coordinator._coordination_task.cancel()
         coordinator._heartbeat_task.cancel()
         await bus.append([echo.Ping(f"k{n}", 0).record() for n in range(40)])
-
-        async def built_anew() -> bool:
-            return bus._intakes[0]._subscriber not in (subscriber, None)
-
-        await eventually(built_anew, limit=60)
+        await eventually(lambda: built_anew(bus, subscriber), limit=60)
 
         async def all_are_taken() -> bool:
             return len(await store.states("counter")) == 40

@@ -16,6 +16,8 @@ import pytest
 from cli.diagnosis import conclude_case, diagnose_case
 from cli.main import main
 from services.diagnoser.domain.finding_out import Conclusion
+from services.diagnoser.domain.recommending import recommend
+from shared.runbooks.load import load_runbooks
 from simulation.case import case_of
 from simulation.scenario import Scenario, load_scenario
 from tests.support.cases import case, deploy, lines, ramp, step
@@ -249,11 +251,6 @@ def test_each_cause_is_told_from_the_others(one: Mapping[str, Any], cause: str, 
         pytest.param(
             case({**BUSY, **SLOW}, without=["requests_per_s"]), "inconclusive", id="CPU but no traffic measured"
         ),
-        pytest.param(
-            case({"web-a/mem.used_pct": step(25.0, -40), "shop/latency_p95": step(300.0, -30)}),
-            "inconclusive",
-            id="memory that jumped and stays is no leak",
-        ),
         pytest.param({}, "inconclusive", id="nothing at all"),
     ],
 )
@@ -261,6 +258,12 @@ def test_where_evidence_does_not_suffice_nothing_is_concluded(one: Mapping[str, 
     result = diagnose_case(one)
     assert result.status == status
     assert result.missing or result.next_checks
+
+
+def test_memory_that_jumped_and_stays_is_no_leak_and_nothing_restarts_for_it() -> None:
+    result = diagnose_case(case({"web-a/mem.used_pct": step(25.0, -40), "shop/latency_p95": step(300.0, -30)}))
+    assert [(cause.cause, cause.entity) for cause in result.causes[:1]] == [("saturation.memory", "web-a")]
+    assert recommend(result, load_runbooks(PROJECT / "runbooks").values(), {}, ["shop"]).items == ()
 
 
 def test_log_text_alone_convinces_nobody() -> None:

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import socket
 import struct
+from collections.abc import Coroutine
 from types import TracebackType
 from typing import Self
 
@@ -57,6 +58,7 @@ class Proxy:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        self.reset()
 
     async def up(self) -> None:
         """Listen, on the same port as before."""
@@ -83,24 +85,33 @@ class Proxy:
         if broken:
             self.reset()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Take in a connection at once, so that none is forgotten whose task is ended before it begins."""
         self.opened += 1
         self._writers.add(writer)
+        self._begin(self._carry(reader, writer))
+
+    def _begin(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends = [writer]
         try:
             far_reader, far_writer = await asyncio.open_connection(*self._upstream)
+            ends.append(far_writer)
+            self._writers.add(far_writer)
+            self._spared.add(writer)
+            asked = self._begin(self._ask(reader, far_writer, writer))
+            answered = self._begin(self._answer(far_reader, writer))
+            await asyncio.wait((asked, answered), return_when=asyncio.FIRST_COMPLETED)
         except OSError:
-            self._end(writer)
-            return
-        self._writers.add(far_writer)
-        self._spared.add(writer)
-        asked = asyncio.create_task(self._ask(reader, far_writer, writer))
-        answered = asyncio.create_task(self._answer(far_reader, writer))
-        for task in (asked, answered):
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-        await asyncio.wait((asked, answered), return_when=asyncio.FIRST_COMPLETED)
-        for one in (writer, far_writer):
-            self._end(one)
+            pass  # Nobody is there; who connected is told by the end of the connection.
+        finally:
+            for one in ends:
+                self._end(one)
 
     def _end(self, writer: asyncio.StreamWriter) -> None:
         self._writers.discard(writer)
