@@ -67,9 +67,13 @@ class Proxy:
 
     async def down(self) -> None:
         """Refuse connections, and reset those that are open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        server, self._server = self._server, None
+        if server is not None:
+            for one in server.sockets:
+                asyncio.get_running_loop().remove_reader(one.fileno())
+            # asyncio forgets to close connections that it has accepted when their server closes before they begin.
+            await asyncio.sleep(0.01)
+            server.close()
         self.reset()
         await asyncio.sleep(0)
 
