@@ -170,6 +170,7 @@ def test_what_has_recovered_is_no_active_fault() -> None:
     assert any("outside earlier" in finding.statement for finding in result.findings)
 
 
+@pytest.mark.slow
 def test_two_runs_give_the_same_bytes_in_processes_with_other_hash_seeds(seen: dict[str, Any], tmp_path: Path) -> None:
     path = tmp_path / "case.json"
     path.write_bytes(orjson.dumps(seen))

@@ -13,7 +13,7 @@ from tests.support.signoff import Signoff, until
 pytestmark = pytest.mark.timeout(300)
 
 
-@pytest.mark.parametrize("via", ["webhook", "topic"])
+@pytest.mark.parametrize("via", ["webhook", pytest.param("topic", marks=pytest.mark.slow)])
 def test_an_approved_fix_runs_once_is_verified_and_summed_up(shared: Signoff, via: str) -> None:
     replayed = replay(shared, "--via", via)
     assert replayed.code == 0, replayed.said

@@ -77,6 +77,7 @@ def test_ending_a_silence_that_is_not_there_is_not_found(shared: Signoff) -> Non
     assert (done.returncode, done.stdout, done.stderr) == (3, "", said)
 
 
+@pytest.mark.slow
 def test_people_work_on_an_incident_by_command(shared: Signoff) -> None:
     body = {"id": "7", "alert_id": "9", "alert_transition": "Triggered", "title": "disk", "tags": "service:web"}
     receipt = post(shared, json.dumps(body).encode())

@@ -141,6 +141,7 @@ def test_a_runbook_that_cannot_be_read_names_file_line_and_column(signoff: Signo
     assert said.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("setting", ["SIGNOFF_EXECUTOR__POLICY_FILE", "SIGNOFF_DIAGNOSER__RULES_FILE"])
 def test_a_policy_or_rule_file_that_is_wrong_is_named(signoff: Signoff, setting: str) -> None:
     path = signoff.data.parent / "mine.yaml"

@@ -106,6 +106,7 @@ async def test_a_collector_that_fails_leaves_a_gap_that_can_be_cited_and_holds_n
     assert concluded["result"]["missing"] == ["changes"]
 
 
+@pytest.mark.slow
 class TestImpatient:
     @pytest.fixture
     def changes(self) -> dict[str, Any]:

@@ -195,6 +195,7 @@ async def test_a_canary_takes_the_path_of_every_delivery(start: StartIngest) -> 
     assert (body["source"], body["is_test"]) == ("canary", True)
 
 
+@pytest.mark.slow
 async def test_every_odd_body_of_an_authentic_sender_is_told_202_and_becomes_one_event(running: Running) -> None:
     answers = [(case, await running.post(case.source, case.body)) for case in CASES]
     found: dict[str, list[str]] = {}
@@ -206,6 +207,7 @@ async def test_every_odd_body_of_an_authentic_sender_is_told_202_and_becomes_one
     assert not found
 
 
+@pytest.mark.slow
 async def test_many_at_a_time_are_each_told_once(running: Running) -> None:
     answers = await asyncio.gather(*(running.post("datadog", alert(n, monitor=str(n % 7))) for n in range(300)))
     receipts = [answer.json()["receipt"] for answer in answers]

@@ -40,14 +40,17 @@ def broken(found: Run) -> list[tuple[str, float]]:
     return [(gate.name, gate.value) for gate in gates(found.rows) if not gate.is_passed]
 
 
+@pytest.mark.slow
 def test_a_sample_keeps_every_gate_but_that_of_calibration_which_takes_more_cases(sample: Run) -> None:
     assert [gate for gate in broken(sample) if gate[0] != "calibration error"] == []
 
 
+@pytest.mark.slow
 def test_every_answer_is_of_a_kind_that_the_case_allows(sample: Run) -> None:
     assert [row.expected.case_id for row in sample.rows if not row.is_honest] == []
 
 
+@pytest.mark.slow
 def test_new_names_for_everything_change_no_answer(sample: Run) -> None:
     plain = [row for row in sample.rows if not row.expected.is_poor]
     again = run(dev_suite(transform="rename", every=SAMPLE)).rows
@@ -107,6 +110,7 @@ def answers(count: int = 60) -> list[Sample]:
     return found
 
 
+@pytest.mark.slow
 def test_the_same_answers_give_the_same_curves_and_a_longer_lead_never_makes_less_sure() -> None:
     one, two = (fitted(answers(), "seen", load_catalogue()) for _ in range(2))
     assert one == two

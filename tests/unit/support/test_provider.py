@@ -42,6 +42,7 @@ def test_a_program_that_fails_says_what_it_printed() -> None:
         run_program(program, seconds=30)
 
 
+@pytest.mark.slow
 def test_a_program_that_does_not_end_says_what_it_printed() -> None:
     program = [sys.executable, "-uc", "import time; print('waiting for the lock'); time.sleep(60)"]
     with pytest.raises(ProgramFailedError, match=r"did not end within 3 s:\nwaiting for the lock"):
