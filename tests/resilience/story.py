@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+from shared.bus.port import Bus
+from shared.store.port import Store
+from tests.support import echo
 from tests.support.echo_main import Place
 from tests.support.kinds import eventually
 from tests.support.world import lines
@@ -68,3 +71,17 @@ async def under_way(place: Place, process: subprocess.Popen[bytes], *, steps: in
 def said(place: Place) -> str:
     """Return what the service said last."""
     return (place.folder / "output").read_text("utf-8", "replace")[-3000:]
+
+
+@asynccontextmanager
+async def listening(place: Place) -> AsyncIterator[tuple[Store, Bus]]:
+    """Open store and bus of the echo service, in this process."""
+    store, bus = place.store(), place.bus()
+    bus.subscribe(echo.subscriptions(store)[0])
+    await store.open()
+    await store.start()
+    try:
+        yield store, bus
+    finally:
+        await bus.stop()
+        await store.close()

@@ -7,21 +7,17 @@ import random
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from shared.bus import kafka_intake
-from shared.bus.kafka import KafkaBus
 from shared.bus.port import Bus
 from shared.errors import UnavailableError
-from shared.store.port import Store
 from tests.contract.bus.conftest import ready
 from tests.resilience.account import in_all, left_behind, toll, verify
 from tests.resilience.conftest import Tell
-from tests.resilience.story import END_LIMIT, running, said, settle, under_way
+from tests.resilience.story import END_LIMIT, listening, running, said, settle, under_way
 from tests.resilience.topics import Topics
 from tests.support import echo
 from tests.support.echo_main import Place
@@ -198,94 +194,6 @@ async def test_a_send_that_missed_its_limit_is_told_and_leaves_no_producer_behin
     assert senders == []
 
 
-async def built_anew(bus: Bus, before: object) -> bool:
-    """Say whether another subscriber reads than the one before."""
-    assert isinstance(bus, KafkaBus)
-    return bus._intakes[0]._subscriber not in (before, None)
-
-
-@pytest.mark.kafka
-@pytest.mark.timeout(120)
-@pytest.mark.parametrize("what", ["what reads", "what asks for metadata"])
-async def test_a_subscriber_that_died_unseen_is_built_anew(tmp_path: Path, kafka: KafkaServer, what: str) -> None:
-    place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
-    async with listening(place) as (store, bus):
-        await bus.start()
-        await ready(bus)
-        assert isinstance(bus, KafkaBus)
-        subscriber = bus._intakes[0]._subscriber
-        for task in subscriber.tasks if what == "what reads" else [subscriber.consumer._client._sync_task]:
-            task.cancel()
-        await eventually(lambda: built_anew(bus, subscriber), limit=30)
-        await bus.append([echo.Ping("k", 0).record()])
-        await eventually(lambda: store.state("counter/k"), limit=60)
-
-
-@pytest.mark.kafka
-@pytest.mark.timeout(120)
-async def test_a_subscriber_whose_group_cannot_be_looked_at_is_built_anew(
-    tmp_path: Path, kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kafka_intake, "STUCK_AFTER", 1.0)
-    monkeypatch.setattr(kafka_intake, "WATCH_EVERY", 1.0)
-    place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
-    async with listening(place) as (store, bus):
-        await bus.start()
-        await ready(bus)
-        assert isinstance(bus, KafkaBus)
-        subscriber = bus._intakes[0]._subscriber
-        subscriber.consumer.end_offsets = lambda _: asyncio.Event().wait()  # As a client whose metadata never come.
-        await eventually(lambda: built_anew(bus, subscriber), limit=30)
-        await bus.append([echo.Ping("k", 0).record()])
-        await eventually(lambda: store.state("counter/k"), limit=60)
-
-
-@pytest.mark.kafka
-@pytest.mark.timeout(120)
-async def test_a_subscriber_that_stands_still_with_work_before_it_is_built_anew(
-    tmp_path: Path, kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kafka_intake, "STUCK_AFTER", 1.0)
-    monkeypatch.setattr(kafka_intake, "WATCH_EVERY", 1.0)
-    place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
-    async with listening(place) as (store, bus):
-        await bus.start()
-        await ready(bus)
-        await bus.append([echo.Ping("k", 0).record()])
-        await eventually(lambda: store.state("counter/k"), limit=30)
-        assert isinstance(bus, KafkaBus)
-        subscriber = bus._intakes[0]._subscriber
-        subscriber.consumer.pause(*subscriber.consumer.assignment())
-        await bus.append([echo.Ping("later", 0).record()])
-        await eventually(lambda: store.state("counter/later"), limit=60)
-        assert bus._intakes[0]._subscriber is not subscriber
-
-
-@pytest.mark.kafka
-@pytest.mark.timeout(120)
-async def test_a_subscriber_that_its_group_has_lost_is_built_anew(
-    tmp_path: Path, kafka: KafkaServer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(kafka_intake, "STUCK_AFTER", 1.0)
-    monkeypatch.setattr(kafka_intake, "WATCH_EVERY", 1.0)
-    place = Place(str(tmp_path / "echo.db"), tmp_path, kafka.bootstrap_servers, f"t{uuid.uuid4().hex[:10]}.")
-    async with listening(place) as (store, bus):
-        await bus.start()
-        await ready(bus)
-        assert isinstance(bus, KafkaBus)
-        subscriber = bus._intakes[0]._subscriber
-        coordinator = subscriber.consumer._coordinator
-        coordinator._coordination_task.cancel()
-        coordinator._heartbeat_task.cancel()
-        await bus.append([echo.Ping(f"k{n}", 0).record() for n in range(40)])
-        await eventually(lambda: built_anew(bus, subscriber), limit=60)
-
-        async def all_are_taken() -> bool:
-            return len(await store.states("counter")) == 40
-
-        await eventually(all_are_taken, limit=30)
-
-
 @pytest.mark.kafka
 @pytest.mark.timeout(120)
 async def test_a_reader_whose_topic_was_deleted_says_so_and_reads_all_that_comes_once_it_is_there_again(
@@ -315,17 +223,3 @@ async def test_a_reader_whose_topic_was_deleted_says_so_and_reads_all_that_comes
 async def told_of(bus: Bus, problem: str) -> bool:
     """Say whether the bus tells of this problem."""
     return problem in (bus.problem() or "")
-
-
-@asynccontextmanager
-async def listening(place: Place) -> AsyncIterator[tuple[Store, Bus]]:
-    """Open store and bus of the echo service, in this process."""
-    store, bus = place.store(), place.bus()
-    bus.subscribe(echo.subscriptions(store)[0])
-    await store.open()
-    await store.start()
-    try:
-        yield store, bus
-    finally:
-        await bus.stop()
-        await store.close()
