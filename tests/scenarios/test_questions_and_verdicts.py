@@ -136,6 +136,9 @@ def test_an_open_incident_is_looked_at_again_and_the_difference_is_told(signoff:
     timeline = signoff.json("incidents", "show", incident)["timeline"]
     [begun] = [line for line in timeline if line["text"] == "Investigation started: SAMPLE approver asked"]
     assert begun["actor"]["id"] == "sample-approver"
-    shown = signoff.json("incidents", "show", incident)["diagnosis"]
-    assert shown["investigation_id"] == again["investigation_id"]
-    assert shown["changed"] == again["changed"]
+
+    def shown() -> Any:  # noqa: ANN401 -- JSON
+        found = signoff.json("incidents", "show", incident)["diagnosis"]
+        return found if found["investigation_id"] == again["investigation_id"] else None
+
+    assert until(shown, limit=30, what="the new diagnosis on the page")["changed"] == again["changed"]
