@@ -57,10 +57,10 @@ class StoredBudget:
         }
 
     def _shown(self, scope: str, row: Mapping[str, JSON]) -> Mapping[str, JSON]:
-        used = {name: max(row.get(name, 0), 0) for name in FIELDS}
-        most = self._most[scope].model_dump()
-        left = {name: max(most[name] - used[name], 0) for name in FIELDS}
-        return {"id": row["id"], "used": used, "limit": most, "left": left}
+        used = Use(**{name: max(row.get(name, 0), 0) for name in FIELDS})
+        most = self._most[scope]
+        told = {"used": used, "limit": most, "left": most.minus(used)}
+        return {"id": row["id"], **{name: amount.model_dump() for name, amount in told.items()}}
 
     async def _today(self) -> str:
         return at(await self._store.now()).date().isoformat()

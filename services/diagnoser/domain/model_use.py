@@ -25,6 +25,10 @@ class Use(Model):
         """Return both together."""
         return Use(**{name: getattr(self, name) + getattr(other, name) for name in FIELDS})
 
+    def minus(self, other: Use) -> Use:
+        """Return what is left when `other` is taken away; nothing is less than nothing."""
+        return Use(**{name: max(getattr(self, name) - getattr(other, name), 0) for name in FIELDS})
+
     def beyond(self, most: Use) -> list[str]:
         """Return the names of what is more than `most`."""
         return [name for name in FIELDS if getattr(self, name) > getattr(most, name)]

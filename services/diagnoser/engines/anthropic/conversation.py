@@ -165,9 +165,7 @@ class Conversation:
         self.used = self.used.plus(Use(**more))  # type: ignore[arg-type]  # each name has a number of its own kind
 
     def _left(self) -> Use:
-        most, used = self._allowance, self.used
-        left = {name: max(getattr(most, name) - getattr(used, name), 0) for name in Use.model_fields}
-        return Use(**{**left, "seconds": max(most.seconds - self._elapsed(), 0.0)})
+        return self._allowance.minus(self.used.model_copy(update={"seconds": self._elapsed()}))
 
     def _elapsed(self) -> float:
         return asyncio.get_running_loop().time() - self._began
