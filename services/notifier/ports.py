@@ -57,6 +57,10 @@ class ReadModel(Protocol):
 class Changes(Protocol):
     """The change feed, as streams follow it."""
 
+    async def newest(self) -> int:
+        """Return the number of the newest change, 0 at first."""
+        ...
+
     def follow(self, after: int | None = None) -> AsyncIterator[list[tuple[int, str]]]:
         """Yield changes (number, incident id) after a number, or from now on; an empty list every few seconds."""
         ...

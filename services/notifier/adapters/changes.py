@@ -33,9 +33,13 @@ class ChangeFeed:
         async with self._moved:
             self._moved.notify_all()
 
+    async def newest(self) -> int:
+        """Return the number of the newest change, 0 at first."""
+        return await self._store.last_change()
+
     async def follow(self, after: int | None = None) -> AsyncIterator[list[tuple[int, str]]]:
         """Yield changes (number, incident id) after a number, or from now on; an empty list every few seconds."""
-        place = await self._store.last_change() if after is None else after
+        place = await self.newest() if after is None else after
         self._followers += 1
         if self._looking is None:
             self._looking = asyncio.create_task(self._look())

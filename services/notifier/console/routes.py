@@ -79,12 +79,13 @@ class Console:
         """Stream whole fragments, the first at once: a frame that is lost or comes twice does no harm."""
         session: Session = request.state.session
         token: str = request.state.token
+        place = await self.changes.newest()  # before the page is read: what changes from here on is in it or follows
         page = await show(session)
 
         async def frames() -> AsyncIterator[bytes]:
             sent = self.pages.fragment(page)
             yield frame(sent, 0)
-            async for found in self.changes.follow():
+            async for found in self.changes.follow(place):
                 if await self.signing_in.by_cookie(token) is None:
                     return
                 if found and page.feed and all(feed != page.feed for _, feed in found):
