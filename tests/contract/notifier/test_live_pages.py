@@ -33,10 +33,15 @@ async def test_what_changes_while_the_first_frame_is_sent_is_in_the_second(runni
         await running.stage("closed")
 
     browser = await running.browser()
-    visit = asyncio.create_task(running.service.asgi(_scope(browser.build_request("GET", path)), receive, send))
+    scope = _scope(browser.build_request("GET", path))
+
+    async def visit() -> None:
+        await running.service.asgi(scope, receive, send)
+
+    visiting = asyncio.create_task(visit())
     async with asyncio.timeout(5):
         await is_shown.wait()
-    visit.cancel()
+    visiting.cancel()
     await browser.aclose()
     assert b"still here" not in frames[1]
     assert frames[1] != frames[0]
