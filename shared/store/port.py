@@ -145,8 +145,8 @@ class Store(ABC):
         """Give `repeatable` work back, to be claimed again after `delay` seconds; False means it is no longer ours."""
 
     @abstractmethod
-    async def wait_activities(self, limit: float) -> None:
-        """Return when there may be activities to claim, or after `limit` seconds."""
+    async def wait_activities(self, limit: float, *, names: Collection[str]) -> None:
+        """Return when there may be activities of these names since their last `claim`, or after `limit` seconds."""
 
     # reads
     @abstractmethod

@@ -91,7 +91,7 @@ class ActivityWorker:
 
     async def _wait(self) -> None:
         try:
-            await self._store.wait_activities(IDLE)
+            await self._store.wait_activities(IDLE, names=self._handlers)
         except UnavailableError:
             await asyncio.sleep(IDLE)
 

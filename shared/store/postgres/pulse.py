@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 from shared.errors import UnavailableError
 from shared.runtime.clock import monotonic
+from shared.store.bells import Bells
 from shared.store.postgres.database import Database
 from shared.store.postgres.statements import NOW
 
@@ -33,7 +34,7 @@ class Pulse:
 
     def __init__(self, database: Database) -> None:
         self.outbox = asyncio.Event()
-        self.activities = asyncio.Event()
+        self.activities = Bells()
         self.waiting = 0
         self._database = database
         self._asked: dict[str, list[asyncio.Future[str | bytes]]] = {}
@@ -92,7 +93,7 @@ class Pulse:
         if found["outbox"]:
             self.outbox.set()
         if found["activities"]:
-            self.activities.set()
+            self.activities.ring()
         if self._asked:
             for message_id, body in await self._database.fetch(_REPLIES, list(self._asked)):
                 self.reply(message_id, body)

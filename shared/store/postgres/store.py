@@ -80,7 +80,7 @@ class PostgresStore(Store):
         if told.outbox:
             self._pulse.outbox.set()
         if told.activities:
-            self._pulse.activities.set()
+            self._pulse.activities.ring()
         for message_id, body in told.replies.items():
             self._pulse.reply(message_id, body)
         for reason, facts in told.alarms:
@@ -149,6 +149,7 @@ class PostgresStore(Store):
     # activities
     async def claim(self, *, limit: int, names: Collection[str]) -> list[Claimed]:
         self._enqueued(await activities.lose(self._database, self._rules))
+        self._pulse.activities.hush(names)
         return await activities.claim(self._database, limit, names)
 
     async def renew(self, claimed: Claimed) -> bool:
@@ -162,8 +163,8 @@ class PostgresStore(Store):
     async def release(self, claimed: Claimed, *, delay: float) -> bool:
         return await activities.release(self._database, claimed, delay)
 
-    async def wait_activities(self, limit: float) -> None:
-        await wait(self._pulse.activities, limit)
+    async def wait_activities(self, limit: float, *, names: Collection[str]) -> None:
+        await self._pulse.activities.wait(names, limit)
 
     # reads
     async def state(self, aggregate: str) -> JSON:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from shared.errors import UnavailableError
 from shared.runtime.tasks import stop_tasks
+from shared.store.bells import Bells
 from shared.store.intake import accept, mended
 from shared.store.model import JSON, Incoming, Kind
 from shared.store.port import AuditEntry, Claimed, DeadMessage, Outbound, Store
@@ -58,7 +59,7 @@ class SQLiteStore(Store):
         self._alarms: list[Alarm] = []
         self._asked: dict[str, list[asyncio.Future[bytes]]] = {}
         self._outbox_bell = asyncio.Event()
-        self._activity_bell = asyncio.Event()
+        self._activity_bells = Bells()
         self._writer: Writer | None = None
         self._reads: Readers | None = None
         self._care: asyncio.Task[None] | None = None
@@ -109,7 +110,7 @@ class SQLiteStore(Store):
         if done.outbox:
             self._outbox_bell.set()
         if done.activities:
-            self._activity_bell.set()
+            self._activity_bells.ring()
         for message_id, body in done.replies.items():
             for future in self._asked.pop(message_id, ()):
                 if not future.done():
@@ -181,6 +182,7 @@ class SQLiteStore(Store):
 
     # activities
     async def claim(self, *, limit: int, names: Collection[str]) -> list[Claimed]:
+        self._activity_bells.hush(names)
         return cast("list[Claimed]", await self._write(lambda g: activities.claim(g, limit, names)))
 
     async def renew(self, claimed: Claimed) -> bool:
@@ -194,12 +196,12 @@ class SQLiteStore(Store):
     async def release(self, claimed: Claimed, *, delay: float) -> bool:
         return bool(await self._write(lambda g: activities.release(g, claimed, delay)))
 
-    async def wait_activities(self, limit: float) -> None:
+    async def wait_activities(self, limit: float, *, names: Collection[str]) -> None:
         now = self._clock.now()
         rows = await self._readers.rows(queries.NEXT_ACTIVITY, (now - JUST_DUE,))
         if rows[0][0] is not None:
             limit = min(limit, max(0.0, rows[0][0] - now))
-        await _wait(self._activity_bell, limit)
+        await self._activity_bells.wait(names, limit)
 
     # reads
     async def state(self, aggregate: str) -> JSON:

@@ -185,11 +185,26 @@ async def test_once_work_cannot_be_released(store: Store) -> None:
 
 
 async def test_waiting_for_activities_ends_when_one_begins(store: Store) -> None:
-    await store.wait_activities(0.01)
-    waiting = asyncio.create_task(store.wait_activities(30.0))
+    assert await claim(store) == []
+    waiting = asyncio.create_task(store.wait_activities(30.0, names=["work"]))
     await asyncio.sleep(0.05)
 
     await begin(store)
 
     async with asyncio.timeout(10):
         await waiting
+
+
+async def test_work_that_begins_between_a_look_and_the_wait_is_not_missed_because_another_was_woken(
+    store: Store,
+) -> None:
+    assert await claim(store, "work") == []
+    assert await claim(store, "other") == []
+    other = asyncio.create_task(store.wait_activities(30.0, names=["other"]))
+    await begin(store)
+    await other
+    await asyncio.sleep(0.25)  # Long enough that the work counts no longer as just due.
+
+    async with asyncio.timeout(10):
+        await store.wait_activities(30.0, names=["work"])
+    assert len(await claim(store, "work")) == 1
