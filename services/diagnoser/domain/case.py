@@ -147,6 +147,26 @@ class CaseTopology(Model):
     edges: Items[CaseEdge] = ()
 
 
+class CaseBackground(Model):
+    """What was normal for a metric before what was fetched of it: quantiles of medians of earlier windows of 300 s."""
+
+    windows: Number = None
+    quantiles: Values = ()
+    since: Instant = None
+    until: Instant = None
+
+    @property
+    def medians(self) -> tuple[float, ...]:
+        """The quantiles that are known, in order."""
+        return tuple(sorted(value for value in self.quantiles if value is not None))
+
+    @property
+    def depth(self) -> int:
+        """How many windows are behind it; none when it says nothing of how far they lie apart."""
+        known = len(self.medians)
+        return max(int(self.windows or 0), known) if known > 1 else 0
+
+
 class CaseSeries(Model):
     """One metric: a baseline that ends where the window starts. `limit` is the capacity of what is measured."""
 
@@ -160,6 +180,7 @@ class CaseSeries(Model):
     window: Values = ()
     window_t0: Instant = None
     limit: Number = None
+    background: Annotated[CaseBackground, BeforeValidator(_mapping)] = CaseBackground()
 
 
 class CaseLog(Model):

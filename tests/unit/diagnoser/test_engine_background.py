@@ -4,6 +4,7 @@ import random
 
 import pytest
 
+from services.diagnoser.domain.case import CaseBackground
 from services.diagnoser.engines.offline.background import Standing, standing, trend
 from tests.support.cases import Curve, daily, flat, ramp, series, step
 
@@ -102,3 +103,52 @@ def test_what_is_mostly_zero_is_judged_by_how_much_of_it_there_is() -> None:
     assert calm is not None
     assert found.is_shifted
     assert not calm.is_shifted
+
+
+USUAL = CaseBackground(windows=100.0, quantiles=tuple(95.0 + n / 2 for n in range(21)))
+
+
+@pytest.mark.parametrize(
+    "points, kept, windows, is_kept",
+    [
+        pytest.param(0, USUAL, 100, True, id="nothing was fetched: what was kept counts"),
+        pytest.param(20, USUAL, 100, True, id="a thin history: what was kept counts"),
+        pytest.param(40, USUAL, 8, False, id="enough was fetched: it alone counts"),
+        pytest.param(0, CaseBackground(windows=7.0, quantiles=(1.0, 2.0)), 0, False, id="thin itself: it is left out"),
+        pytest.param(0, CaseBackground(windows=100.0, quantiles=(100.0,)), 0, False, id="one value is no spread"),
+        pytest.param(0, CaseBackground(), 0, False, id="nothing was kept"),
+    ],
+)
+def test_what_was_kept_stands_in_for_a_thin_history(
+    points: int, kept: CaseBackground, windows: int, *, is_kept: bool
+) -> None:
+    made = series("web", "cpu", 100.0, curve=step(40.0, -60))
+    baseline = made["baseline"][len(made["baseline"]) - points :]
+
+    found = standing(baseline, made["window"], 60.0, lambda level: 0.05 * level, kept)
+
+    assert found is not None
+    assert (found.windows, found.is_kept) == (windows, is_kept)
+    assert found.is_shifted is is_kept, "without it, what has been so for an hour is all that is known"
+    if is_kept:
+        assert found.before == pytest.approx(100.0)
+        assert found.after == pytest.approx(140.0, abs=3.0)
+        assert found.rarity == pytest.approx(1 / 101)
+
+
+def test_what_is_usual_by_what_was_kept_is_no_shift() -> None:
+    made = series("web", "cpu", 100.0)
+
+    found = standing([], made["window"], 60.0, lambda level: 0.01 * level, USUAL)
+
+    assert found is not None
+    assert (found.is_shifted, found.is_kept) == (False, True)
+
+
+def test_growth_that_began_before_the_data_is_growth_by_what_was_kept_as_well() -> None:
+    made = series("web", "cpu", 100.0, noise=0.002, curve=ramp(60.0, -90))
+
+    found = standing([], made["window"], 60.0, lambda level: 0.01 * level, USUAL)
+
+    assert found is not None
+    assert (found.is_shifted, found.is_ramp) == (True, True)

@@ -73,3 +73,32 @@ def test_confidence_never_rises_along_the_ranks() -> None:
 
 def test_without_hypotheses_nothing_is_sure() -> None:
     assert certainty(scene_of(read_case({})), []) == Certainty()
+
+
+def kept(value: dict[str, Any], windows: int) -> dict[str, Any]:
+    """Let the series be known from earlier windows: the medians of what a thin history lacks."""
+    whole = {one["id"]: one["baseline"] for one in LEAK["metrics"]}
+    until = value["metrics"][0]["window_t0"] - 7200.0
+    usual = {name: sorted(sum(v[n : n + 5]) / 5 for n in range(0, 150, 5)) for name, v in whole.items()}
+    background = {name: {"windows": windows, "quantiles": found, "until": until} for name, found in usual.items()}
+    return value | {"metrics": [one | {"background": background[one["id"]]} for one in value["metrics"]]}
+
+
+def test_a_kept_background_lifts_the_cap_of_a_thin_history_and_is_named_with_its_depth() -> None:
+    few = thin(LEAK, 20)
+
+    (cause, before), (same, found) = judged(few), judged(kept(few, 96))
+
+    assert (cause, before.confidences[0]) == ("resource_leak.memory", 0.75)
+    assert (same, found.confidences[0]) == ("resource_leak.memory", 0.97)
+    assert any("is known from 2 windows that were fetched" in said for said in before.reasons)
+    assert any(
+        "is known from 96 windows kept from earlier, the newest 2.0 h before what was looked at, "
+        "because too little was fetched" in said
+        for said in found.reasons
+    )
+    assert not any("history" in said for said in found.reasons)
+
+
+def test_a_history_that_is_not_thin_needs_nothing_that_was_kept() -> None:
+    assert judged(kept(LEAK, 96), None) == judged(LEAK, None)

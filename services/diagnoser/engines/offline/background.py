@@ -12,6 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from services.diagnoser.domain.case import CaseBackground
+
 Array = npt.NDArray[np.float64]
 NOW = 300.0
 """Seconds at the end of the window that count as now."""
@@ -28,6 +30,8 @@ RECENT = 3
 RAMP_SECONDS = 600.0
 RAMP_POINTS = 6
 WINDOWS_MAX = 200
+WINDOWS = 8
+"""Background windows below which a history is thin."""
 START = 6
 """The part of a window that counts as its past when there is no baseline at all: the first sixth."""
 EVEN = 0.2
@@ -64,6 +68,8 @@ class Standing:
     """How many background windows there were to judge by."""
     rarity: float
     """The share of background windows at least as far out as now, counting now itself."""
+    is_kept: bool = False
+    """Whether the background is one that was kept from earlier, because too little of it came with the series."""
 
     @property
     def is_shifted(self) -> bool:
@@ -77,9 +83,16 @@ class Standing:
 
 
 def standing(
-    baseline: Sequence[float | None], window: Sequence[float | None], step: float, floor: Callable[[float], float]
+    baseline: Sequence[float | None],
+    window: Sequence[float | None],
+    step: float,
+    floor: Callable[[float], float],
+    kept: CaseBackground | None = None,
 ) -> Standing | None:
-    """Return where a series stands, or None when nothing was measured in the later half of the window."""
+    """Return where a series stands, or None when nothing was measured in the later half of the window.
+
+    What was kept counts when the baseline is thin.
+    """
     earlier, later = (np.array(part, dtype=np.float64) for part in (baseline, window))
     size = max(min(round(NOW / step), len(later)) // FINE, 1)
     earlier, later, step = _coarse(earlier, size), _coarse(later, size), step * size
@@ -91,21 +104,29 @@ def standing(
         return None
     now = min(max(round(NOW / step), 3), len(values) - first)
     split = first if first >= 2 * now else _start(first, len(values))
-    jitter = _NORMAL * float(_median(np.abs(np.diff(values)))) if not first and len(values) > 1 else 0.0
+    kept = kept if kept is not None and split // now < WINDOWS <= kept.depth else None
+    is_alone = not first and kept is None and len(values) > 1
+    jitter = _NORMAL * float(_median(np.abs(np.diff(values)))) if is_alone else 0.0
     if np.count_nonzero(values[-now:]) < now / 2:
         jitter = float(np.std(values[:split])) / now**0.5
         values = _averaged(values, now)
     past = values[:split]
-    before = float(_median(past))
-    width, medians = _width(past, now, max(floor(before), 1e-12), jitter)
+    medians = np.array(kept.medians, dtype=np.float64) if kept else _windows(past, now)
+    before = float(_median(medians if kept else past))
+    width = _width(medians, past, before, max(floor(before), 1e-12), jitter)
+    windows = kept.depth if kept else len(medians)
     smooth = _smooth(values, now)
     after = float(_median(values[-now:]))
     width = max(width, abs(after - before) / FARTHEST)
     shift = (after - before) / width
     recent = (smooth[first:] - before) / width
     side = 1.0 if shift >= 0 else -1.0
+    beyond = int(np.sum(side * (medians - before) >= abs(after - before)))
     since = _onset(smooth, before, width, side) if abs(shift) >= SHIFTED else None
-    rise: Array = side * (smooth[since:] - before) if since is not None else np.zeros(1)
+    # What began before the data grew from where they begin, as far as anybody can see.
+    is_older = kept is not None and since == 0 and side * (after - smooth[0]) >= SHIFTED * width
+    level = float(smooth[0]) if is_older else before
+    rise: Array = side * (smooth[since:] - level) if since is not None else np.zeros(1)
     when: Array = position.astype(np.float64) * step
     slope = side * _ramp(rise, when[since:])
     end = len(earlier) + len(later)
@@ -120,8 +141,9 @@ def standing(
         slope=slope,
         suddenness=float(rise[min(2 * now, len(rise) // 2)] / max(float(np.max(rise)), 1e-12)),
         share_before=_share(values[max(first - RECENT * now, 0) : first], before, after),
-        windows=len(medians),
-        rarity=(1 + int(np.sum(side * (medians - before) >= abs(after - before)))) / (len(medians) + 1),
+        windows=windows,
+        rarity=(1 + beyond * windows / max(len(medians), 1)) / (windows + 1),
+        is_kept=kept is not None,
     )
 
 
@@ -187,17 +209,20 @@ def trend(values: Sequence[float | None], step: float) -> float:
     return total if steady and abs(total) > 4 * noise else 0.0
 
 
-def _width(past: Array, length: int, floor: float, jitter: float) -> tuple[float, Array]:
-    """Return what one step of surprise is, and the medians of the background windows."""
+def _windows(past: Array, length: int) -> Array:
+    """Return the medians of the background windows, the newest of them; none when there are not two."""
     count = min(len(past) // length, WINDOWS_MAX)
-    if count < 2:  # noqa: PLR2004 -- one window says nothing of how far windows lie apart
+    return _median(past[-count * length :].reshape(count, length)) if count > 1 else np.empty(0)
+
+
+def _width(medians: Array, past: Array, centre: float, floor: float, jitter: float) -> float:
+    """Return what one step of surprise is."""
+    if not len(medians):
         spread = _NORMAL * float(_median(np.abs(past - np.median(past))))
-        return max(spread, jitter, 2 * floor / SHIFTED), np.empty(0)
-    medians = _median(past[-count * length :].reshape(count, length))
-    centre = float(_median(past))
+        return max(spread, jitter, 2 * floor / SHIFTED)
     spread = _NORMAL * float(_median(np.abs(medians - centre)))
     tail = float(np.max(np.abs(_tenths(medians) - centre))) / _TAIL
-    return max(spread, tail, floor / SHIFTED, jitter), medians
+    return max(spread, tail, floor / SHIFTED, jitter)
 
 
 def _smooth(values: Array, length: int) -> Array:

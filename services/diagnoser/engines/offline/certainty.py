@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from services.diagnoser.domain.case import CaseBackground
+from services.diagnoser.engines.offline.background import WINDOWS
 from services.diagnoser.engines.offline.calibrator import Calibrator, Traits, lead, load_calibrator, traits
-from services.diagnoser.engines.offline.scene import Scene
+from services.diagnoser.engines.offline.scene import Observation, Scene
 from services.diagnoser.engines.offline.weighing import Hypothesis
 
 MOST = 0.97
@@ -25,8 +27,7 @@ UNCOMPARED_MOST = 0.44
 """Nobody knows what is usual for what shows it."""
 LOGS_MOST = 0.30
 """Log text is written by anybody; alone it proves nothing."""
-WINDOWS = 8
-"""Background windows below which a history is thin."""
+HOUR = 3600.0
 LEAST = 0.45
 """Confidence below which nothing is called diagnosed."""
 
@@ -61,7 +62,8 @@ def certainty(scene: Scene, found: Sequence[Hypothesis], calibrator: Calibrator 
         part = top * weight / weights[0] if _is_same(one, first) else (1.0 - top) * weight / rest
         result.append(round(min(part, min(caps(one))[0], result[-1]), 3))
     capped = (f"capped at {limit:.0%}: {why}",) if share > limit else ()
-    return Certainty(tuple(result), (*_told(seen), f"answers like this were right in {share:.0%} of cases", *capped))
+    told = [*_told(seen), *_known_from(first)]
+    return Certainty(tuple(result), (*told, f"answers like this were right in {share:.0%} of cases", *capped))
 
 
 def confidences(scene: Scene, found: Sequence[Hypothesis]) -> list[float]:
@@ -75,6 +77,26 @@ def _told(seen: Traits) -> list[str]:
     told += [f"signals against it: {seen.against:.0f}"] if seen.against else []
     told += [f"other things that are the matter there: {seen.unused:.0f}"] if seen.unused else []
     return told
+
+
+def _known_from(one: Hypothesis) -> list[str]:
+    """Say where it is known from what is usual for what shows it, of the series of which least is known."""
+    main = [o for m in one.support[:1] for o in m.observations]
+    if not main:
+        return []
+    least = min(main, key=lambda o: (o.standing.windows, o.number))
+    kept = least.series.background if least.standing.is_kept else None
+    source = f"kept from earlier{_ago(least, kept)}, because too little was fetched" if kept else "that were fetched"
+    windows = "window" if least.standing.windows == 1 else "windows"
+    told = f"what is usual for {least.series.name} of {least.entity} is known from {least.standing.windows} {windows}"
+    return [f"{told} {source}"]
+
+
+def _ago(one: Observation, kept: CaseBackground) -> str:
+    start = one.series.window_t0
+    if start is None or kept.until is None:
+        return ""
+    return f", the newest {max(start - kept.until, 0.0) / HOUR:.1f} h before what was looked at"
 
 
 def _doubts(seen: Traits) -> list[tuple[float, str]]:

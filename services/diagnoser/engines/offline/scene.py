@@ -253,8 +253,9 @@ def _fresh(case: Case) -> float | None:
 
 def _observe(number: int, series: CaseSeries, now: float | None) -> Observation | None:
     step = series.step_s if series.step_s and series.step_s > 0 else STEP
-    series, sense = rated(series), meaning(series)
-    stands = standing(series.baseline, series.window, step, sense.floor)
+    told, series, sense = series, rated(series), meaning(series)
+    kept = series.background if series is told else None  # Of a counter it holds levels, which say nothing.
+    stands = standing(series.baseline, series.window, step, sense.floor, kept)
     if stands is None:
         return None
     side = {"up": 1.0, "down": -1.0}.get(sense.direction)
