@@ -123,7 +123,6 @@ def build_app(
         topology=topology(integrations),
         collectors=collectors(integrations),
         engine=engine,
-        archive=archive,
         memory=memory,
         redact=Redactor(_secrets(settings, surroundings)),
         collect_seconds=settings.collect_seconds,

@@ -94,12 +94,8 @@ class Investigated:
 class Archive(Protocol):
     """The full data of investigations, for 30 days."""
 
-    async def keep(self, investigated: Investigated, *, fence: int) -> None:
-        """Keep it. A later run of the same investigation (a higher fence) replaces what is shown."""
-        ...
-
     async def find(self, investigation_id: str) -> Investigated:
-        """Return an investigation. Raises NotFoundError for one that never was or is kept no longer."""
+        """Return its newest run. Raises NotFoundError for one that never was or is kept no longer."""
         ...
 
     async def of_incident(self, incident_id: str) -> list[str]:

@@ -6,7 +6,7 @@ import asyncio
 import zlib
 
 import orjson
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from services.diagnoser.adapters.tables import INVESTIGATION
 from services.diagnoser.ports import Investigated
@@ -15,22 +15,10 @@ from shared.store.port import Store
 
 
 class StoredArchive:
-    """One compressed row for each run of an investigation."""
+    """One compressed row for each run of an investigation; transitions write them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-
-    async def keep(self, investigated: Investigated, *, fence: int) -> None:
-        """Keep everything."""
-        row = {
-            "id": investigated.id,
-            "fence": fence,
-            "incident_id": investigated.incident_id,
-            "environment": investigated.environment,
-            "at": await self._store.now(),
-            "data": await asyncio.to_thread(_packed, investigated),
-        }
-        await self._store.execute(insert(INVESTIGATION).values(row))
 
     async def find(self, investigation_id: str) -> Investigated:
         """Return the newest run."""
@@ -52,13 +40,3 @@ class StoredArchive:
         statement = select(INVESTIGATION.c.id, INVESTIGATION.c.at).where(INVESTIGATION.c.incident_id == incident_id)
         rows = await self._store.select(statement.order_by(INVESTIGATION.c.at))
         return list(dict.fromkeys(row["id"] for row in rows))
-
-
-def _packed(investigated: Investigated) -> bytes:
-    data = {
-        "case": investigated.case,
-        "conclusion": investigated.conclusion,
-        "collectors": investigated.collectors,
-        "replies": investigated.replies,
-    }
-    return zlib.compress(orjson.dumps(data), 6)

@@ -1,10 +1,14 @@
-"""What an investigation brings back, and how it is cut to the size of an event."""
+"""What an investigation brings back, how it is cut to the size of an event, and how all of it is packed to be kept."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import base64
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
+import orjson
 from pydantic import Field
 
 from services.diagnoser.domain.transcript import Transcript
@@ -45,6 +49,18 @@ class Findings(Model):
     places: dict[str, KnownPlace] = Field(default_factory=dict)
     signs: tuple[str, ...] = ()
     """What it showed, by which later incidents are found alike."""
+
+
+class Kept(Model):
+    """The full data of one run, for the archive: `data` is base64 of what `packed` returns."""
+
+    fence: int
+    data: str
+
+
+def packed(full: Mapping[str, Any]) -> str:
+    """Return full data (JSON) as `Kept` carries them to the archive, through an inbox that holds text."""
+    return base64.b64encode(zlib.compress(orjson.dumps(full), 6)).decode()
 
 
 def snapshot(

@@ -1,7 +1,7 @@
 """The activity `investigate`: gather evidence from everywhere at once, let an engine judge it, keep and cut it.
 
 It never fails for what is outside: a collector that breaks, is late or has nobody to ask leaves a gap, an engine that
-does not answer leaves an inconclusive result that says so. Only an unreachable archive has it done again.
+does not answer leaves an inconclusive result that says so. Only an unreachable database has it done again.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from services.diagnoser.domain.finding_out import Conclusion, Findings, snapshot
+from services.diagnoser.domain.finding_out import Conclusion, Findings, Kept, packed, snapshot
 from services.diagnoser.domain.gaps import EMPTY, FAILED, GAP, OK, TIMEOUT, blind, gaps_of, with_gaps, without_engine
 from services.diagnoser.domain.gathering import (
     JSON,
@@ -29,7 +29,7 @@ from services.diagnoser.domain.likeness import Signs, look_alikes, signs_of, wit
 from services.diagnoser.domain.reliability import weighed
 from services.diagnoser.domain.transcript import cleaned
 from services.diagnoser.handlers.metrics import COLLECTED, CONCLUDED
-from services.diagnoser.ports import Archive, Collector, DataClock, Engine, Investigated, Memory, Redact, Scene
+from services.diagnoser.ports import Collector, DataClock, Engine, Memory, Redact, Scene
 from shared.errors import NotFoundError, SignoffError, UnavailableError
 from shared.events.investigations import CollectorOutcome
 from shared.incident.evidence import LookAlike
@@ -59,7 +59,6 @@ class Means:
     topology: Collector
     collectors: Sequence[Collector]
     engine: Engine
-    archive: Archive
     redact: Redact
     memory: Memory
     collect_seconds: float = 20.0
@@ -72,23 +71,23 @@ class Investigator:
         self._means = means
 
     async def investigate(self, claimed: Claimed, renew: Renew) -> JSON:
-        """Return `Findings` as JSON. Raises UnavailableError when the archive is away: then it is done again."""
+        """Return `Findings` as JSON, with all that was seen as `kept`.
+
+        Raises UnavailableError when the database is away: then it is done again.
+        """
         del renew
         asked = Asked.model_validate(claimed.args)
         parts, outcomes = await self._gather(asked)
         case = await asyncio.to_thread(redacted, assemble(asked, parts), self._means.redact)
         conclusion = with_gaps(await self._judge(case, outcomes), gaps_of(outcomes))
         said = conclusion.replies
-        kept = Investigated(
-            id=asked.investigation_id,
-            incident_id=asked.incident_id,
-            environment=asked.environment,
-            case=case,
-            conclusion=conclusion.model_dump(mode="json"),
-            collectors=[outcome.model_dump(mode="json") for outcome in outcomes],
-            replies=said and cleaned(said, self._means.redact.value).model_dump(mode="json"),
-        )
-        await self._means.archive.keep(kept, fence=claimed.fence)
+        full = {
+            "case": case,
+            "conclusion": conclusion.model_dump(mode="json"),
+            "collectors": [outcome.model_dump(mode="json") for outcome in outcomes],
+            "replies": said and cleaned(said, self._means.redact.value).model_dump(mode="json"),
+        }
+        kept = Kept(fence=claimed.fence, data=await asyncio.to_thread(packed, full))
         CONCLUDED.labels(conclusion.result.status, str(conclusion.result.degraded is not None).lower()).inc()
         signs = signs_of(asked, case, conclusion)
         alike, looked = await self._look_back(asked, signs)
@@ -100,7 +99,7 @@ class Investigator:
             places=places_of(told.result, asked, case),
             signs=signs,
         )
-        return findings.model_dump(mode="json")
+        return {**findings.model_dump(mode="json"), "kept": kept.model_dump(mode="json")}
 
     async def _look_back(self, asked: Asked, signs: Signs) -> tuple[tuple[LookAlike, ...], CollectorOutcome]:
         """Return the closed incidents that were most alike. They may support a conclusion; they never change it."""

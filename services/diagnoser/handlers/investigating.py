@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 
 import orjson
 
 from services.diagnoser.domain.differing import differences, replaced, stand_of
-from services.diagnoser.domain.finding_out import Findings
+from services.diagnoser.domain.finding_out import Findings, Kept
 from services.diagnoser.domain.knowing import Seen
 from services.diagnoser.domain.last_word import is_claimed, recommended, superseded
 from services.diagnoser.domain.recommending import Place, identity, recommend
@@ -34,6 +35,8 @@ ANSWER_TIMER = "answer"
 LEASE = 120.0
 """Seconds; collectors and engine together stop by themselves 30 s before."""
 REASON_MAX = 500
+ARCHIVE = "investigation"
+"""The table of everything that investigations saw."""
 SEEN_ROW = "seen"
 """The row of what the newest investigation saw."""
 ROW_KEPT = 400 * 86_400.0
@@ -100,16 +103,34 @@ def _start(turn: IncidentTurn, reason: str) -> None:
 def concluded(turn: IncidentTurn) -> None:
     """Take the result of the investigation that is waited for, say what it found and recommend what would help."""
     state, body = turn.state, turn.message.body
+    result = body["result"]
+    _keep(turn, body["id"], result.get("kept"))
     if body["id"] != state.investigating:
         return
     investigation = state.investigating
     state.investigating = ""
-    if "error" in body["result"]:
-        turn.emit(DiagnosisInconclusive(investigation_id=investigation, result=failed(body["result"]["error"])))
+    if "error" in result:
+        turn.emit(DiagnosisInconclusive(investigation_id=investigation, result=failed(result["error"])))
     else:
-        _tell(turn, investigation, Findings.model_validate(body["result"]))
+        _tell(turn, investigation, Findings.model_validate(result))
     want(turn, "symptoms changed")
     closing.consider(turn)
+
+
+def _keep(turn: IncidentTurn, investigation: str, kept: JSON) -> None:
+    """Keep everything that an investigation saw, also when nobody waits for it any more."""
+    if kept is None:
+        return
+    run = Kept.model_validate(kept)
+    values = {
+        "id": investigation,
+        "fence": run.fence,
+        "incident_id": turn.state.id,
+        "environment": turn.state.environment,
+        "at": turn.now,
+        "data": base64.b64decode(run.data),
+    }
+    turn.decision.records.append(Record(ARCHIVE, values))
 
 
 def failed(error: dict[str, str]) -> DiagnosticResult:

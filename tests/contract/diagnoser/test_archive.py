@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import zlib
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from services.diagnoser.adapters.archive import StoredArchive
 from services.diagnoser.adapters.records import StoredRecords
 from services.diagnoser.adapters.retention import DAY, STEP, Retention
 from services.diagnoser.adapters.tables import DISPOSITION, INVESTIGATION
+from services.diagnoser.domain.finding_out import packed
 from services.diagnoser.ports import Investigated
 from tests.contract.diagnoser.conftest import Running
 
@@ -21,12 +23,20 @@ def investigated(name: str, statement: str = "s") -> Investigated:
     return Investigated(name, "INC-A", "live", {"alerts": []}, {"statement": statement}, [{"collector": "logs"}])
 
 
-async def test_the_newest_run_of_an_investigation_is_shown(running: Running) -> None:
-    archive = StoredArchive(running.store)
-    await archive.keep(investigated("INC-A-i1", "first"), fence=1)
-    await archive.keep(investigated("INC-A-i2"), fence=1)
-    await archive.keep(investigated("INC-A-i1", "again"), fence=2)
+async def keep(running: Running, found: Investigated, *, fence: int) -> None:
+    """Keep a run as the transition does that takes its result."""
+    row = {"id": found.id, "fence": fence, "incident_id": found.incident_id, "environment": found.environment}
+    full = {name: value for name, value in asdict(found).items() if name not in row}
+    row |= {"at": await running.store.now(), "data": base64.b64decode(packed(full))}
+    await running.store.execute(insert(INVESTIGATION).values(row))
 
+
+async def test_the_newest_run_of_an_investigation_is_shown(running: Running) -> None:
+    await keep(running, investigated("INC-A-i1", "first"), fence=1)
+    await keep(running, investigated("INC-A-i2"), fence=1)
+    await keep(running, investigated("INC-A-i1", "again"), fence=2)
+
+    archive = StoredArchive(running.store)
     assert await archive.find("INC-A-i1") == investigated("INC-A-i1", "again")
     assert await archive.of_incident("INC-A") == ["INC-A-i1", "INC-A-i2"]
 
@@ -40,7 +50,7 @@ async def test_what_was_kept_before_there_were_replies_has_none(running: Running
     assert (await archive.find("INC-A-i1")).replies is None
 
     with_replies = replace(investigated("INC-A-i1"), replies={"turns": []})
-    await archive.keep(with_replies, fence=2)
+    await keep(running, with_replies, fence=2)
     assert await archive.find("INC-A-i1") == with_replies
 
 

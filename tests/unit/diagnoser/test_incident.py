@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
+import orjson
 import pytest
 
+from services.diagnoser.domain.finding_out import packed
 from shared.errors import NotFoundError
 from shared.store.model import ACTIVITY_DONE
 from tests.unit.diagnoser.aggregates import message
@@ -109,6 +112,20 @@ def test_a_result_of_an_investigation_that_is_not_waited_for_counts_no_more(stor
     story.tell(ACTIVITY_DONE, {"id": f"{INCIDENT}-i9", "name": "investigate", "result": {}})
 
     assert story.types == before
+
+
+@pytest.mark.parametrize("number", [1, 9], ids=["waited for", "not waited for any more"])
+def test_all_that_an_investigation_saw_is_kept_with_what_is_said_of_it(story: Story, number: int) -> None:
+    story.open()
+    kept = {"fence": 2, "data": packed({"case": {"alerts": []}})}
+
+    result = {"error": {"reason": "bug"}, "kept": kept}
+    decision = story.tell(ACTIVITY_DONE, {"id": f"{INCIDENT}-i{number}", "name": "investigate", "result": result})
+
+    [record] = decision.records
+    named = {name: record.values[name] for name in ("id", "fence", "incident_id")}
+    assert named == {"id": f"{INCIDENT}-i{number}", "fence": 2, "incident_id": INCIDENT}
+    assert orjson.loads(zlib.decompress(record.values["data"])) == {"case": {"alerts": []}}
 
 
 def test_an_investigation_that_breaks_is_inconclusive_and_says_so(story: Story) -> None:
