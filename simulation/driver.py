@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from shared.errors import ConfigurationError, NotFoundError, RefusedError
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from simulation.ledger import Ledger
 from simulation.life import Life, MonitorChange, begun, recall
 from simulation.run import Done
@@ -102,7 +102,7 @@ class World:
         for life in self.lives.values():
             for change in life.untaken if not life.is_late(self._wall()) else ():
                 self._send(life, change)
-        self._watch = asyncio.create_task(self._watching())
+        self._watch = begin_task(self._watching())
 
     async def stop(self) -> None:
         """Stop watching and posting."""

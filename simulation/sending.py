@@ -11,7 +11,7 @@ from typing import Literal
 
 import httpx
 
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from simulation.webhooks import Webhook
 
 log = logging.getLogger("signoff.world")
@@ -51,7 +51,7 @@ class Sender:
         self, name: str, request: Webhook, via: Via, *, is_late: Callable[[], bool], taken: Callable[[], None]
     ) -> None:
         """Post a request in the background until ingest takes it (then call `taken`) or it is too late for it."""
-        task = asyncio.create_task(self._post(name, request, via, is_late, taken))
+        task = begin_task(self._post(name, request, via, is_late, taken))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 

@@ -25,7 +25,7 @@ from shared.bus.port import Bus
 from shared.bus.relay import Relay
 from shared.errors import ConfigurationError
 from shared.runtime.service import Service, Surroundings
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from shared.runtime.web import service_asgi
 from shared.store.control import care_routes
 from shared.store.model import Kind
@@ -75,7 +75,7 @@ class Ingest(Service):
             )
         self._relay.start()
         await self._log.start()
-        self._canaries = asyncio.create_task(canary.send_canaries(self._keeper, self._settings.canary_seconds))
+        self._canaries = begin_task(canary.send_canaries(self._keeper, self._settings.canary_seconds))
         CIRCUIT_OPEN.set_function(lambda: self._log.is_open)
         IN_SPOOL.set_function(lambda: self._keeper.account().in_spool)
         UNACCOUNTED.set_function(lambda: self._keeper.account().unaccounted)

@@ -22,7 +22,7 @@ from shared.bus.topics import NAMES, RETENTION_SECONDS, sift
 from shared.errors import UnavailableError
 from shared.events.envelope import read_headers
 from shared.runtime.clock import wall
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 
 log = logging.getLogger("signoff.bus")
 
@@ -50,8 +50,8 @@ class EmbeddedBus(Bus):
 
     async def start(self) -> None:
         await asyncio.to_thread(self._file.open)
-        self._tasks = [asyncio.create_task(self._read(subscription)) for subscription in self._subscriptions]
-        self._tasks.append(asyncio.create_task(self._retain()))
+        self._tasks = [begin_task(self._read(subscription)) for subscription in self._subscriptions]
+        self._tasks.append(begin_task(self._retain()))
 
     async def stop(self) -> None:
         await stop_tasks(*self._tasks)

@@ -27,7 +27,7 @@ from shared.bus.settings import KafkaSettings
 from shared.errors import UnavailableError
 from shared.events.envelope import read_headers
 from shared.runtime.clock import monotonic, wall
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.failpoints import reach
 
 log = logging.getLogger("signoff.bus")
@@ -64,7 +64,7 @@ class KafkaIntake:
 
     def start(self) -> None:
         """Begin to read, in the background."""
-        self._task = asyncio.create_task(self._run())
+        self._task = begin_task(self._run())
 
     async def stop(self) -> None:
         """Finish the batch in hand and leave the group. Bounded in time."""
@@ -82,12 +82,11 @@ class KafkaIntake:
             try:
                 async with asyncio.timeout(START_LIMIT):
                     await self._open()
-            except (TimeoutError, KafkaError, OSError) as error:
-                self._state = f"{self._subscription.name} does not start: {type(error).__name__} {error}"
-            else:
                 self._state = None
                 await self._watch()
                 self._state = f"{self._subscription.name} is stuck and starts anew"
+            except Exception as error:  # noqa: BLE001 -- clients come to grief in ways of their own; a new one helps
+                self._state = f"{self._subscription.name} does not read: {type(error).__name__} {error}"
             log.warning(self._state)
             await self._close()
             await asyncio.sleep(1.0)

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from shared.bus.port import Bus
 from shared.errors import UnavailableError
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from shared.telemetry.metrics import BUS_AGE, BUS_LAG
 
 EVERY = 10.0
@@ -18,7 +18,7 @@ EVERY = 10.0
 @contextlib.asynccontextmanager
 async def measuring(bus: Bus, *, every: float = EVERY) -> AsyncIterator[None]:
     """Look again and again at what waits, until left."""
-    task = asyncio.create_task(_measure(bus, every))
+    task = begin_task(_measure(bus, every))
     try:
         yield
     finally:

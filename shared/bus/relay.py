@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from shared.bus.port import Bus, Rejected, WireRecord
 from shared.bus.topics import BEHIND
 from shared.errors import UnavailableError
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.failpoints import reach
 from shared.store.port import Outbound, Store
 
@@ -34,7 +34,7 @@ class Relay:
 
     def start(self) -> None:
         """Begin to relay."""
-        self._task = asyncio.create_task(self._relay())
+        self._task = begin_task(self._relay())
 
     async def stop(self) -> None:
         """Stop; what is unsent stays in the outbox. Idempotent."""

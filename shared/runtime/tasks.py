@@ -1,9 +1,21 @@
-"""How background tasks end."""
+"""How background tasks begin and end."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+log = logging.getLogger("signoff")
+
+
+def begin_task(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Run work beside everything else. If it fails, that is logged at once: whoever stops it may do so in a week."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_tell_failure)
+    return task
 
 
 async def stop_tasks(*tasks: asyncio.Task[None] | None) -> None:
@@ -17,3 +29,9 @@ async def stop_tasks(*tasks: asyncio.Task[None] | None) -> None:
     for task in begun:
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+def _tell_failure(task: asyncio.Task[None]) -> None:
+    error = None if task.cancelled() else task.exception()
+    if error is not None:
+        log.critical("a background task has ended: %s", task.get_coro(), exc_info=error)

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import orjson
 
 from shared.errors import SignoffError, UnavailableError
+from shared.runtime.tasks import begin_task
 from shared.store.failpoints import reach
 from shared.store.model import JSON
 from shared.store.port import Claimed, Store
@@ -54,7 +55,7 @@ class ActivityWorker:
 
     def start(self) -> None:
         """Begin to claim work."""
-        self._loop = asyncio.create_task(self._claim_for_ever())
+        self._loop = begin_task(self._claim_for_ever())
 
     async def stop(self) -> None:
         """Claim no more, wait a little for what runs, cancel the rest. Idempotent."""
@@ -80,7 +81,7 @@ class ActivityWorker:
                 continue
             for one in claimed:
                 reach("activity.after_claim")
-                task = asyncio.create_task(self._run(one))
+                task = begin_task(self._run(one))
                 self._running.add(task)
                 task.add_done_callback(self._done)
             if not free:

@@ -7,7 +7,7 @@ import asyncio
 from sqlalchemy import Column, Delete, delete, select, tuple_
 
 from services.diagnoser.adapters.tables import DISPOSITION, INVESTIGATION, MODEL_USE, PAST_INCIDENT, VERDICT
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.port import Store
 from shared.store.retention import keep_small
 
@@ -38,7 +38,7 @@ class Retention:
 
     def start(self) -> None:
         """Begin to look."""
-        self._task = asyncio.create_task(keep_small(self.step, pause=PAUSE))
+        self._task = begin_task(keep_small(self.step, pause=PAUSE))
 
     async def stop(self) -> None:
         """Stop. Idempotent."""

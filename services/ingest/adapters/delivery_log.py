@@ -18,7 +18,7 @@ from services.ingest.ports import DeliveryLog, Kept
 from shared.bus.port import Bus, WireRecord
 from shared.errors import UnavailableError
 from shared.runtime.clock import monotonic
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.port import Store
 
 log = logging.getLogger("signoff.ingest")
@@ -54,7 +54,7 @@ class CircuitLog(DeliveryLog):
         """Look what an earlier process left in the spool, and begin to watch it."""
         self._in_spool = await self._count()
         self._keys = None if self._in_spool else set()
-        self._watch = asyncio.create_task(self._watching())
+        self._watch = begin_task(self._watching())
 
     async def stop(self) -> None:
         """Stop watching."""

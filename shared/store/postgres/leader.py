@@ -16,6 +16,7 @@ import asyncpg
 
 from shared.errors import UnavailableError
 from shared.runtime.clock import monotonic
+from shared.runtime.tasks import begin_task
 from shared.store.postgres.database import Database, lock_number
 
 SETTINGS = {"idle_session_timeout": "3000", "tcp_user_timeout": "4000"}
@@ -48,7 +49,7 @@ class Leader:
                 return True
             self._leads = await self._seek()
             if self._leads and (self._beating is None or self._beating.done()):
-                self._beating = asyncio.create_task(self._beat())
+                self._beating = begin_task(self._beat())
             return self._leads
 
     async def fetch(self, sql: str, *parameters: Any) -> list[Any]:  # noqa: ANN401 -- values of any column

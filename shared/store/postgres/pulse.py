@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 from shared.errors import UnavailableError
 from shared.runtime.clock import monotonic
+from shared.runtime.tasks import begin_task
 from shared.store.bells import Bells
 from shared.store.postgres.database import Database
 from shared.store.postgres.statements import NOW
@@ -43,7 +44,7 @@ class Pulse:
     async def open(self) -> None:
         """Count what waits and begin to look."""
         await self._count()
-        self._task = asyncio.create_task(self._look_for_ever())
+        self._task = begin_task(self._look_for_ever())
 
     async def close(self) -> None:
         """Stop, and leave nobody waiting for an answer. Idempotent."""

@@ -11,7 +11,7 @@ import orjson
 from sqlalchemy import Executable, Table
 
 from shared.errors import UnavailableError
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.intake import accept, mended
 from shared.store.model import JSON, Incoming, Kind
 from shared.store.port import AuditEntry, Claimed, DeadMessage, Outbound, Store
@@ -63,7 +63,7 @@ class PostgresStore(Store):
 
     async def start(self) -> None:
         self._runner.start()
-        self._care = asyncio.create_task(keep_small(self.retain))
+        self._care = begin_task(keep_small(self.retain))
 
     async def close(self) -> None:
         self._open = False

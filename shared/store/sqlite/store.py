@@ -14,7 +14,7 @@ from sqlalchemy import Executable, Table
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import UnavailableError
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.bells import Bells
 from shared.store.intake import accept, mended
 from shared.store.model import JSON, Incoming, Kind
@@ -78,7 +78,7 @@ class SQLiteStore(Store):
 
     async def start(self) -> None:
         self._opened().decide()
-        self._care = asyncio.create_task(keep_small(self.retain))
+        self._care = begin_task(keep_small(self.retain))
 
     async def close(self) -> None:
         await stop_tasks(self._care)
