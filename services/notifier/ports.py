@@ -61,8 +61,8 @@ class Changes(Protocol):
         """Return the number of the newest change, 0 at first."""
         ...
 
-    def follow(self, after: int | None = None) -> AsyncIterator[list[tuple[int, str]]]:
-        """Yield changes (number, incident id) after a number, or from now on; an empty list every few seconds."""
+    def follow(self, place: int) -> AsyncIterator[list[tuple[int, str]]]:
+        """Yield changes (number, incident id) after a number; an empty list every few seconds."""
         ...
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator
 
 from shared.errors import UnavailableError
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.port import Store
+
+log = logging.getLogger("signoff.notifier")
 
 LOOK_SECONDS = 0.15
 KEEP_ALIVE_SECONDS = 10.0
@@ -37,12 +40,11 @@ class ChangeFeed:
         """Return the number of the newest change, 0 at first."""
         return await self._store.last_change()
 
-    async def follow(self, after: int | None = None) -> AsyncIterator[list[tuple[int, str]]]:
-        """Yield changes (number, incident id) after a number, or from now on; an empty list every few seconds."""
-        place = await self.newest() if after is None else after
+    async def follow(self, place: int) -> AsyncIterator[list[tuple[int, str]]]:
+        """Yield changes (number, incident id) after a number; an empty list every few seconds."""
         self._followers += 1
-        if self._looking is None:
-            self._looking = asyncio.create_task(self._look())
+        if self._looking is None and not self._stopped:
+            self._looking = begin_task(self._look())
         try:
             while not self._stopped:
                 found = await self._store.changes(place)
@@ -64,10 +66,18 @@ class ChangeFeed:
     async def _look(self) -> None:
         while True:
             if self._followers:
-                with contextlib.suppress(UnavailableError):
-                    newest = await self._store.last_change()
-                    if newest != self._newest:
-                        async with self._moved:
-                            self._newest = newest
-                            self._moved.notify_all()
+                await self._look_once()
             await asyncio.sleep(LOOK_SECONDS)
+
+    async def _look_once(self) -> None:
+        try:
+            newest = await self._store.last_change()
+        except UnavailableError:
+            return
+        except Exception:
+            log.exception("the change feed cannot be read")  # No page would be live any more if nobody looked again.
+            return
+        if newest != self._newest:
+            async with self._moved:
+                self._newest = newest
+                self._moved.notify_all()

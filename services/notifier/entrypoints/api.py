@@ -282,10 +282,11 @@ async def requeue(use: Use, who: Who, service: str, message_id: str) -> Any:  # 
 
 @router.get("/changes")
 async def changes(use: Use, after: int | None = None) -> StreamingResponse:
-    """Stream which incidents changed, from a change number on."""
+    """Stream which incidents changed, from a change number on, or from this request on."""
+    place = await use.changes.newest() if after is None else after  # not later: the answer's head says "from here on"
 
     async def frames() -> AsyncIterator[bytes]:
-        async for found in use.changes.follow(after):
+        async for found in use.changes.follow(place):
             if not found:
                 yield b": still here\n\n"
             for number, feed in found:
