@@ -151,7 +151,8 @@ def _engine(settings: Settings, surroundings: Surroundings, budget: Budget) -> E
     process = EngineProcess(case_seconds=settings.engine_seconds)
     if settings.engine == "offline":
         return process
-    return SecondOpinion(process, budget, *terms_of(settings, settings.engine, surroundings.project))
+    terms = terms_of(settings, settings.engine, surroundings.project)
+    return SecondOpinion(process, budget, *terms, small=use_of(settings.model.step))
 
 
 def terms_of(settings: Settings, kind: ClientKind, project: Path) -> tuple[Reach, Use]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from services.diagnoser.domain.advice import Advice, Facts, StepName
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import JSON, CaseJSON
 from services.diagnoser.domain.likeness import Past
 from services.diagnoser.domain.model_use import Use
 from services.diagnoser.domain.reliability import Standing
+from services.diagnoser.domain.sketches import Sketches
+from shared.incident.evidence import LookAlike
 from shared.integrations.reading import Window
 
 
@@ -62,11 +65,15 @@ class Redact(Protocol):
         ...
 
 
+Recall = Callable[[Conclusion], Awaitable[Sequence[LookAlike]]]
+"""Past incidents that are like what was concluded."""
+
+
 class Engine(Protocol):
     """Concludes from evidence. Takes one case at a time; others wait their turn."""
 
-    async def diagnose(self, case: CaseJSON, *, limit: float) -> Conclusion:
-        """Return a conclusion within `limit` seconds, waiting included.
+    async def diagnose(self, case: CaseJSON, *, limit: float, recall: Recall | None = None) -> Conclusion:
+        """Return a conclusion within `limit` seconds, waiting included. `recall` tells which past incidents are alike.
 
         Raises UnavailableError when there is none in time, RefusedError when the engine cannot take this case.
         """
@@ -74,6 +81,14 @@ class Engine(Protocol):
 
     async def stop(self) -> None:
         """End it. Idempotent, bounded in time."""
+        ...
+
+
+class Adviser(Protocol):
+    """A model that may add to what code says in a small step."""
+
+    async def advise(self, step: StepName, facts: Facts, *, limit: float) -> Advice:
+        """Return what it adds, or why it has no word, within `limit` seconds. Raises no SignoffError."""
         ...
 
 
@@ -120,8 +135,8 @@ class Budget(Protocol):
         """Count an amount as used, of the day and of the incident, or say which of them has less left."""
         ...
 
-    async def settle(self, reserved: Reserved, used: Use) -> None:
-        """Count what was really used in place of what was reserved."""
+    async def settle(self, reserved: Reserved, used: Use, *, saved: Use) -> None:
+        """Count what was really used in place of what was reserved, and what was saved because it was known."""
         ...
 
     async def account(self) -> Mapping[str, JSON]:

@@ -27,6 +27,17 @@ class ConversationSettings(Section):
     seconds: float = Field(default=45.0, gt=0, le=50)
 
 
+class StepSettings(Section):
+    """What one small step may use: to classify, recommend, summarise or answer. None of them has tools."""
+
+    turns: int = Field(default=2, ge=1)
+    tool_calls: Literal[0] = 0
+    input_tokens: int = Field(default=16_000, ge=0)
+    output_tokens: int = Field(default=1_500, ge=0)
+    cost_usd: float = Field(default=0.08, ge=0)
+    seconds: float = Field(default=15.0, gt=0, le=20)
+
+
 class IncidentSettings(Section):
     """What all conversations about one incident may use together."""
 
@@ -50,7 +61,7 @@ class DaySettings(Section):
 
 
 class ModelSettings(Section):
-    """The model that is asked for a second opinion, when `engine` is not `offline`."""
+    """The model that is asked for a second opinion and in small steps, when `engine` is not `offline`."""
 
     name: str = "claude-sonnet-5-5"
     base_url: WebAddress | Literal[""] = ""
@@ -62,17 +73,18 @@ class ModelSettings(Section):
     replies: Path | None = None
     """Recorded replies, a folder or one file. None: `fixtures/replies` of the project."""
     conversation: ConversationSettings = ConversationSettings()
+    step: StepSettings = StepSettings()
     incident: IncidentSettings = IncidentSettings()
     day: DaySettings = DaySettings()
 
     @model_validator(mode="after")
     def _is_affordable(self) -> Self:
-        one = use_of(self.conversation)
-        for name, most in (("incident", self.incident), ("day", self.day)):
-            for beyond in one.beyond(use_of(most)):
-                raise ValueError(
-                    f"model.conversation.{beyond} is more than model.{name}.{beyond}: nothing could be asked"
-                )
+        for what, one in (("conversation", use_of(self.conversation)), ("step", use_of(self.step))):
+            for name, most in (("incident", self.incident), ("day", self.day)):
+                for beyond in one.beyond(use_of(most)):
+                    raise ValueError(
+                        f"model.{what}.{beyond} is more than model.{name}.{beyond}: nothing could be asked"
+                    )
         return self
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import and_, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.diagnoser.adapters.tables import MODEL_USE
@@ -18,7 +18,7 @@ from services.diagnoser.ports import Reserved
 from shared.runtime.clock import at
 from shared.store.port import Store
 
-DAY, INCIDENT = "day", "incident"
+DAY, INCIDENT, SAVED = "day", "incident", "saved"
 SHOWN = 20
 ROUNDING = 1e-9
 """Sums of fractions of a dollar are off by less than this."""
@@ -41,23 +41,26 @@ class StoredBudget:
         await self._add(DAY, day, amount, Use())
         return Reserved(day, incident_id, amount, refused=INCIDENT)
 
-    async def settle(self, reserved: Reserved, used: Use) -> None:
-        """Give back what was reserved and not used."""
+    async def settle(self, reserved: Reserved, used: Use, *, saved: Use) -> None:
+        """Give back what was reserved and not used. What was saved is counted apart and limits nothing."""
         await self._add(DAY, reserved.day, reserved.amount, used)
         await self._add(INCIDENT, reserved.incident_id, reserved.amount, used)
+        if saved != Use():
+            await self._take(SAVED, reserved.day, saved)
 
     async def account(self) -> Mapping[str, JSON]:
         """Return used and limit of today and of the latest incidents."""
         day = await self._today()
         rows = await self._store.select(select(MODEL_USE).order_by(MODEL_USE.c.at.desc()).limit(2 * SHOWN))
-        today = next((row for row in rows if (row["scope"], row["id"]) == (DAY, day)), {})
+        today = {row["scope"]: row for row in rows if row["id"] == day}
         return {
-            "day": self._shown(DAY, {"id": day, **today}),
+            "day": self._shown(DAY, {"id": day, **today.get(DAY, {})}),
+            "saved": _used(today.get(SAVED, {})).model_dump(),
             "incidents": [self._shown(INCIDENT, row) for row in rows if row["scope"] == INCIDENT][:SHOWN],
         }
 
     def _shown(self, scope: str, row: Mapping[str, JSON]) -> Mapping[str, JSON]:
-        used = Use(**{name: max(row.get(name, 0), 0) for name in FIELDS})
+        used = _used(row)
         most = self._most[scope]
         told = {"used": used, "limit": most, "left": most.minus(used)}
         return {"id": row["id"], **{name: amount.model_dump() for name, amount in told.items()}}
@@ -66,16 +69,17 @@ class StoredBudget:
         return at(await self._store.now()).date().isoformat()
 
     async def _take(self, scope: str, name: str, amount: Use) -> bool:
-        """Add an amount unless that would be more than the limit; say whether it was added."""
-        most = self._most[scope]
-        if amount.beyond(most):
+        """Add an amount unless that would be more than the limit, where there is one; say whether it was added."""
+        most = self._most.get(scope)
+        if most is not None and amount.beyond(most):
             return False
         row = {"scope": scope, "id": name, "at": await self._store.now(), **amount.model_dump()}
         new = insert(MODEL_USE).values(row)
-        fits = [MODEL_USE.c[field] + new.excluded[field] <= getattr(most, field) + ROUNDING for field in FIELDS]
+        limits = most.model_dump() if most is not None else {}
+        fits = [MODEL_USE.c[field] + new.excluded[field] <= limit + ROUNDING for field, limit in limits.items()]
         sums = {field: MODEL_USE.c[field] + new.excluded[field] for field in FIELDS}
         statement = new.on_conflict_do_update(
-            index_elements=["scope", "id"], set_={**sums, "at": new.excluded.at}, where=and_(*fits)
+            index_elements=["scope", "id"], set_={**sums, "at": new.excluded.at}, where=and_(true(), *fits)
         )
         return bool(await self._store.execute(statement.returning(MODEL_USE.c.id)))
 
@@ -83,3 +87,7 @@ class StoredBudget:
         changes = {f: MODEL_USE.c[f] + (getattr(more, f) - getattr(less, f)) for f in FIELDS}
         named = and_(MODEL_USE.c.scope == scope, MODEL_USE.c.id == name)
         await self._store.execute(update(MODEL_USE).where(named).values(changes))
+
+
+def _used(row: Mapping[str, JSON]) -> Use:
+    return Use(**{name: max(row.get(name, 0), 0) for name in FIELDS})

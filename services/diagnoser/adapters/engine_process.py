@@ -17,9 +17,11 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from services.diagnoser.adapters.engine_child import COMMAND, ENVIRONMENT, SAID_MAX, EndedError, EngineChild
+from services.diagnoser.domain.advice import Advice, Facts, StepName
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import CaseJSON
 from services.diagnoser.domain.opinion import Opinion
+from services.diagnoser.ports import Recall
 from shared.errors import RefusedError, UnavailableError
 
 __all__ = ["COMMAND", "ENVIRONMENT", "EngineProcess"]
@@ -43,6 +45,7 @@ class _Answer(BaseModel):
 
     conclusion: Conclusion | None = None
     opinion: Opinion | None = None
+    advice: Advice | None = None
     error: _Problem | None = None
 
 
@@ -62,8 +65,9 @@ class EngineProcess:
         """The process that waits for cases or thinks about one; None when there is none."""
         return self._child.pid if self._child is not None and self._child.is_running else None
 
-    async def diagnose(self, case: CaseJSON, *, limit: float) -> Conclusion:
-        """Return a conclusion; errors as the port says."""
+    async def diagnose(self, case: CaseJSON, *, limit: float, recall: Recall | None = None) -> Conclusion:
+        """Return a conclusion; errors as the port says. Nothing that is past changes it."""
+        del recall
         try:
             async with asyncio.timeout(limit), self._turn:
                 return await self._conclude(case)
@@ -75,19 +79,30 @@ class EngineProcess:
 
         Raises UnavailableError when the child ends meanwhile or is late, RefusedError when it cannot take the case.
         """
+        answer = await self._converse({"terms": terms, "case": case}, seconds)
+        if answer.opinion is None:
+            raise RefusedError("the engine answered without an opinion")
+        return answer.opinion
+
+    async def advise(self, step: StepName, facts: Facts, terms: Mapping[str, Any], *, seconds: float) -> Advice:
+        """Return what the model adds in a small step; time and errors as `consult`."""
+        told = facts.model_dump(mode="json")
+        answer = await self._converse({"terms": terms, "step": step, "case": told}, seconds)
+        if answer.advice is None:
+            raise RefusedError("the engine answered without advice")
+        return answer.advice
+
+    async def _converse(self, question: Mapping[str, Any], seconds: float) -> _Answer:
         child = await self._running()
         try:
             async with asyncio.timeout(seconds + GRACE):
-                answer = _read(await child.ask({"terms": terms, "case": case}))
+                return _read(await child.ask(question))
         except TimeoutError as error:
             await self._end(child)
             raise UnavailableError(f"the engine had no opinion after {seconds:g} s") from error
         except EndedError as error:
             await self._end(child)
             raise UnavailableError(f"the engine ended: {error}") from error
-        if answer.opinion is None:
-            raise RefusedError("the engine answered without an opinion")
-        return answer.opinion
 
     async def stop(self) -> None:
         """End the child and take no more cases."""

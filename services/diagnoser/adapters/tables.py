@@ -50,7 +50,7 @@ MODEL_USE = Table(
     Column("cost_usd", Double, nullable=False),
     Column("seconds", Double, nullable=False),
 )
-"""What asking a model has used or reserved: `scope` is `day` (id is its date, UTC) or `incident`."""
+"""What asking a model has used or reserved: `scope` is `day` or `saved` (id is a date, UTC) or `incident`."""
 Index("model_use_at", MODEL_USE.c.at)
 
 VERDICT = Table(

@@ -126,7 +126,7 @@ def with_history(conclusion: Conclusion, found: Sequence[LookAlike]) -> Conclusi
     if not found:
         return conclusion
     supported = tuple(_supported(cause, found) for cause in result.causes)
-    told = tuple(Finding(statement=_told(one), cites=(one.id,)) for one in found)
+    told = tuple(Finding(statement=told_of(one), cites=(one.id,)) for one in found)
     evidence = tuple(_evidence(one) for one in found)
     changed = {"causes": supported, "findings": (*result.findings, *told)}
     update = {"result": result.model_copy(update=changed), "evidence": (*conclusion.evidence, *evidence)}
@@ -148,11 +148,12 @@ def _evidence(one: LookAlike) -> Evidence:
         active_now=False,
         end=one.closed_at,
         magnitude=one.likeness,
-        summary=_told(one)[:_SUMMARY_MAX],
+        summary=told_of(one)[:_SUMMARY_MAX],
     )
 
 
-def _told(one: LookAlike) -> str:
+def told_of(one: LookAlike) -> str:
+    """Return one sentence about a look-alike."""
     judged = {"right": ", confirmed by a person", "wrong": ", by a person's word"}.get(one.verdict, "")
     was = f"it was {one.cause}{judged}" if one.cause else "its cause is not known"
     differs = ", ".join([*(f"now {sign}" for sign in one.only_now), *(f"then {sign}" for sign in one.only_then)][:2])

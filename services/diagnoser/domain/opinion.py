@@ -17,6 +17,8 @@ class Opinion(Model):
 
     conclusion: Conclusion
     used: Use
+    saved: Use = Use()
+    """What was not spent, because exactly this had been asked before."""
     outcome: str
     replies: Transcript
 

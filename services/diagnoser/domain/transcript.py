@@ -8,6 +8,7 @@ from typing import Any, Literal
 import orjson
 
 from services.diagnoser.domain.model_use import ClientKind, Use
+from shared.incident.evidence import LookAlike
 from shared.incident.model import Model
 
 TURN_BYTES = 64 * 1024
@@ -44,6 +45,8 @@ class Transcript(Model):
     input_usd: float | None = None
     output_usd: float | None = None
     allowance: Use
+    look_alikes: tuple[LookAlike, ...] = ()
+    """Past incidents that the model could ask for."""
     turns: tuple[Turn, ...] = ()
     unasked: str = ""
     """Why the conversation did not begin or was lost; then the offline conclusion stands, marked with this."""

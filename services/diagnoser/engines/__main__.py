@@ -1,8 +1,9 @@
 """The child process: one question a line on standard input, one answer a line on standard output.
 
 Reads `{"id", "case"}`, writes `{"id", "conclusion"}` or `{"id", "error": {"reason", "detail"}}`, in order. A question
-with `terms` is one to the model: it is answered `{"id", "opinion"}` from a thread of its own, whenever that is. The
-process ends at the end of input, and with it whatever it was asking. It works at low priority, because people and
+with `terms` is one to the model: it is answered `{"id", "opinion"}`, or with a `step` `{"id", "advice"}`, from a thread
+of its own, whenever that is. What was asked before in the same words is not asked again while it lives. The process
+ends at the end of input, and with it whatever it was asking. It works at low priority, because people and
 webhooks come first.
 """
 
@@ -12,6 +13,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 from threading import Lock, Semaphore, Thread
 from typing import Any, BinaryIO
 
@@ -86,10 +88,20 @@ def _is_for_the_model(line: bytes) -> bool:
     return line.startswith(b'{"terms":')
 
 
-def _opinion(request: dict[str, Any], catalogue: Catalogue) -> Finish:
-    from services.diagnoser.engines.anthropic.consulting import Consultation, Terms  # noqa: PLC0415 -- offline needs none of it
+@cache
+def _kept() -> Any:  # noqa: ANN401 -- a type that only a model needs
+    from services.diagnoser.engines.anthropic.keeping import Kept  # noqa: PLC0415 -- offline needs none of it
 
-    consultation = Consultation(request.pop("case"), catalogue, Terms.model_validate(request["terms"]))
+    return Kept()
+
+
+def _opinion(request: dict[str, Any], catalogue: Catalogue) -> Finish:
+    from services.diagnoser.engines.anthropic.consulting import Consultation, Terms, advise  # noqa: PLC0415 -- offline needs none of it
+
+    asked, terms, step = request.pop("case"), Terms.model_validate(request["terms"]), request.get("step")
+    if step is not None:
+        return lambda: {"advice": advise(step, asked, catalogue, terms, kept=_kept()).model_dump(mode="json")}
+    consultation = Consultation(asked, catalogue, terms, _kept())
     return lambda: {"opinion": consultation.opinion().model_dump(mode="json")}
 
 

@@ -44,7 +44,7 @@ async def test_what_was_not_used_is_given_back(budget: StoredBudget) -> None:
     reserved = await budget.reserve("INC-A", ONE)
     before = await budget.account()
 
-    await budget.settle(reserved, USED)
+    await budget.settle(reserved, USED, saved=Use())
 
     after = await budget.account()
     assert before["day"]["used"] == ONE.model_dump()

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from services.diagnoser.engines.anthropic.answer import Answer, Claim
+from services.diagnoser.engines.anthropic.answer import Answer
+from services.diagnoser.engines.anthropic.claims import Claim
 from services.diagnoser.engines.anthropic.gate import problems
 from services.diagnoser.engines.anthropic.wording import finding
 from tests.support.second_opinions import LEAK, PLACE, answer, ground

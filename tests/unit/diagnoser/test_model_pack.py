@@ -29,8 +29,12 @@ from tests.support.second_opinions import (
 )
 
 PROMPTS = {
+    "answer.v1.md": "6074d1b47185f25e",
+    "classify.v1.md": "6343cc38ab70925f",
     "diagnose.v1.md": "0169543b82db175d",
+    "recommend.v1.md": "cd21a1ab4fb2c9ea",
     "repair.v1.md": "700b2b44b2f9f5fa",
+    "summarise.v1.md": "e06d9be53e5262ff",
 }
 """A prompt that changes is a new version: stored replies say what they answered."""
 

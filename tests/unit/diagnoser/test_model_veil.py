@@ -65,7 +65,7 @@ class Blind(Redactor):
 
 
 def request(text: str) -> Request:
-    return Request("", [], [{"role": "user", "content": [{"type": "text", "text": text}]}], {}, 10, 1.0)
+    return Request("diagnose", "", [], [{"role": "user", "content": [{"type": "text", "text": text}]}], {}, 10, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the model may answer. Ids are closed lists in its schema; whatever does not fit is no answer."""
+"""What the model may answer when it is asked what is wrong. Ids are closed lists in its schema."""
 
 from __future__ import annotations
 
@@ -6,19 +6,12 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 
+from services.diagnoser.engines.anthropic.claims import CITES_MAX, Claim, claim_schema, strict
 from services.diagnoser.engines.anthropic.client import GivenUpError
 from services.diagnoser.engines.anthropic.ground import Ground
 from shared.runbooks.model import Strict
 
-CAUSES_MAX, FINDINGS_MAX, RULED_OUT_MAX, CITES_MAX = 3, 8, 5, 12
-SENTENCE_MAX = 300
-
-
-class Claim(Strict):
-    """A sentence and the evidence it rests on."""
-
-    statement: str = Field(max_length=SENTENCE_MAX)
-    cites: tuple[str, ...] = Field(min_length=1, max_length=CITES_MAX)
+CAUSES_MAX, FINDINGS_MAX, RULED_OUT_MAX = 3, 8, 5
 
 
 class NamedCause(Strict):
@@ -50,17 +43,16 @@ def read_answer(text: str) -> Answer:
 def schema(ground: Ground, entities: list[str]) -> dict[str, Any]:
     """Return the JSON schema of an answer about this case; `entities` as they are called towards the model."""
     changes = [name for name in ground.shown if name.startswith("C")]
-    cites = {"type": "array", "items": {"type": "string"}}
-    claim = _object({"statement": {"type": "string"}, "cites": cites})
-    cause = _object(
+    claim = claim_schema()
+    cause = strict(
         {
             "cause": {"type": "string", "enum": ground.candidates()},
             "entity": {"type": "string", "enum": entities} if entities else {"type": "string"},
             "change": {"type": "string", "enum": ["", *changes]},
-            "cites": cites,
+            "cites": claim["properties"]["cites"],
         }
     )
-    return _object(
+    return strict(
         {
             "status": {"type": "string", "enum": ["diagnosed", "inconclusive", "no_active_fault"]},
             "causes": {"type": "array", "items": cause},
@@ -68,7 +60,3 @@ def schema(ground: Ground, entities: list[str]) -> dict[str, Any]:
             "ruled_out": {"type": "array", "items": claim},
         }
     )
-
-
-def _object(properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties), "additionalProperties": False}

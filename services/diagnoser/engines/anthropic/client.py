@@ -14,6 +14,7 @@ Block = Mapping[str, Any]
 class Request:
     """One turn. `seconds` is all the time it may take; `may_use_tools` is False on the last turn."""
 
+    step: str
     system: str
     tools: Sequence[Block]
     messages: Sequence[Block]
@@ -25,7 +26,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back. Cached input tokens are input tokens too; `written` of them cost a quarter more."""
+    """What came back. Cached input tokens are input tokens too; `written` of them cost a quarter more.
+
+    `is_kept`: exactly this was asked before, and nobody was asked now.
+    """
 
     content: tuple[Block, ...]
     stop: str
@@ -33,6 +37,7 @@ class Reply:
     output_tokens: int
     written: int = 0
     read: int = 0
+    is_kept: bool = False
 
     def text(self) -> str:
         """Return the text of all text blocks."""

@@ -1,35 +1,65 @@
-"""One consultation: the offline answer first and kept, then the model, then the gate."""
+"""One consultation: what code says first and kept, then the model, then the gate."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Generic
 
 from pydantic import Field
 
+from services.diagnoser.domain.advice import Advice, Facts, StepName, unasked
 from services.diagnoser.domain.case import read_case
 from services.diagnoser.domain.model_use import Reach, Use
 from services.diagnoser.domain.opinion import PASSED, Opinion, marked
 from services.diagnoser.domain.transcript import Transcript, Turn, cleaned
+from services.diagnoser.engines.anthropic import answer as diagnosed
+from services.diagnoser.engines.anthropic.advising import Advising, sentences_of
 from services.diagnoser.engines.anthropic.client import Client, GivenUpError
 from services.diagnoser.engines.anthropic.conversation import Conversation
+from services.diagnoser.engines.anthropic.diagnosing import Diagnosing
 from services.diagnoser.engines.anthropic.ground import Ground, ground_of
+from services.diagnoser.engines.anthropic.keeping import KeepingClient, Kept
 from services.diagnoser.engines.anthropic.merging import merged
+from services.diagnoser.engines.anthropic.page import Page
 from services.diagnoser.engines.anthropic.prices import price_of
 from services.diagnoser.engines.anthropic.recorded import RecordedClient, RetoldClient
+from services.diagnoser.engines.anthropic.step import Answer, Step
 from services.diagnoser.engines.anthropic.veil import Veil
 from services.diagnoser.engines.offline.catalogue import Catalogue
+from shared.incident.evidence import LookAlike
 from shared.incident.model import Model
 from shared.telemetry.redacting import Redactor
 
+NOTHING = Use()
+
 
 class Terms(Model):
-    """How one consultation reaches the model, and what it may use."""
+    """How one consultation reaches the model, what it may use, and which past incidents it may be shown."""
 
     reach: Reach
     allowance: Use = Field(default_factory=Use)
+    look_alikes: tuple[LookAlike, ...] = ()
+
+    @cached_property
+    def redactor(self) -> Redactor:
+        """What takes the key, and whatever looks like a secret, out of all that is sent, said and kept."""
+        return Redactor([self.reach.key.get_secret_value()])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome(Generic[Answer]):
+    """What came of asking: an answer that passed, or why there is none."""
+
+    answer: Answer | None
+    error: GivenUpError | None = None
+    used: Use = NOTHING
+    saved: Use = NOTHING
+    turns: tuple[Turn, ...] = ()
 
 
 class Consultation:
@@ -39,20 +69,16 @@ class Consultation:
     would be known by nothing any more. Raises ValueError when `value` is no JSON object.
     """
 
-    def __init__(self, value: object, catalogue: Catalogue, terms: Terms) -> None:
-        self._terms = terms
-        self._failed: GivenUpError | None = None
-        try:
-            value = Redactor([terms.reach.key.get_secret_value()]).value(value)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, nothing was taken out
-            self._failed = GivenUpError("redaction", f"the redactor failed ({type(error).__name__}); nothing was sent")
+    def __init__(self, value: object, catalogue: Catalogue, terms: Terms, kept: Kept | None = None) -> None:
+        self._terms, self._kept = terms, kept
+        value, self._failed = _redacted(value, terms)
         self._ground = ground_of(read_case(value), catalogue)
 
     def opinion(self, client: Client | None = None) -> Opinion:
         """Return the opinion of the model in `terms`, or of `client`. Never raises for what the model does."""
         if self._failed is not None:
-            return _without(self._ground, self._terms, self._failed)
-        return asyncio.run(_consult(self._ground, self._terms, client))
+            return _opinion(self._ground, self._terms, Outcome(None, self._failed))
+        return asyncio.run(opinion(self._ground, client, self._terms, self._kept))
 
 
 def consult(value: object, catalogue: Catalogue, terms: Terms) -> Opinion:
@@ -63,29 +89,61 @@ def consult(value: object, catalogue: Catalogue, terms: Terms) -> Opinion:
 def consult_again(value: object, catalogue: Catalogue, said: Transcript) -> Opinion:
     """Return the opinion on a case when the model says what it said before, to the pack and gate of today."""
     reach = Reach(kind=said.kind, model=said.model, input_usd=said.input_usd, output_usd=said.output_usd)
-    return Consultation(value, catalogue, Terms(reach=reach, allowance=said.allowance)).opinion(
-        RetoldClient(said.turns)
-    )
+    terms = Terms(reach=reach, allowance=said.allowance, look_alikes=said.look_alikes)
+    return Consultation(value, catalogue, terms).opinion(RetoldClient(said.turns))
 
 
-async def _consult(ground: Ground, terms: Terms, given: Client | None) -> Opinion:
+async def opinion(ground: Ground, client: Client | None, terms: Terms, kept: Kept | None = None) -> Opinion:
+    """Return the opinion that a client gives on a case."""
+    found = await _asked(lambda veil: Diagnosing(ground, veil, terms.look_alikes), client, terms, kept)
+    return _opinion(ground, terms, found)
+
+
+def advise(step: StepName, value: object, catalogue: Catalogue, terms: Terms, kept: Kept | None = None) -> Advice:
+    """Return what the model adds in a small step; `value` is `Facts` as JSON. Raises ValueError when it is not."""
+    value, failed = _redacted(value, terms)
+    page = Page(Facts.model_validate(value), catalogue)
+    if failed is not None:
+        return unasked(str(failed))
+    return asyncio.run(advice(step, page, None, terms, kept))
+
+
+async def advice(step: StepName, page: Page, client: Client | None, terms: Terms, kept: Kept | None = None) -> Advice:
+    """Return what a client adds in a small step. Never raises for what the model does."""
+    found = await _asked(lambda veil: Advising(step, page, veil), client, terms, kept)
+    cost = {"used": found.used, "saved": found.saved}
+    if found.answer is None:
+        return unasked(str(found.error)).model_copy(update=cost)
+    sentences = sentences_of(found.answer, page)
+    return Advice(outcome=PASSED, chosen=found.answer.chosen, sentences=sentences).model_copy(update=cost)
+
+
+async def _asked(
+    make: Callable[[Veil], Step[Answer]], given: Client | None, terms: Terms, kept: Kept | None
+) -> Outcome[Answer]:
     try:
         async with nullcontext(given) if given is not None else client_of(terms.reach) as client:
-            return await opinion(ground, client, terms)
+            return await _talk(make, client, terms, kept)
     except GivenUpError as error:
-        return _without(ground, terms, error)
+        return Outcome(None, error)
 
 
-async def opinion(ground: Ground, client: Client, terms: Terms) -> Opinion:
-    """Return the opinion that a client gives. Raises GivenUpError only before anything was asked."""
-    veil = Veil(Redactor([terms.reach.key.get_secret_value()]))
-    talk = Conversation(client, ground, veil, terms.allowance, price_of(terms.reach))
+async def _talk(
+    make: Callable[[Veil], Step[Answer]], client: Client, terms: Terms, kept: Kept | None
+) -> Outcome[Answer]:
+    """Return what a client answers. Raises GivenUpError only before anything was asked."""
+    keeping = KeepingClient(client, kept, terms.reach) if kept is not None else None
+    veil = Veil(terms.redactor)
+    talk = Conversation(keeping or client, make(veil), veil, terms.allowance, price_of(terms.reach))
+    answer, failed = None, None
     try:
         answer = await talk.answer()
     except GivenUpError as error:
-        return _without(ground, terms, error, talk)
-    conclusion = merged(ground, answer, terms.reach.kind)
-    return Opinion(conclusion=conclusion, used=talk.used, outcome=PASSED, replies=_transcript(terms, talk.turns))
+        failed = error
+    else:
+        if keeping is not None:
+            keeping.keep()
+    return Outcome(answer, failed, talk.used, talk.saved, talk.turns)
 
 
 @asynccontextmanager
@@ -100,16 +158,28 @@ async def client_of(reach: Reach) -> AsyncIterator[Client]:
         yield client
 
 
-def _without(ground: Ground, terms: Terms, error: GivenUpError, talk: Conversation | None = None) -> Opinion:
+def _redacted(value: object, terms: Terms) -> tuple[object, GivenUpError | None]:
+    try:
+        return terms.redactor.value(value), None
+    except Exception as error:  # noqa: BLE001 -- whatever it is, nothing was taken out
+        why = f"the redactor failed ({type(error).__name__}); nothing was sent"
+        return value, GivenUpError("redaction", why)
+
+
+def _opinion(ground: Ground, terms: Terms, found: Outcome[diagnosed.Answer]) -> Opinion:
+    engine, error = terms.reach.kind, found.error
+    conclusion = marked(ground.conclusion, engine, str(error))
+    if found.answer is not None:
+        conclusion = merged(ground, found.answer, engine)
     return Opinion(
-        conclusion=marked(ground.conclusion, terms.reach.kind, str(error)),
-        used=talk.used if talk else Use(),
-        outcome=error.reason,
-        replies=_transcript(terms, talk.turns if talk else ()),
+        conclusion=conclusion,
+        used=found.used,
+        saved=found.saved,
+        outcome=error.reason if error else PASSED,
+        replies=_transcript(terms, found.turns),
     )
 
 
 def _transcript(terms: Terms, turns: tuple[Turn, ...]) -> Transcript:
-    reach = terms.reach
-    said = Transcript(**reach.terms(), allowance=terms.allowance, turns=turns)
-    return cleaned(said, Redactor([reach.key.get_secret_value()]).value)
+    said = Transcript(**terms.reach.terms(), allowance=terms.allowance, look_alikes=terms.look_alikes, turns=turns)
+    return cleaned(said, terms.redactor.value)

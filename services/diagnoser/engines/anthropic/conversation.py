@@ -1,24 +1,23 @@
-"""The conversation with a model: a few turns within hard budgets, one repair, then an answer that passed or none."""
+"""A conversation with a model: a few turns within hard budgets, one repair, then an answer that passed or none.
+
+It is the same for every step; what is asked, shown and checked is the step's.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import Any
+from typing import Any, Generic
 
 import orjson
 
 from services.diagnoser.domain.model_use import Use
 from services.diagnoser.domain.transcript import Turn
 from services.diagnoser.engines.anthropic import prompts
-from services.diagnoser.engines.anthropic.answer import Answer, read_answer, schema
 from services.diagnoser.engines.anthropic.client import BusyError, Client, GivenUpError, Reply, Request
 from services.diagnoser.engines.anthropic.estimate import tokens
-from services.diagnoser.engines.anthropic.gate import problems
-from services.diagnoser.engines.anthropic.ground import Ground
-from services.diagnoser.engines.anthropic.pack import pack, plain
 from services.diagnoser.engines.anthropic.prices import Price
-from services.diagnoser.engines.anthropic.tools import Toolbox, definitions
+from services.diagnoser.engines.anthropic.step import Answer, Step
 from services.diagnoser.engines.anthropic.transcribing import Transcriber
 from services.diagnoser.engines.anthropic.veil import Veil, VeiledClient
 
@@ -32,16 +31,15 @@ _ENDS = frozenset({"refusal", "max_tokens", "model_context_window_exceeded"})
 _CACHED = {"type": "ephemeral"}
 
 
-class Conversation:
-    """One conversation about one case. `used` is right whenever it ends, also when it ends with an error."""
+class Conversation(Generic[Answer]):
+    """One conversation. `used` and `saved` are right whenever it ends, also when it ends with an error."""
 
-    def __init__(self, client: Client, ground: Ground, veil: Veil, allowance: Use, price: Price) -> None:
+    def __init__(self, client: Client, step: Step[Answer], veil: Veil, allowance: Use, price: Price) -> None:
         self.used = Use()
+        self.saved = Use()
         self._transcriber = Transcriber(client)
         self._client = VeiledClient(self._transcriber, veil)
-        self._ground, self._veil, self._allowance, self._price = ground, veil, allowance, price
-        self._names: dict[str, str] = {}
-        self._toolbox = Toolbox(ground, self._names)
+        self._step, self._veil, self._allowance, self._price = step, veil, allowance, price
         self._messages: list[dict[str, Any]] = []
         self._began = asyncio.get_running_loop().time()
 
@@ -61,8 +59,7 @@ class Conversation:
             self._use(seconds=min(self._elapsed(), self._allowance.seconds))
 
     async def _turns(self) -> Answer:
-        self._names |= {self._veil.hide(plain(entity)): entity for entity in self._ground.entities()}
-        self._say([{"type": "text", "text": pack(self._ground, self._veil), "cache_control": _CACHED}])
+        self._say([{"type": "text", "text": self._step.pack(), "cache_control": _CACHED}])
         is_repaired = False
         while True:
             reply = await self._ask()
@@ -82,17 +79,11 @@ class Conversation:
 
     def _judge(self, reply: Reply) -> tuple[Answer | None, list[str]]:
         try:
-            answer = self._real(read_answer(self._veil.reveal(reply.text())))
+            answer = self._step.read(self._veil.reveal(reply.text()))
         except GivenUpError as error:
             return None, [str(error)]
-        wrong = problems(answer, self._ground)
+        wrong = self._step.problems(answer)
         return (None, wrong) if wrong else (answer, [])
-
-    def _real(self, answer: Answer) -> Answer:
-        """Return an answer with entities as they are called here."""
-        hidden = {self._veil.reveal(name): entity for name, entity in self._names.items()}
-        causes = [one.model_copy(update={"entity": hidden.get(one.entity, one.entity)}) for one in answer.causes]
-        return answer.model_copy(update={"causes": tuple(causes)})
 
     def _results(self, reply: Reply) -> list[dict[str, Any]]:
         results = []
@@ -101,7 +92,7 @@ class Conversation:
                 text = "no more tool calls; answer with what you have seen"
             else:
                 self._use(tool_calls=1)
-                text = self._veil.hide(self._toolbox.call(str(block.get("name")), block.get("input")))
+                text = self._veil.hide(self._step.call(str(block.get("name")), block.get("input")))
             results.append({"type": "tool_result", "tool_use_id": str(block.get("id")), "content": text})
         if not results:
             raise GivenUpError("garbage", "a call of no tool")
@@ -131,18 +122,19 @@ class Conversation:
                     self._pay_most(request)
                 raise
             else:
-                self._pay(reply.input_tokens, reply.output_tokens, self._price.of(reply))
+                self._pay(reply.input_tokens, reply.output_tokens, self._price.of(reply), is_kept=reply.is_kept)
                 return reply
         raise GivenUpError("unavailable")
 
     def _request(self) -> Request:
         left = self._left()
-        is_last = left.turns <= 1 or left.tool_calls <= 0
+        is_last = left.turns <= 1 or left.tool_calls <= 0 or not self._step.tools
         request = Request(
-            system=prompts.system(self._ground.causes),
-            tools=definitions(),
+            step=self._step.name,
+            system=self._step.system(),
+            tools=self._step.tools,
             messages=self._messages,
-            schema=schema(self._ground, list(self._names)),
+            schema=self._step.schema(),
             max_tokens=min(TURN_OUTPUT, left.output_tokens),
             seconds=left.seconds,
             may_use_tools=not is_last,
@@ -158,8 +150,12 @@ class Conversation:
         spent = tokens(_text(request))
         self._pay(spent, request.max_tokens, self._price.most(spent, request.max_tokens))
 
-    def _pay(self, input_tokens: int, output_tokens: int, cost_usd: float) -> None:
-        self._use(turns=1, input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd)
+    def _pay(self, input_tokens: int, output_tokens: int, cost_usd: float, *, is_kept: bool = False) -> None:
+        spent = Use(turns=1, input_tokens=input_tokens, output_tokens=output_tokens, cost_usd=cost_usd)
+        if is_kept:
+            self.saved = self.saved.plus(spent)
+        else:
+            self.used = self.used.plus(spent)
 
     def _use(self, **more: float) -> None:
         self.used = self.used.plus(Use(**more))  # type: ignore[arg-type]  # each name has a number of its own kind

@@ -1,28 +1,25 @@
-"""The gate: an answer of the model counts only if code finds nothing wrong with it."""
+"""The gate: what the model says is wrong counts only if code finds nothing wrong with it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
-from services.diagnoser.engines.anthropic.answer import Answer, Claim, NamedCause
+from services.diagnoser.engines.anthropic.answer import Answer, NamedCause
+from services.diagnoser.engines.anthropic.claims import problems_of, unknown
 from services.diagnoser.engines.anthropic.ground import USER_TEXT, Ground
 from services.diagnoser.engines.offline.catalogue import UNKNOWN
 from services.diagnoser.engines.offline.changes import TOLERANCE, covers
 from shared.incident.evidence import Evidence
-
-_NUMBER = re.compile(r"(?<![\w.])\d[\d,]*(?:\.\d+)?")
 
 
 def problems(answer: Answer, ground: Ground) -> list[str]:
     """Return what is wrong with an answer, in sentences that help to mend it; nothing when it passes."""
     found = [*_status(answer, ground)]
     for cause in answer.causes:
-        found += _cites(cause.cites, ground)
+        found += unknown(cause.cites, ground)
         found += _cause(cause, ground)
     for claim in (*answer.findings, *answer.ruled_out):
-        found += _cites(claim.cites, ground)
-        found += _numbers(claim, ground)
+        found += problems_of(claim, ground)
     return list(dict.fromkeys(found))
 
 
@@ -30,19 +27,16 @@ def _status(answer: Answer, ground: Ground) -> Iterator[str]:
     if answer.status == "diagnosed" and not answer.causes:
         yield "it says diagnosed and names no cause"
     if answer.status == "no_active_fault":
-        active = [item.id for item in ground.items(ground.shown) if _is_wrong_now(item)]
+        active = [item.id for item in ground.items(ground.shown) if is_wrong_now(item)]
         if answer.causes:
             yield "it says no_active_fault and names a cause"
         if active:
             yield f"it says no_active_fault while {active[0]} is out of order"
 
 
-def _is_wrong_now(item: Evidence) -> bool:
+def is_wrong_now(item: Evidence) -> bool:
+    """Say whether systems measured or state it, and it is out of order now."""
     return item.active_now and item.kind in {"metric", "state"} and item.trust != USER_TEXT
-
-
-def _cites(names: Iterable[str], ground: Ground) -> Iterator[str]:
-    yield from (f"no evidence {name[:40]!r} was shown" for name in names if ground.item(name) is None)
 
 
 def _cause(one: NamedCause, ground: Ground) -> Iterator[str]:
@@ -52,7 +46,7 @@ def _cause(one: NamedCause, ground: Ground) -> Iterator[str]:
     if one.entity not in ground.entities():
         yield f"the case has no entity {one.entity[:60]!r}"
         return
-    own = [item for item in ground.items(one.cites) if _is_wrong_now(item) and _is_at(item, one.entity, ground)]
+    own = [item for item in ground.items(one.cites) if is_wrong_now(item) and _is_at(item, one.entity, ground)]
     if not own:
         yield f"{one.cause} at {one.entity} cites nothing measured there that is out of order now"
     known = ground.hypothesis(one.cause, one.entity)
@@ -80,25 +74,3 @@ def _change(one: NamedCause, own: Iterable[Evidence], ground: Ground) -> Iterato
             yield f"{name} did not come before the trouble at {one.entity} began"
         if not covers(ground.scene, change, one.entity):
             yield f"{name} did not reach {one.entity}"
-
-
-def _numbers(claim: Claim, ground: Ground) -> Iterator[str]:
-    """Check that each number of a sentence stands in what the model has read under the ids that the sentence cites."""
-    names = sorted({*ground.entities(), *claim.cites}, key=len, reverse=True)
-    told = _without(claim.statement, names)
-    read = " ".join(text for name in claim.cites for text in ground.shown.get(name, ()))
-    known = set(_values(read))
-    yield from (
-        f"{text} does not stand in the evidence that is cited for it" for text in _values(told) if text not in known
-    )
-
-
-def _without(text: str, names: Iterable[str]) -> str:
-    for name in names:
-        text = text.replace(name, " ")
-    return text
-
-
-def _values(text: str) -> list[str]:
-    """Return numbers in one form: no thousands separators, no zeros at the end."""
-    return [f"{float(found.replace(',', '')):g}" for found in _NUMBER.findall(text)]

@@ -40,6 +40,14 @@ class Ground:
         """Yield those of `names` that were shown, in order."""
         yield from (item for name in names if (item := self.item(name)) is not None)
 
+    def measured(self, name: str) -> str | None:
+        """Return the text of a piece of evidence that was shown, unless others wrote it."""
+        item = self.item(name)
+        return item.summary if item is not None and item.trust != USER_TEXT else None
+
+    quoted = measured
+    """What others wrote is no finding."""
+
     def entities(self) -> list[str]:
         """Return every part of the system that the case names, in a stable order."""
         scene = self.scene

@@ -12,7 +12,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from services.diagnoser.domain.finding_out import Conclusion
-from services.diagnoser.engines.anthropic.answer import Answer, Claim, NamedCause
+from services.diagnoser.engines.anthropic.answer import Answer, NamedCause
+from services.diagnoser.engines.anthropic.claims import Claim
 from services.diagnoser.engines.anthropic.ground import Ground
 from services.diagnoser.engines.anthropic.wording import finding
 from services.diagnoser.engines.offline.certainty import confidences

@@ -6,10 +6,12 @@ no text of anybody can end its line or look like another. Log bodies are there a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
 
 import orjson
 
+from services.diagnoser.engines.anthropic.claims import Source
 from services.diagnoser.engines.anthropic.estimate import fitting
 from services.diagnoser.engines.anthropic.ground import Ground
 from services.diagnoser.engines.anthropic.veil import Veil
@@ -26,22 +28,42 @@ _RESERVED = 700
 """Tokens of the pack for where things are and what the offline engine thinks."""
 
 
-def pack(ground: Ground, veil: Veil) -> str:
-    """Return the pack. What it holds is entered as shown to the model."""
-    chosen = _chosen(ground)[:ITEMS_MAX]
-    lines = fitting([veil.hide(line(ground, item)) for item in chosen], TOKENS_MAX - _RESERVED)
+class Item(NamedTuple):
+    """What may be cited: its id, its line, and what the model has read of it then."""
+
+    id: str
+    line: str
+    text: str
+
+
+def packed(items: Iterable[Item], around: Iterable[str], veil: Veil, source: Source) -> str:
+    """Return the pack: as many items as fit, what matters most first. They are entered as shown to the model."""
+    chosen = list(items)[:ITEMS_MAX]
+    lines = fitting([veil.hide(item.line) for item in chosen], TOKENS_MAX - _RESERVED)
     for item in chosen[: len(lines)]:
-        ground.show(item.id, item.summary)
-    around = fitting([veil.hide(text) for text in (*_places(ground), *_candidates(ground))], _RESERVED - 50)
-    return "\n".join(["<evidence>", *lines, "</evidence>", "<context>", *around, "</context>"])
+        source.shown.setdefault(item.id, []).append(item.text)
+    told = fitting([veil.hide(text) for text in around], _RESERVED - 50)
+    return "\n".join(["<evidence>", *lines, "</evidence>", "<context>", *told, "</context>"])
+
+
+def pack(ground: Ground, veil: Veil) -> str:
+    """Return the pack of a case."""
+    items = [Item(item.id, line(ground, item), item.summary) for item in _chosen(ground)[:ITEMS_MAX]]
+    return packed(items, [*_places(ground), *_candidates(ground)], veil, ground)
 
 
 def line(ground: Ground, item: Evidence) -> str:
-    """Return the line of an item."""
+    """Return the line of a piece of evidence of a case."""
     now = ground.scene.now
     since = span(now - item.start.timestamp()) if item.start is not None and now is not None else ""
-    told = (item.id, item.kind, item.entity or "-", item.channel or "-", item.trust, f"since {since}" if since else "-")
-    return f"{' | '.join(plain(text) for text in told)} | {quoted(item.summary)}"
+    return fields(
+        item.id, item.kind, item.entity, item.channel, item.trust, f"since {since}" if since else "", item.summary
+    )
+
+
+def fields(*told: str) -> str:
+    """Return one line: plain fields, and the last one as a text in quotes."""
+    return f"{' | '.join(plain(text) or '-' for text in told[:-1])} | {quoted(told[-1])}"
 
 
 def quoted(text: str) -> str:

@@ -13,9 +13,14 @@ PROBLEMS_MAX = 6
 
 
 def system(causes: Mapping[str, Cause]) -> str:
-    """Return what every conversation begins with; the same for all cases, so that it can be cached."""
+    """Return the instructions for a diagnosis; the same for all cases, so that they can be cached."""
     listed = "\n".join(f"- {cause.id}: {cause.title}" for cause in causes.values())
     return _read("diagnose").replace("{catalogue}", listed)
+
+
+def instructions(step: str) -> str:
+    """Return the instructions of a step that needs no catalogue."""
+    return _read(step)
 
 
 def repair(problems: Iterable[str]) -> str:

@@ -1,8 +1,9 @@
 """Replies from files or a transcript, through the same conversation and gate, without a key and without a network.
 
-A file holds `when` (texts that all stand in what is asked; none: any case) and `turns`, each as the Messages API would
-answer: `content`, `stop_reason`, `usage`; `wait_seconds` makes it slow. The first file whose `when` fits, by name, is
-replayed; `default.json` is for all others. A transcript is told again turn by turn, whatever is asked.
+A file holds `step` (none: `diagnose`), `when` (texts that all stand in what is asked; none: any case) and `turns`, each
+as the Messages API would answer: `content`, `stop_reason`, `usage`; `wait_seconds` makes it slow. Of the files for the
+step the first whose `when` fits, by name, is replayed; one without `when` is for all others. A transcript is told again
+turn by turn, whatever is asked.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from services.diagnoser.domain.transcript import Turn as Said
 from services.diagnoser.engines.anthropic.client import BusyError, GivenUpError, Reply, Request
 from services.diagnoser.engines.anthropic.estimate import tokens
 from shared.runbooks.model import Strict
-
-DEFAULT = "default.json"
 
 
 class Usage(Strict):
@@ -44,6 +43,7 @@ class Recording(Strict):
     """One conversation, as the other side told it. A turn after the last one repeats it."""
 
     note: str = ""
+    step: str = "diagnose"
     when: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = Field(min_length=1)
 
@@ -56,7 +56,7 @@ class RecordedClient:
 
     async def ask(self, request: Request) -> Reply:
         """Return the next recorded reply. Raises GivenUpError when there is none."""
-        recording = _chosen(self._place, orjson.dumps(request.messages[0], default=str).decode())
+        recording = _chosen(self._place, request.step, orjson.dumps(request.messages[0], default=str).decode())
         said = sum(message["role"] == "assistant" for message in request.messages)
         turn = recording.turns[min(said, len(recording.turns) - 1)]
         if turn.wait_seconds:
@@ -90,15 +90,13 @@ class RetoldClient:
         return Reply(turn.content, turn.stop, turn.input_tokens, turn.output_tokens, turn.written, turn.read)
 
 
-def _chosen(place: Path, asked: str) -> Recording:
+def _chosen(place: Path, step: str, asked: str) -> Recording:
     if place.is_file():
         return _read(place)
-    for path in sorted(place.glob("*.json")):
-        recording = _read(path)
-        if recording.when and all(text in asked for text in recording.when):
-            return recording
-    if (place / DEFAULT).is_file():
-        return _read(place / DEFAULT)
+    found = [one for one in map(_read, sorted(place.glob("*.json"))) if one.step == step]
+    fitting = [one for one in found if one.when and all(text in asked for text in one.when)]
+    for recording in (*fitting, *(one for one in found if not one.when)):
+        return recording
     raise GivenUpError("unavailable", "no recorded reply fits and there is no default")
 
 

@@ -42,13 +42,16 @@ class SdkClient:
         return _reply(message)
 
     def _arguments(self, request: Request) -> dict[str, Any]:
+        tools = {
+            "tools": list(request.tools),
+            "tool_choice": {"type": "auto" if request.may_use_tools else "none"},
+        }
         return {
             "model": self._model,
             "max_tokens": request.max_tokens,
+            **(tools if request.tools else {}),
             # Tools and instructions are the same for every case: they stay in the cache between incidents.
             "system": [{"type": "text", "text": request.system, "cache_control": _CACHED}],
-            "tools": list(request.tools),
-            "tool_choice": {"type": "auto" if request.may_use_tools else "none"},
             "messages": list(request.messages),
             "output_config": {"format": {"type": "json_schema", "schema": request.schema}},
             "timeout": max(request.seconds, 0.1),

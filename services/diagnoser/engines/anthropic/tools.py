@@ -5,12 +5,13 @@ Nothing here reaches a vendor, a shell or a file. What a tool shows becomes cita
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
 from pydantic import ValidationError
 
+from services.diagnoser.domain.likeness import told_of
 from services.diagnoser.engines.anthropic.estimate import fitting
 from services.diagnoser.engines.anthropic.ground import Ground
 from services.diagnoser.engines.anthropic.pack import line, place, plain, quoted
@@ -18,6 +19,7 @@ from services.diagnoser.engines.offline.catalogue import Signal
 from services.diagnoser.engines.offline.scene import Observation
 from services.diagnoser.engines.offline.signals import Match
 from services.diagnoser.engines.offline.wording import digits, span
+from shared.incident.evidence import LookAlike
 from shared.runbooks.model import Strict
 
 RESULT_TOKENS = 1500
@@ -71,15 +73,22 @@ class Check(Strict):
     entity: str
 
 
+class SimilarIncidents(Strict):
+    """Closed incidents that showed nearly the same, and what differs. `contains` may be empty. They cannot be cited."""
+
+    contains: str
+
+
 Tool = Callable[["Toolbox", Any], Iterator[str]]
 
 
 class Toolbox:
     """The tools over one case. `names` maps what an entity is called towards the model to what it is called."""
 
-    def __init__(self, ground: Ground, names: Mapping[str, str]) -> None:
+    def __init__(self, ground: Ground, names: Mapping[str, str], look_alikes: Iterable[LookAlike] = ()) -> None:
         self._ground = ground
         self._names = names
+        self._look_alikes = tuple(look_alikes)
         self._asked: set[bytes] = set()
 
     def call(self, name: str, given: object) -> str:
@@ -169,6 +178,13 @@ class Toolbox:
             for one in matches:
                 yield f"{word}: {_signal(one.signal)} {self._ids(one)}".rstrip()
 
+    def similar_incidents(self, asked: SimilarIncidents) -> Iterator[str]:
+        """Show closed incidents: text of alerts and people of then, so nothing of it can be cited."""
+        for one in self._look_alikes:
+            told = told_of(one)
+            if asked.contains.lower() in f"{one.title} {told}".lower():
+                yield f"{one.incident_id} | user_text | {quoted(f'{one.title}: {told}')}"
+
     def _ids(self, one: Match) -> str:
         book = self._ground.book
         names = [*book.observations(one.observations[:3]), *book.facts(one.facts[:2]), *book.shapes(one.shapes[:2])]
@@ -212,6 +228,7 @@ TOOLS: Mapping[str, tuple[type[Strict], Tool]] = {
     "entity": (EntityOf, Toolbox.entity),
     "cause_card": (CauseCard, Toolbox.cause_card),
     "check": (Check, Toolbox.check),
+    "similar_incidents": (SimilarIncidents, Toolbox.similar_incidents),
 }
 
 

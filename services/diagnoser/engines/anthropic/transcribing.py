@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -32,6 +33,7 @@ class Transcriber:
         except (asyncio.CancelledError, TimeoutError):
             self._keep(request, outcome="late")
             raise
+        reply = replace(reply, content=tuple(_text_only(dict(block)) for block in reply.content))
         self._keep(
             request,
             outcome="answered",
@@ -49,6 +51,15 @@ class Transcriber:
         told = [message for message in request.messages if message["role"] != "assistant"]
         prompt, pack = _sha256([request.system, request.tools]), _sha256([told, request.schema])
         self.turns.append(Turn.model_construct(prompt_sha256=prompt, pack_sha256=pack, **came))
+
+
+def _text_only(value: Any) -> Any:  # noqa: ANN401 -- any JSON
+    """Return JSON that can be written: a half of a character, which a reply may hold, is replaced."""
+    if isinstance(value, str):
+        return value.encode(errors="surrogatepass").decode(errors="replace")
+    if isinstance(value, dict):
+        return {_text_only(name): _text_only(inner) for name, inner in value.items()}
+    return [_text_only(inner) for inner in value] if isinstance(value, list) else value
 
 
 def _sha256(value: object) -> str:

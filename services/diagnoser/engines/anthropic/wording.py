@@ -11,8 +11,7 @@ import re
 from functools import cache
 from pathlib import Path
 
-from services.diagnoser.engines.anthropic.answer import Claim
-from services.diagnoser.engines.anthropic.ground import USER_TEXT, Ground
+from services.diagnoser.engines.anthropic.claims import Claim, Source
 from services.diagnoser.engines.offline.channels import CHANNELS
 from shared.incident.evidence import Finding
 
@@ -23,28 +22,29 @@ _ODD = re.compile(r"[^\w\s.,;:%()/'+-]|://|\s-{1,2}\w|--")
 """Nothing in a plain sentence needs these, and an address or a command does."""
 
 
-def finding(claim: Claim, ground: Ground) -> Finding | None:
-    """Return a claim that passed the gate as a finding; None when it rests on the words of others alone."""
+def finding(claim: Claim, source: Source) -> Finding | None:
+    """Return a claim that passed the gate as a finding; None when nothing it cites may stand in its place."""
     told = " ".join(claim.statement.split())
-    measured = [item.summary for item in ground.items(claim.cites) if item.trust != USER_TEXT]
-    if not measured:
+    quotes = [text for name in claim.cites if (text := source.quoted(name)) is not None]
+    if not quotes:
         return None
-    if not _is_plain(told, claim, ground):
-        told = "; ".join(dict.fromkeys(measured))[:TOLD_MAX]
+    if not _is_plain(told, claim, source):
+        told = "; ".join(dict.fromkeys(quotes))[:TOLD_MAX]
     return Finding(statement=told, cites=tuple(dict.fromkeys(claim.cites)))
 
 
-def _is_plain(told: str, claim: Claim, ground: Ground) -> bool:
+def _is_plain(told: str, claim: Claim, source: Source) -> bool:
     if not told or _ODD.search(told):
         return False
-    lent = [t for item in ground.items(claim.cites) if item.trust != USER_TEXT for t in ground.shown[item.id]]
-    names = [entity for entity in ground.entities() if " " not in entity]
-    known = _plain() | _words(" ".join([*lent, *names])) | _catalogue(ground)
-    return _words(told) <= known
+    measured = [name for name in claim.cites if source.measured(name) is not None]
+    lent = [text for name in measured for text in source.shown[name]]
+    names = [entity for entity in source.entities() if " " not in entity]
+    known = _plain() | _words(" ".join([*lent, *names])) | _catalogue(source)
+    return bool(measured) and _words(told) <= known
 
 
-def _catalogue(ground: Ground) -> set[str]:
-    titles = " ".join(f"{cause.id} {cause.title}" for cause in ground.causes.values())
+def _catalogue(source: Source) -> set[str]:
+    titles = " ".join(f"{cause.id} {cause.title}" for cause in source.causes.values())
     return _words(f"{titles} {' '.join(channel.name for channel in CHANNELS)}")
 
 

@@ -1,0 +1,67 @@
+"""The small steps in which a model may add to what code says: what it is told, what it says. Pure; of the child too.
+
+A step has facts and may have options, of which the first of each kind is what code chose. Its answer counts only after
+a gate in code: sentences rest on what they cite, and a choice is one that code allows.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from services.diagnoser.domain.model_use import Use
+from services.diagnoser.domain.opinion import PASSED, WHY_MAX
+from shared.events.investigations import SummarySentence
+from shared.incident.evidence import Evidence
+from shared.incident.incident import TimelineEntry
+from shared.incident.model import Model
+
+StepName = Literal["classify", "recommend", "summarise", "answer"]
+SENTENCES_MAX = 4
+"""Sentences of a model in one answer; what code says follows them."""
+
+
+class Option(Model):
+    """Something that may be chosen. `rank` is how risky a runbook, or how bad a severity is: less is worse there."""
+
+    id: str
+    kind: Literal["category", "severity", "runbook"]
+    text: str = ""
+    rank: int = 0
+
+
+class Facts(Model):
+    """What a model is told for a step. `sentences` are what code says without it."""
+
+    incident_id: str
+    question: str = ""
+    entries: tuple[TimelineEntry, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    names: tuple[str, ...] = ()
+    sentences: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+
+
+class Advice(Model):
+    """What came of asking. Without `outcome` passed there is nothing in it but `why` and what it cost.
+
+    `engine` is who was asked.
+    """
+
+    outcome: str
+    engine: str = ""
+    why: str = ""
+    used: Use = Use()
+    saved: Use = Use()
+    """What was not spent, because exactly this had been asked before."""
+    chosen: tuple[str, ...] = ()
+    sentences: tuple[SummarySentence, ...] = ()
+
+    @property
+    def degraded(self) -> str | None:
+        """Why the model had no word; None when it had."""
+        return None if self.outcome == PASSED else self.why[:WHY_MAX]
+
+
+def unasked(why: str) -> Advice:
+    """Return the advice of a model that was not asked; `why` begins with the outcome."""
+    return Advice(outcome=why.partition(":")[0], why=why)
