@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -13,7 +13,6 @@ from services.diagnoser.domain.gathering import JSON, CaseJSON
 from services.diagnoser.domain.likeness import Past
 from services.diagnoser.domain.model_use import Use
 from services.diagnoser.domain.reliability import Standing
-from services.diagnoser.domain.sketches import Sketches
 from shared.incident.evidence import LookAlike
 from shared.integrations.reading import Window
 
