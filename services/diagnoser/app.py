@@ -10,6 +10,7 @@ from sqlalchemy import Table
 from starlette.types import ASGIApp
 
 from services.diagnoser.adapters.archive import StoredArchive
+from services.diagnoser.adapters.backgrounds import StoredBackgrounds
 from services.diagnoser.adapters.budget import StoredBudget
 from services.diagnoser.adapters.engine_process import EngineProcess
 from services.diagnoser.adapters.memory import StoredMemory
@@ -124,6 +125,7 @@ def build_app(
         collectors=collectors(integrations),
         engine=engine,
         memory=memory,
+        backgrounds=StoredBackgrounds(store),
         redact=Redactor(_secrets(settings, surroundings)),
         collect_seconds=settings.collect_seconds,
     )

@@ -13,6 +13,7 @@ from services.diagnoser.domain.gathering import JSON, CaseJSON
 from services.diagnoser.domain.likeness import Past
 from services.diagnoser.domain.model_use import Use
 from services.diagnoser.domain.reliability import Standing
+from services.diagnoser.domain.sketches import Sketches
 from shared.incident.evidence import LookAlike
 from shared.integrations.reading import Window
 
@@ -27,6 +28,8 @@ class Scene:
     """Services and hosts of the incident and what is near them in the topology."""
     window: Window
     baseline: Window
+    seconds: float
+    """Wall seconds that a collector has."""
 
 
 class DataClock(Protocol):
@@ -46,6 +49,8 @@ class Collector(Protocol):
 
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return parts of a case; empty parts mean that somebody looked and found nothing.
+
+        Under `CUT` it says what of it could not be fetched, and why.
 
         Raises NotFoundError when nothing is connected that could look, UnavailableError when it does not answer.
         """
@@ -152,6 +157,18 @@ class Memory(Protocol):
 
     async def past(self, environment: str, *, but: str) -> Sequence[Past]:
         """Return closed incidents, the newest first, without the incident `but`."""
+        ...
+
+
+class Backgrounds(Protocol):
+    """What was normal for series before. Nothing is taken from another environment."""
+
+    async def find(self, environment: str, entities: Collection[str]) -> Sketches:
+        """Return what is known of some entities; those of which nothing is known are left out."""
+        ...
+
+    async def keep(self, environment: str, sketches: Sketches) -> None:
+        """Keep what is known of some entities for 35 days, unless somebody has looked further meanwhile."""
         ...
 
 

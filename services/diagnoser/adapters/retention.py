@@ -6,7 +6,7 @@ import asyncio
 
 from sqlalchemy import Column, Delete, delete, select, tuple_
 
-from services.diagnoser.adapters.tables import DISPOSITION, INVESTIGATION, MODEL_USE, PAST_INCIDENT, VERDICT
+from services.diagnoser.adapters.tables import BACKGROUND, DISPOSITION, INVESTIGATION, MODEL_USE, PAST_INCIDENT, VERDICT
 from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.port import Store
 from shared.store.retention import keep_small
@@ -15,12 +15,14 @@ DAY = 86_400.0
 INVESTIGATIONS_FOR = 30 * DAY
 DISPOSITIONS_FOR = 90 * DAY
 MODEL_USE_FOR = 400 * DAY
+BACKGROUNDS_FOR = 35 * DAY
 EXPERIENCE_FOR = 400 * DAY
 """Verdicts and past incidents."""
 KEPT: tuple[tuple[Column[float], float], ...] = (
     (INVESTIGATION.c.at, INVESTIGATIONS_FOR),
     (DISPOSITION.c.received_at, DISPOSITIONS_FOR),
     (MODEL_USE.c.at, MODEL_USE_FOR),
+    (BACKGROUND.c.at, BACKGROUNDS_FOR),
     (VERDICT.c.at, EXPERIENCE_FOR),
     (PAST_INCIDENT.c.at, EXPERIENCE_FOR),
 )

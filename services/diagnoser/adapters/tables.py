@@ -84,4 +84,16 @@ PAST_INCIDENT = Table(
 Index("past_incident_closed", PAST_INCIDENT.c.environment, PAST_INCIDENT.c.closed_at)
 Index("past_incident_at", PAST_INCIDENT.c.at)
 
-TABLES = (DISPOSITION, INVESTIGATION, MODEL_USE, VERDICT, PAST_INCIDENT)
+BACKGROUND = Table(
+    "background",
+    _METADATA,
+    Column("environment", Text, primary_key=True),
+    Column("entity", Text, primary_key=True),
+    Column("at", Double, nullable=False),
+    Column("seen", Double, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+)
+"""What was normal for the series of an entity up to the data time `seen`: `data` is JSON, compressed."""
+Index("background_at", BACKGROUND.c.at)
+
+TABLES = (DISPOSITION, INVESTIGATION, MODEL_USE, VERDICT, PAST_INCIDENT, BACKGROUND)

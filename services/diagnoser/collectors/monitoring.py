@@ -7,13 +7,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from services.diagnoser.domain.gathering import CaseJSON
+from services.diagnoser.domain.gathering import CUT, CaseJSON
 from services.diagnoser.ports import Scene
+from shared.errors import UnavailableError
 from shared.incident.evidence import MetricTimeSeries
 from shared.integrations.reading import LogLine, MonitoringProvider, Window
 from shared.integrations.registry import Integrations
 
 LINES_MAX = 3000
+HISTORY = "history of metrics"
+PATIENCE = 0.75
+"""The share of its time that a collector gives what it can do without."""
 
 
 class DataTime:
@@ -30,7 +34,10 @@ class DataTime:
 
 
 class Metrics:
-    """All series of the entities, each with a long span before."""
+    """All series of the entities, each with a long span before.
+
+    Without the span before, the series still count: what is usual may be known from earlier.
+    """
 
     name = "metrics"
 
@@ -38,13 +45,26 @@ class Metrics:
         self._integrations = integrations
 
     async def collect(self, scene: Scene) -> CaseJSON:
-        """Return `metrics`."""
+        """Return `metrics`, and under `CUT` why their history is missing."""
         monitoring = self._integrations.get(MonitoringProvider, scene.environment)
-        window, baseline = await asyncio.gather(
-            monitoring.series(scene.entities, scene.window), monitoring.series(scene.entities, scene.baseline)
+        window, (baseline, why) = await asyncio.gather(
+            monitoring.series(scene.entities, scene.window), _history(monitoring, scene)
         )
         before = {series.id: series.values for series in baseline}
-        return {"metrics": [_metric(series, before.get(series.id, ())) for series in window]}
+        metrics = [_metric(series, before.get(series.id, ())) for series in window]
+        return {"metrics": metrics, CUT: {HISTORY: why} if why and window else {}}
+
+
+async def _history(monitoring: MonitoringProvider, scene: Scene) -> tuple[list[MetricTimeSeries], str]:
+    """Return the series before the window, or why there are none; in time for the window to be used."""
+    limit = scene.seconds * PATIENCE
+    try:
+        async with asyncio.timeout(limit):
+            return await monitoring.series(scene.entities, scene.baseline), ""
+    except TimeoutError:
+        return [], f"no answer within {limit:g} s"
+    except UnavailableError as error:
+        return [], str(error)
 
 
 class Logs:

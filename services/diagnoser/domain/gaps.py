@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from services.diagnoser.domain.finding_out import Conclusion
+from services.diagnoser.domain.gathering import CUT
 from shared.events.investigations import CollectorOutcome
 from shared.incident.diagnosis import DiagnosticResult
 from shared.incident.evidence import Evidence, Finding
@@ -12,6 +13,18 @@ from shared.incident.evidence import Evidence, Finding
 OK, EMPTY, GAP, TIMEOUT, FAILED = "ok", "empty", "gap", "timeout", "failed"
 _LOOKED = frozenset({OK, EMPTY})
 _SUMMARY_MAX = 160
+
+
+def looked(found: object) -> str:
+    """Return how somebody fared who looked and could say what there is."""
+    return OK if _holds(found) else EMPTY
+
+
+def _holds(found: object) -> bool:
+    """Say whether anything is there, whatever it is nested in; what was cut is not."""
+    if isinstance(found, Mapping):
+        return any(_holds(value) for name, value in found.items() if name != CUT)
+    return bool(found)
 
 
 def gaps_of(outcomes: Sequence[CollectorOutcome]) -> tuple[Evidence, ...]:

@@ -18,6 +18,8 @@ CaseJSON = Mapping[str, JSON]
 """An `rca-case/1` or parts of one: alerts, topology, metrics, logs, changes and facts of one incident."""
 
 SCHEMA = "rca-case/1"
+CUT = "cut"
+"""Under this key a part of a case tells what of it is missing: name -> why. It does not become part of the case."""
 WINDOW = timedelta(minutes=30)
 WINDOW_MAX = timedelta(hours=3)
 LEAD = timedelta(minutes=15)
@@ -75,7 +77,7 @@ def assemble(asked: Asked, parts: Iterable[CaseJSON]) -> dict[str, JSON]:
     }
     for part in parts:
         case["raw"].update(part.get("raw", {}))
-        case.update({name: value for name, value in part.items() if name != "raw"})
+        case.update({name: value for name, value in part.items() if name not in ("raw", CUT)})
     return case
 
 

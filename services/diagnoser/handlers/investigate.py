@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from services.diagnoser.domain.finding_out import Conclusion, Findings, Kept, packed, snapshot
-from services.diagnoser.domain.gaps import EMPTY, FAILED, GAP, OK, TIMEOUT, blind, gaps_of, with_gaps, without_engine
+from services.diagnoser.domain.gaps import FAILED, GAP, OK, TIMEOUT, blind, gaps_of, looked, with_gaps, without_engine
 from services.diagnoser.domain.gathering import (
+    CUT,
     JSON,
     Asked,
     CaseJSON,
@@ -29,7 +30,8 @@ from services.diagnoser.domain.likeness import Signs, look_alikes, signs_of, wit
 from services.diagnoser.domain.reliability import weighed
 from services.diagnoser.domain.transcript import cleaned
 from services.diagnoser.handlers.metrics import COLLECTED, CONCLUDED
-from services.diagnoser.ports import Collector, DataClock, Engine, Memory, Redact, Scene
+from services.diagnoser.handlers.recalling import recall
+from services.diagnoser.ports import Backgrounds, Collector, DataClock, Engine, Memory, Redact, Scene
 from shared.errors import NotFoundError, SignoffError, UnavailableError
 from shared.events.investigations import CollectorOutcome
 from shared.incident.evidence import LookAlike
@@ -61,6 +63,7 @@ class Means:
     engine: Engine
     redact: Redact
     memory: Memory
+    backgrounds: Backgrounds
     collect_seconds: float = 20.0
 
 
@@ -79,6 +82,7 @@ class Investigator:
         asked = Asked.model_validate(claimed.args)
         parts, outcomes = await self._gather(asked)
         case = await asyncio.to_thread(redacted, assemble(asked, parts), self._means.redact)
+        case = await recall(self._means.backgrounds, asked.environment, case)
         conclusion = with_gaps(await self._judge(case, outcomes), gaps_of(outcomes))
         said = conclusion.replies
         full = {
@@ -90,12 +94,12 @@ class Investigator:
         kept = Kept(fence=claimed.fence, data=await asyncio.to_thread(packed, full))
         CONCLUDED.labels(conclusion.result.status, str(conclusion.result.degraded is not None).lower()).inc()
         signs = signs_of(asked, case, conclusion)
-        alike, looked = await self._look_back(asked, signs)
+        alike, back = await self._look_back(asked, signs)
         standings = await self._means.memory.standings(asked.environment)
-        told = with_gaps(with_history(weighed(conclusion, standings), alike), gaps_of([looked]))
+        told = with_gaps(with_history(weighed(conclusion, standings), alike), gaps_of([back]))
         findings = Findings(
             result=told.result,
-            gathered=snapshot(asked.investigation_id, told, series_of(case), [*outcomes, looked], alike),
+            gathered=snapshot(asked.investigation_id, told, series_of(case), [*outcomes, back], alike),
             places=places_of(told.result, asked, case),
             signs=signs,
         )
@@ -108,9 +112,7 @@ class Investigator:
             return look_alikes(signs, await self._means.memory.past(asked.environment, but=asked.incident_id))
 
         nothing: tuple[LookAlike, ...] = ()
-        found, outcome = await self._try(HISTORY, search, LOOK_AROUND, nothing)
-        empty = outcome.outcome == OK and not found
-        return found, outcome.model_copy(update={"outcome": EMPTY}) if empty else outcome
+        return await self._try(HISTORY, search, LOOK_AROUND, nothing)
 
     async def _gather(self, asked: Asked) -> tuple[list[CaseJSON], list[CollectorOutcome]]:
         """Return parts of the case, and how each collector fared."""
@@ -118,19 +120,24 @@ class Investigator:
         around = _scene(asked, asked.latest, ())
         (now, clock), (topology, mapped) = await asyncio.gather(
             self._try(means.clock.name, lambda: means.clock.now(asked.environment), LOOK_AROUND, asked.latest),
-            self._collect(means.topology, around, LOOK_AROUND),
+            self._collect(means.topology, around),
         )
-        scene = _scene(asked, now, entities_near(asked, topology.get("topology", {})))
-        found = await asyncio.gather(*(self._collect(one, scene, means.collect_seconds) for one in means.collectors))
-        return [topology, *(part for part, _ in found)], [clock, mapped, *(outcome for _, outcome in found)]
+        near = entities_near(asked, topology.get("topology", {}))
+        scene = _scene(asked, now, near, means.collect_seconds)
+        found = await asyncio.gather(*(self._collect(one, scene) for one in means.collectors))
+        fared = [clock, *mapped, *(outcome for _, outcomes in found for outcome in outcomes)]
+        return [topology, *(part for part, _ in found)], fared
 
-    async def _collect(self, collector: Collector, scene: Scene, limit: float) -> tuple[CaseJSON, CollectorOutcome]:
+    async def _collect(self, collector: Collector, scene: Scene) -> tuple[CaseJSON, list[CollectorOutcome]]:
+        """Return what a collector found, how it went, and a gap for each thing that it could not fetch whole."""
         nothing: CaseJSON = {}
-        part, outcome = await self._try(collector.name, lambda: collector.collect(scene), limit, nothing)
-        if outcome.outcome == OK and not _holds(part):
-            outcome = outcome.model_copy(update={"outcome": EMPTY})
+        part, outcome = await self._try(collector.name, lambda: collector.collect(scene), scene.seconds, nothing)
         COLLECTED.labels(outcome.collector, outcome.outcome).observe(outcome.seconds)
-        return part, outcome
+        cuts = [
+            CollectorOutcome(collector=what, outcome=GAP, detail=self._told(why))
+            for what, why in part.get(CUT, {}).items()
+        ]
+        return part, [outcome, *cuts]
 
     async def _try(
         self, name: str, work: Callable[[], Awaitable[Found]], limit: float, otherwise: Found
@@ -141,6 +148,7 @@ class Investigator:
         try:
             async with asyncio.timeout(limit):
                 found = await work()
+            outcome = looked(found)
         except TimeoutError:
             outcome, detail = TIMEOUT, f"no answer within {limit:g} s"
         except NotFoundError as error:
@@ -151,9 +159,11 @@ class Investigator:
             # The collector boundary: a vendor's surprise must not end the others.
             log.exception("collector_failed", extra={"collector": name})
             outcome, detail = FAILED, type(error).__name__
-        told = self._means.redact.text(detail)[:_DETAIL_MAX]
         seconds = round(monotonic() - begun, 3)
-        return found, CollectorOutcome(collector=name, outcome=outcome, detail=told, seconds=seconds)
+        return found, CollectorOutcome(collector=name, outcome=outcome, detail=self._told(detail), seconds=seconds)
+
+    def _told(self, detail: str) -> str:
+        return self._means.redact.text(detail)[:_DETAIL_MAX]
 
     async def _judge(self, case: CaseJSON, outcomes: Sequence[CollectorOutcome]) -> Conclusion:
         if not any(outcome.outcome == OK for outcome in outcomes):
@@ -177,11 +187,6 @@ def redacted(case: CaseJSON, redact: Redact) -> dict[str, JSON]:
     return clean
 
 
-def _scene(asked: Asked, now: datetime, entities: tuple[str, ...]) -> Scene:
+def _scene(asked: Asked, now: datetime, entities: tuple[str, ...], seconds: float = LOOK_AROUND) -> Scene:
     before, start, end = spans(now, asked.started_at)
-    return Scene(asked.environment, asked.services, entities, Window(start, end), Window(before, start))
-
-
-def _holds(part: CaseJSON) -> bool:
-    """Say whether a part holds anything, whatever it is nested in."""
-    return any(_holds(value) if isinstance(value, Mapping) else bool(value) for value in part.values())
+    return Scene(asked.environment, asked.services, entities, Window(start, end), Window(before, start), seconds)

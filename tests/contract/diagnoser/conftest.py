@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.diagnoser import app as diagnoser
 from services.diagnoser.adapters.engine_process import EngineProcess
@@ -56,13 +56,17 @@ def receipt(number: int, key: str = KEY) -> str:
 
 @dataclass
 class Outside:
-    """The simulated world behind its listener; routes that end with one of `away` or `slow` do not answer."""
+    """The simulated world behind its listener; routes that end with one of `away` or `slow` do not answer.
+
+    While it is `forgetful` it gives no series of more than an hour.
+    """
 
     world: World
     run: str
     url: str = ""
     away: set[str] = field(default_factory=set)
     slow: set[str] = field(default_factory=set)
+    forgetful: bool = False
 
     def in_front_of(self, app: ASGIApp) -> ASGIApp:
         async def front(scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,11 +76,12 @@ class Outside:
                 while (await receive())["type"] != "http.disconnect":
                     pass
                 return
-            if name in self.away:
+            asked = await receive() if name == "series" and self.forgetful else None
+            if name in self.away or (asked is not None and _span(asked["body"]) > 3600.0):
                 await send({"type": "http.response.start", "status": 500, "headers": []})
                 await send({"type": "http.response.body", "body": b"password=hunter2-hunter2 is wrong"})
                 return
-            await app(scope, receive, send)
+            await app(scope, receive if asked is None else _first(asked, receive), send)
 
         return front
 
@@ -86,6 +91,21 @@ class Outside:
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.world.now(self.world.life(self.run)), UTC)
+
+
+def _span(body: bytes) -> float:
+    asked = orjson.loads(body)
+    return float(asked["end"] - asked["start"])
+
+
+def _first(message: Message, receive: Receive) -> Receive:
+    """Receive a message that was taken out once more, then the others."""
+    waiting = [message]
+
+    async def again() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return again
 
 
 @dataclass
