@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from cli.answers import answer
+from cli.causes import check_cause
 from cli.client import DATA, incident_path, server
 from cli.errors import Exit
 from cli.explaining import advice, explanation, line, made_by
@@ -139,8 +140,10 @@ def verdict(
     judged
         Your newest word counts, one for each person and incident.
     cause
-        Which cause it really was, as `signoff cause list` names it.
+        Which cause it really was, as `signoff cause list` names it; `unknown` when nobody knows.
     """
+    if cause:
+        check_cause(cause)
     client = server(data)
     body = {"verdict": judged, "cause": cause}
     submitted = client.post(f"{incident_path(incident)}/verdicts", body)["request_id"]

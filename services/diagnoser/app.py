@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from services.diagnoser.adapters.archive import StoredArchive
 from services.diagnoser.adapters.backgrounds import StoredBackgrounds
 from services.diagnoser.adapters.budget import StoredBudget
+from services.diagnoser.adapters.cause_files import cause_names
 from services.diagnoser.adapters.engine_process import EngineProcess
 from services.diagnoser.adapters.memory import StoredMemory
 from services.diagnoser.adapters.records import StoredRecords
@@ -145,6 +146,7 @@ def _config(settings: Settings, surroundings: Surroundings, receipt_key: bytes) 
         close_after=settings.close_after,
         investigate_every=settings.investigate_every,
         answer_within=settings.answer_within,
+        causes=cause_names(),
     )
 
 

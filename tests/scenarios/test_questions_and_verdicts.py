@@ -92,9 +92,12 @@ def test_an_incident_is_opened_for_a_question_when_a_person_says_so(signoff: Sig
 
 
 def test_a_verdict_is_told_kept_and_shown_beside_the_cause(signoff: Signoff, closed: dict[str, Any]) -> None:
-    wrong = signoff.run("incidents", "verdict", closed["id"], "wrong", "--cause", "saturation.cpu")
+    wrong = signoff.run("incidents", "verdict", closed["id"], "wrong", "--cause", "saturation.cpu_contention")
     assert wrong.returncode == 0, wrong.stderr
-    assert "it was saturation.cpu" in wrong.stdout
+    assert "it was saturation.cpu_contention" in wrong.stdout
+    mistyped = signoff.run("incidents", "verdict", closed["id"], "wrong", "--cause", "saturation.cpu")
+    assert mistyped.returncode == 2
+    assert "did you mean 'saturation.cpu_by_traffic' or 'saturation.cpu_contention'" in mistyped.stderr
     said = signoff.json("incidents", "verdict", closed["id"], "right")
     assert said["verdict"] == "right"
 

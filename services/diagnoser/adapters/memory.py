@@ -9,6 +9,7 @@ import orjson
 from sqlalchemy import select
 
 from services.diagnoser.adapters.tables import PAST_INCIDENT, VERDICT
+from services.diagnoser.domain.cause_names import UNKNOWN
 from services.diagnoser.domain.likeness import Past
 from services.diagnoser.domain.reliability import Standing
 from shared.runtime.clock import at
@@ -78,7 +79,7 @@ def _standings(rows: Iterable[Mapping[str, Any]]) -> dict[str, Standing]:
 
 def _past(row: Mapping[str, Any], said: Mapping[str, Any] | None) -> Past:
     verdict = said["verdict"] if said else ""
-    actual = said["actual"] if said else ""
+    actual = said["actual"] if said and said["actual"] != UNKNOWN else ""
     return Past(
         incident_id=row["incident_id"],
         title=row["title"] or "",

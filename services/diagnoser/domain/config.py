@@ -25,6 +25,8 @@ class Config:
     investigate_every: float = 60.0
     answer_within: float = 60.0
     answer_resends: int = 3
+    causes: frozenset[str] | None = None
+    """What a verdict may name; None: anything."""
 
     def closes_after(self, environment: Environment) -> float:
         """Return how long an incident stays resolved before it closes: simulated runs do not wait."""
@@ -35,5 +37,6 @@ class Config:
         """The digest over everything but secrets."""
         runbooks = {name: runbook.sha256 for name, runbook in sorted(self.runbooks.items())}
         times = [self.reopen_within, self.close_after, self.investigate_every, self.answer_within, self.answer_resends]
-        text = orjson.dumps([self.rules.model_dump(mode="json"), runbooks, times])
+        causes = sorted(self.causes or ())
+        text = orjson.dumps([self.rules.model_dump(mode="json"), runbooks, times, causes])
         return hashlib.sha256(text).hexdigest()

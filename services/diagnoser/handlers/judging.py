@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.diagnoser.domain.cause_names import unnamed
 from services.diagnoser.handlers.incident_turn import IncidentTurn
 from shared.events.incidents import IncidentNoted, IncidentRequestRefused
 from shared.events.people import FeedbackGiven
@@ -56,6 +57,8 @@ def _refused(turn: IncidentTurn, given: FeedbackGiven, actual: str) -> str:
         return f"the incident belongs to {turn.state.environment}"
     if turn.state.concluded is None:
         return "nothing has been concluded yet"
+    if actual and turn.config.causes is not None and (why := unnamed(actual, turn.config.causes)):
+        return why
     if not named and (given.verdict == "right" or not actual):
         return "no cause was named; say `wrong` with the cause that it was"
     if given.verdict == "wrong" and actual == named:

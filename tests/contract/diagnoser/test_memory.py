@@ -20,6 +20,7 @@ from tests.contract.diagnoser.conftest import PERSON, Running, alert
 from tests.support.kinds import eventually
 
 HOST, SERVICE, CAUSE = "prod-web-03", "storefront", "resource_leak.memory"
+POOL = "saturation.connection_pool"
 
 
 async def said(store: Store, incident: str, person: str, verdict: str, **more: Any) -> None:  # noqa: ANN401 -- columns
@@ -60,7 +61,7 @@ async def test_only_closed_incidents_of_the_environment_are_remembered_with_what
     await showed(store, "INC-5", 50.0, environment="sim:x")
     await showed(store, "INC-6", 60.0, signs=None)
     await said(store, "INC-1", "ann", "wrong", actual="c.d")
-    await said(store, "INC-2", "ann", "wrong")
+    await said(store, "INC-2", "ann", "wrong", actual="unknown")
 
     found = await memory.past("live", but="INC-9")
 
@@ -106,10 +107,10 @@ class TestNextTime:
     async def test_a_verdict_and_a_closed_incident_reach_the_next_diagnosis(self, running: Running) -> None:
         incident = await self.closed(running)
         await judge(running, incident, "ann", "right")
-        await judge(running, incident, "ann", "wrong", "db.pool")
+        await judge(running, incident, "ann", "wrong", POOL)
         await running.said("incident.noted", 2)
         [row] = await running.store.select(select(VERDICT))
-        assert (row["verdict"], row["cause"], row["confidence"], row["actual"]) == ("wrong", CAUSE, 0.9, "db.pool")
+        assert (row["verdict"], row["cause"], row["confidence"], row["actual"]) == ("wrong", CAUSE, 0.9, POOL)
         for number in range(4):
             more = {"environment": running.outside.environment, "cause": CAUSE}
             await said(running.store, f"INC-PAST{number}", "ann", "wrong", **more)
@@ -119,7 +120,7 @@ class TestNextTime:
         concluded = await running.said("diagnosis.concluded", 2)
         gathered = await running.said("evidence.gathered", 2)
         [look_alike] = gathered["look_alikes"]
-        assert (look_alike["incident_id"], look_alike["cause"], look_alike["verdict"]) == (incident, "db.pool", "wrong")
+        assert (look_alike["incident_id"], look_alike["cause"], look_alike["verdict"]) == (incident, POOL, "wrong")
         assert 0.4 <= look_alike["likeness"] <= 1.0
         assert look_alike["id"] in {item["id"] for item in gathered["evidence"] if item["kind"] == "history"}
         result = concluded["result"]

@@ -6,6 +6,10 @@ from typing import Any
 
 import pytest
 
+from services.diagnoser.adapters.cause_files import cause_names
+from services.diagnoser.domain.cause_names import near
+from services.diagnoser.domain.config import Config
+from services.diagnoser.engines.offline.catalogue import load_catalogue
 from shared.errors import NotFoundError
 from shared.events.people import FeedbackGiven
 from shared.incident.actor import Actor
@@ -108,6 +112,46 @@ def test_a_verdict_is_refused(story: Story, status: str, verdict: str, cause: st
     assert kept(judge(story, verdict, cause)) == []
 
     assert story.body("incident.request_refused")["why"] == why
+
+
+KNOWN = frozenset({CAUSE, "saturation.memory", "saturation.disk_full", "data.slow_query"})
+ONLY_KNOWN = Config(causes=KNOWN)
+
+
+@pytest.mark.parametrize(
+    "cause, why",
+    [
+        pytest.param("saturation.memory", "", id="a cause of the catalogue"),
+        pytest.param("unknown", "", id="nobody knows which"),
+        pytest.param(None, "", id="none is named"),
+        pytest.param(
+            "saturation.memroy",
+            "no cause 'saturation.memroy'; did you mean 'saturation.memory'",
+            id="a slip of the pen",
+        ),
+        pytest.param("disk", "no cause 'disk'; did you mean 'saturation.disk_full'?", id="only a part of a name"),
+        pytest.param("zzz", "no cause 'zzz'; say `unknown`", id="nothing like it"),
+    ],
+)
+def test_which_cause_it_was_is_one_of_the_catalogue(cause: str | None, why: str) -> None:
+    story = Story(config=ONLY_KNOWN)
+    story.open()
+    story.conclude()
+
+    found = kept(judge(story, "wrong", cause))
+
+    assert bool(found) is not bool(why)
+    if why:
+        assert story.body("incident.request_refused")["why"].startswith(why)
+
+
+def test_the_names_that_a_verdict_may_use_are_those_of_the_catalogue() -> None:
+    assert cause_names() == {cause.id for cause in load_catalogue().causes}
+
+
+def test_a_family_alone_is_answered_with_its_causes() -> None:
+    assert near("saturation", KNOWN) == ["saturation.disk_full", "saturation.memory"]
+    assert near("", KNOWN) == []
 
 
 def test_a_verdict_from_another_environment_counts_for_nothing(story: Story) -> None:
