@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,6 +128,16 @@ def webhook_url(data: Path) -> str:
 
 def login_link(data: Path, person: str, path: str) -> str:
     """Return a page's address that signs a person in, once."""
-    running = find(data)
     asked = server(data).post("/api/login-links", {"person": person})
-    return f"{running.base_url or running.url}{path}?login={asked['token']}"
+    return f"{page(data, path)}?login={asked['token']}"
+
+
+def page(data: Path, path: str) -> str:
+    """Return a page's address; who opens it must have signed in."""
+    running = find(data)
+    return f"{running.base_url or running.url}{path}"
+
+
+def command(text: str, data: Path) -> str:
+    """Return a client command as a person types it for the server with this data directory."""
+    return f"signoff {text}" + ("" if data == DATA else f" --data {shlex.quote(str(data))}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from cli.output import moment
+
 FINDINGS_MAX = 5
 CITES_MAX = 3
 
@@ -47,6 +49,22 @@ def explanation(detail: Detail) -> list[tuple[str, list[str]]]:
         (heading, lines or ["nothing"]) for number, (heading, lines) in enumerate(parts) if lines or number < always
     ]
     return [*told, *advice(detail)]
+
+
+def waiting(detail: Detail, decide: Callable[[str], Sequence[str]]) -> list[tuple[str, list[str]]]:
+    """Return what waits for a person, and how to decide: the lines that `decide` gives for an approval's id."""
+    return [
+        (
+            f"Waits for approval: {approval['title']}",
+            [
+                f"{undo(approval)}; expires {moment(approval['expires_at'])}",
+                approval["impact"],
+                *decide(approval["approval_id"]),
+            ],
+        )
+        for approval in detail["approvals"]
+        if approval["state"] == "pending"
+    ]
 
 
 def advice(detail: Detail) -> list[tuple[str, list[str]]]:

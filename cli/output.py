@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -12,6 +13,7 @@ import orjson
 from shared.incident.visible import one_line, visible
 
 PIPE_COLUMNS = 400
+_INSTANT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?Z")
 Format = Literal["table", "json", "jsonl"]
 
 
@@ -101,7 +103,25 @@ def _text(lines: Sequence[str]) -> str:
     return "".join(f"{one_line(line)}\n" for line in lines)
 
 
+def moment(value: str) -> str:
+    """Return an instant as people read it, to the second; any other text as it is."""
+    found = _INSTANT.fullmatch(value)
+    return f"{found[1]} {found[2]} UTC" if found else value
+
+
+def percent(share: float) -> str:
+    """Return a share of one as people read it."""
+    return f"{round(share * 100)} %"
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def _cell(value: object) -> str:
+    if isinstance(value, Mapping):
+        value = [f"{key}={item}" for key, item in value.items()]
     if isinstance(value, list | tuple):
         return one_line(", ".join(map(str, value)))
-    return "" if value is None else one_line(str(value))
+    return "" if value is None else one_line(moment(str(value)))

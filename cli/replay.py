@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from cli.client import Client, as_person, login_link, server, world
+from cli.client import Client, as_person, command, login_link, server, world
 from cli.errors import Exit
 from cli.explaining import explained, line
 from cli.output import Entries, Format, say, write
@@ -92,7 +92,9 @@ class Follower:
                 self._approve(detail["incident"]["id"], approval)
             else:
                 link = login_link(self.replay.data, APPROVERS[0], f"/a/{approval['approval_id']}")
-                (write if self.replay.output == "table" else say)("", f"  APPROVAL LINK  {link}", "")
+                by_command = command(f"approve {detail['incident']['id']}", self.replay.data)
+                tell = write if self.replay.output == "table" else say
+                tell("", f"  APPROVAL LINK  {link}", f"  or             {by_command}", "")
 
     def _approve(self, incident: str, approval: dict[str, Any]) -> None:
         for person in APPROVERS[: approval["needed"]]:

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from cli.client import DATA, webhook_url
 from cli.commands.incidents import Output
-from cli.output import say, write
+from cli.output import counted, say, write
 from cli.output import show as show_rows
 from cli.project import RUNBOOKS
 from cli.secrets import give_secrets
@@ -40,7 +40,7 @@ def validate(*, data: Path = DATA) -> None:
     if executor["policy_file"] is not None:
         read_authored(executor["policy_file"], Policy)
     runbooks = load_runbooks(executor["runbooks"] or RUNBOOKS)
-    say(f"valid: settings, people, policy, rules, {len(runbooks)} runbooks")
+    say(f"valid: settings, people, policy, rules, {counted(len(runbooks), 'runbook')}")
 
 
 def show(*, data: Path = DATA, output: Output = "table", url: str = "", reveal: Flag = False) -> None:

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from cli.answers import answer
-from cli.client import DATA, Client, incident_path, server
+from cli.client import DATA, Client, command, incident_path, server
 from cli.errors import Exit, HintedError
 from cli.explaining import undo
-from cli.output import say, write, write_json
+from cli.output import moment, say, write, write_json
 from shared.errors import RefusedError
 
 Flag = Annotated[bool, Parameter(negative=())]
@@ -34,7 +34,10 @@ def approve(incident: str, *, reason: str = "", yes: Yes = False, data: Path = D
     _show(approval)
     if not yes and not _confirmed():
         raise HintedError("not approved", Exit.REFUSED, ("approve without a question", "--yes"))
-    _decide(client, found, "approve", approval, reason)
+    if _decide(client, found, "approve", approval, reason) == "approval.granted":
+        say(f"see what comes of it: {command(f'incidents watch {found}', data)}")
+    else:
+        say("another person must approve too")
 
 
 def reject(incident: str, *, reason: str, data: Path = DATA) -> None:
@@ -90,7 +93,7 @@ def _show(approval: dict[str, Any]) -> None:
     say(f"{approval['title']}   {undo(approval)}")
     for text in (approval["impact"], *approval["why"]):
         say(f"  {text}")
-    say(f"  plan {approval['plan_sha256'][:12]}, expires {approval['expires_at']}")
+    say(f"  plan {approval['plan_sha256'][:12]}, expires {moment(approval['expires_at'])}")
 
 
 def _confirmed() -> bool:
@@ -101,12 +104,14 @@ def _confirmed() -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
-def _decide(client: Client, incident: str, verb: str, approval: dict[str, Any], reason: str) -> None:
+def _decide(client: Client, incident: str, verb: str, approval: dict[str, Any], reason: str) -> str:
     about = {"subject": approval["approval_id"], "plan_sha256": approval["plan_sha256"]}
-    _submit(client, incident, {"verb": verb, "reason": reason, **about})
+    return _submit(client, incident, {"verb": verb, "reason": reason, **about})
 
 
-def _submit(client: Client, incident: str, body: dict[str, str]) -> None:
-    """Submit a decision and wait for the executor's ruling: what was submitted is not yet done."""
+def _submit(client: Client, incident: str, body: dict[str, str]) -> str:
+    """Submit a decision, wait for the executor's ruling and return it: what was submitted is not yet done."""
     submitted = client.post(f"/api/incidents/{incident}/decisions", body)["decision_id"]
-    write(answer(client, incident, "decision_id", submitted, who="executor")["type"])
+    ruling = str(answer(client, incident, "decision_id", submitted, who="executor")["type"])
+    write(ruling)
+    return ruling

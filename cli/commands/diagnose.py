@@ -54,16 +54,16 @@ def _case(name: str) -> Mapping[str, Any]:
 
 def _tell(conclusion: Mapping[str, Any]) -> None:
     from cli.explaining import made_by
-    from cli.output import show, write
+    from cli.output import percent, show, write
 
     result = conclusion["result"]
     write(result["statement"])
-    write(f"{result['status'].replace('_', ' ')}, confidence {result['confidence']:.0%}")
+    write(f"{result['status'].replace('_', ' ')}, confidence {percent(result['confidence'])}")
     for told in made_by(result):
         write(told)
     if result["causes"]:
         write("")
-        rows = [{**cause, "confidence": f"{cause['confidence']:.0%}"} for cause in result["causes"]]
+        rows = [{**cause, "confidence": percent(cause["confidence"])} for cause in result["causes"]]
         show(rows, ("cause", "entity", "confidence", "cites"), "table")
     for heading, name in (("Findings", "findings"), ("Ruled out", "ruled_out")):
         if result[name]:

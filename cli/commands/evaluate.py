@@ -136,7 +136,7 @@ def run(
     from cli.evaluating import parity, shipped_suite
     from cli.evaluating import report as report_of
     from cli.evaluating import run as run_suite
-    from cli.output import say, show
+    from cli.output import counted, say, show
     from cli.report_page import write_report
     from services.diagnoser.engines.evaluation.gates import differences
     from simulation.suite.dev import dev_suite
@@ -154,7 +154,7 @@ def run(
     changed = differences(before, found["cases"])
     write_report(report, found, changed)
     show(found["gates"], ("gate", "value", "bound", "passed"), "table")
-    say(*changed, f"{len(cases)} cases; see {report / 'report.html'}")
+    say(*changed, f"{counted(len(cases), 'case')}; see {report / 'report.html'}")
     return 0 if all(gate["passed"] for gate in found["gates"]) else 1
 
 

@@ -11,9 +11,9 @@ from cyclopts import Parameter
 
 from cli.answers import answer
 from cli.causes import check_cause
-from cli.client import DATA, incident_path, server
+from cli.client import DATA, command, incident_path, page, server
 from cli.errors import Exit
-from cli.explaining import advice, explanation, line, made_by
+from cli.explaining import advice, explanation, line, made_by, waiting
 from cli.output import Entries, Format, say, write, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
@@ -30,6 +30,8 @@ CONCLUSIONS = ("diagnosis.concluded", "diagnosis.inconclusive", "diagnosis.no_ac
 def list_(*, data: Path = DATA, output: Output = "table") -> None:
     """List incidents, newest first."""
     found = server(data).get("/api/incidents")
+    if not found:
+        say(f"no incidents yet; try one: {command('replay high_cpu', data)}")
     show_rows(found, ("id", "stage", "severity", "title", "services", "environment", "opened_at"), output)
 
 
@@ -54,6 +56,9 @@ def show(incident: str, *, explain: Flag = False, data: Path = DATA, output: Out
     diagnosis = detail.get("diagnosis")
     if diagnosis:
         write(f"{diagnosis['statement']} ({round(diagnosis['confidence'] * 100)} %)", *made_by(diagnosis))
+    known = head["id"]
+    by_command = f"{command(f'approve {known}', data)}, or reject {known} --reason TEXT"
+    _tell(waiting(detail, lambda approval: (by_command, page(data, f"/a/{approval}"))))
     if explain:
         _tell(explanation(detail) or [("Nothing has been concluded yet", [])])
         return

@@ -25,7 +25,8 @@ def replay(
 ) -> int:
     """Replay a scenario of the simulated world; without one, list them.
 
-    Exits 0 when the incident was verified and closed, 6 when it waits for a person, 1 when verification failed.
+    Exits 0 when the incident was verified and closed, or when it asks and you do not wait; 6 when nothing goes on
+    without a person, 1 when verification failed.
 
     Parameters
     ----------

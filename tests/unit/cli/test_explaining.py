@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.explaining import advice, explained, explanation
+from cli.explaining import advice, explained, explanation, waiting
 
 DETAIL: dict[str, Any] = {
     "diagnosis": {
@@ -169,3 +169,27 @@ def test_what_is_proposed_goes_before_what_a_person_may_do() -> None:
 
 def test_nothing_is_explained_before_anything_is_concluded() -> None:
     assert explanation({"diagnosis": None, "look_alikes": []}) == []
+
+
+def test_what_waits_says_until_when_what_it_does_and_how_to_decide() -> None:
+    pending = {
+        "approval_id": "apr-1",
+        "title": "Restart web-3",
+        "state": "pending",
+        "risk": "medium",
+        "reversible": False,
+        "impact": "requests in flight fail",
+        "expires_at": "2026-11-25T20:09:35.029052Z",
+    }
+
+    assert waiting({"approvals": [{**pending, "state": "granted"}]}, lambda _: ()) == []
+    assert waiting({"approvals": [pending]}, lambda approval: [f"decide {approval}"]) == [
+        (
+            "Waits for approval: Restart web-3",
+            [
+                "risk medium, not reversible; expires 2026-11-25 20:09:35 UTC",
+                "requests in flight fail",
+                "decide apr-1",
+            ],
+        )
+    ]
