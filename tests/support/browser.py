@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
 from tests.support.chromium import FLAGS, executable
 
@@ -17,6 +17,10 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"
 PHONE = (390, 844)
 SMALL_PHONE = (360, 640)
 DESKTOP = (1280, 900)
+PATIENCE = 60_000
+"""Milliseconds until what is expected of a page counts as not coming; on a busy machine much takes many seconds."""
+
+expect.set_options(timeout=PATIENCE)
 
 
 @asynccontextmanager
@@ -40,7 +44,7 @@ async def open_phone(
         java_script_enabled=javascript,
         color_scheme="dark" if dark else "light",
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(PATIENCE)
     try:
         yield context
     finally:

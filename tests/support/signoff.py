@@ -91,10 +91,11 @@ class Signoff:
         return path.read_text(errors="replace") if path.exists() else ""
 
     def wait_for(self, name: str, text: str, *, limit: float = 60.0) -> str:
-        """Return the first line of a server that holds `text`."""
+        """Return the first whole line of a server that holds `text`."""
 
         def look() -> str | None:
-            line = next((line for line in self.said(name).splitlines() if text in line), None)
+            whole, _, _ = self.said(name).rpartition("\n")
+            line = next((line for line in whole.splitlines() if text in line), None)
             assert line is not None or self.started[name].poll() is None, f"{name} ended: {self.said(name)}"
             return line
 

@@ -21,7 +21,7 @@ async def test_a_wait_beyond_its_limit_raises_soon_after_it(deadlines: Deadlines
     begun = asyncio.get_running_loop().time()
     with pytest.raises(TimeoutError), deadlines.within(0.02):
         await asyncio.Event().wait()
-    assert 0.02 <= asyncio.get_running_loop().time() - begun < 0.02 + 20 * GRAIN
+    assert 0.02 <= asyncio.get_running_loop().time() - begun < 0.02 + 200 * GRAIN
 
 
 async def test_of_many_waits_only_those_beyond_their_limit_end(deadlines: Deadlines) -> None:
