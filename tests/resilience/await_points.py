@@ -4,7 +4,8 @@ A *point* is what waits (the frames of the product, from the outermost to the in
 given control away, so what it waits for is under way; or it is about to get it back, so what it waited for has
 happened and nothing was made of it. One undisturbed life of a story tells which points there are. Then each chosen
 point has a life of its own that ends there, in a fork, so that really nothing of its memory is left; the next life,
-begun later over the same files, has to end well, and what both left behind is judged.
+begun later over the same files, has to end well, and what both left behind is judged. That next life has points too:
+one more story ends at the first, then at one of those, and it is the third life that has to end well.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Literal
 
@@ -41,10 +43,11 @@ VISITS = 4
 """Visits of a failpoint among which one is drawn."""
 TRIES = 3
 """Lives in which a point must be met; a few are met only by chance."""
+MET = "met.json"
+"""File in which a life tells its points."""
 
 Moment = Literal["given away", "got back"]
 Reach = Callable[[str, Moment], None]
-Choice = Callable[["list[Point]"], "Iterable[Point]"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -57,6 +60,27 @@ class Point:
 
     def __str__(self) -> str:
         return f"{self.place} ({self.moment}, visit {self.visit})"
+
+
+Ends = tuple[Point, ...]
+"""Where one life after the other ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """How many of the points that are met are chosen, half of them of what the story is about; 0: all."""
+
+    count: int
+    seed: int
+
+    def order(self, points: list[Point], heart: Sequence[str]) -> list[Point]:
+        """Return the points in the order in which they are tried."""
+        if not self.count:
+            return points
+        shuffled = random.Random(self.seed).sample(points, len(points))
+        core = [point for point in shuffled if any(name in point.place for name in heart)]
+        others = [point for point in shuffled if point not in core]
+        return [point for pair in zip_longest(core, others) for point in pair if point]
 
 
 class Story(ABC):
@@ -85,9 +109,9 @@ class Explored:
     """What became of a story: its points, and those at which it was ended and mended."""
 
     points: list[Point]
-    ended: list[Point] = field(default_factory=list)
-    not_met: list[Point] = field(default_factory=list)
-    broken: list[tuple[Point, str]] = field(default_factory=list)
+    ended: list[Ends] = field(default_factory=list)
+    not_met: list[Ends] = field(default_factory=list)
+    broken: list[tuple[str, str]] = field(default_factory=list)
 
 
 class Watched(Coroutine[Any, Any, Any]):
@@ -173,49 +197,59 @@ def in_fork(work: Callable[[], None], said: Path) -> int:
 
 def points_of(story: Story, folder: Path) -> list[Point]:
     """Return the points of one undisturbed life, at their first visits and at their last."""
-    met = folder / "met.json"
-
-    def live() -> None:
-        visits: Counter[tuple[str, str]] = Counter()
-        watched(story.live(_made(folder / "undisturbed")), lambda place, moment: visits.update([(place, moment)]))
-        story.judge(folder / "undisturbed")
-        met.write_bytes(orjson.dumps([[place, moment, count] for (place, moment), count in visits.items()]))
-
     said = folder / "said"
-    assert in_fork(live, said) == 0, said.read_text("utf-8", "replace")[-4000:]
-    found = [(place, moment, count) for place, moment, count in orjson.loads(met.read_bytes())]
-    return sorted({Point(place, moment, visit) for place, moment, count in found for visit in (1, min(count, 3))})
+    assert in_fork(partial(_live_on, story, _made(folder / "undisturbed"), 0), said) == 0, _tail_of(said)
+    return _points_met(folder / "undisturbed")
 
 
-def explore(story: Story, folder: Path, choose: Choice) -> Explored:
-    """End a life of the story at each chosen point, and judge what the next one makes of it."""
+def explore(story: Story, folder: Path, *samples: Sample) -> Explored:
+    """End a life of the story at each chosen point, and judge what the next one makes of it.
+
+    With a second sample those next lives end in their turn, at some of their own points.
+    """
     story.prepare()
     explored = Explored(points_of(story, folder))
-    for number, point in enumerate(choose(explored.points)):
-        code, place = _end_at(story, folder / str(number), point)
-        _mend(story, place, point, code, explored)
+    _end_at_some(story, folder / "undisturbed", (), samples, explored)
     return explored
 
 
-def _mend(story: Story, place: Path, point: Point, code: int, explored: Explored) -> None:
-    """Go on where a life ended with `code`, and note what came of it."""
+def _end_at_some(story: Story, lived: Path, before: Ends, samples: Sequence[Sample], explored: Explored) -> None:
+    """After lives that ended at `before`, end one at as many of the points of what was lived as the sample wants."""
+    sample, *others = samples
+    points, met = _points_met(lived), 0
+    for number, point in enumerate(sample.order(points, story.heart)):
+        if met == (sample.count or len(points)):
+            return
+        ends = (*before, point)
+        code, place = _end_at(story, lived / str(number), ends)
+        met += bool(code)
+        if _mend(story, place, ends, code, explored):
+            if code and others:
+                _end_at_some(story, place, ends, others, explored)
+            shutil.rmtree(place)
+
+
+def _mend(story: Story, place: Path, ends: Ends, code: int, explored: Explored) -> bool:
+    """Go on where lives ended, the last of them with `code`; note what came of it and say whether it is well."""
     if code == -signal.SIGKILL:
-        explored.ended.append(point)
-        code = in_fork(partial(_live_on, story, place), place / "said")
+        explored.ended.append(ends)
+        code = in_fork(partial(_live_on, story, place, len(ends)), place / "said")
     elif not code:
-        explored.not_met.append(point)
+        explored.not_met.append(ends)
     if code:
-        explored.broken.append((point, f"exit {code}: {(place / 'said').read_text('utf-8', 'replace')[-4000:]}"))
-    else:
-        shutil.rmtree(place)
+        explored.broken.append((", then ".join(map(str, ends)), f"exit {code}: {_tail_of(place / 'said')}"))
+    return not code
 
 
-def _end_at(story: Story, folder: Path, point: Point, tries: int = TRIES) -> tuple[int, Path]:
-    """Live until the point is met, if need be in several lives; return how the last one ended, and where it was."""
+def _end_at(story: Story, folder: Path, ends: Ends, tries: int = TRIES) -> tuple[int, Path]:
+    """Live until all points are met, if need be in several tries; return how the last life ended, and where it was."""
     story.prepare()
     place = _made(folder / str(tries))
-    code = in_fork(partial(_die, story, place, point), place / "said")
-    return (code, place) if code or tries == 1 else _end_at(story, folder, point, tries - 1)
+    code = -signal.SIGKILL
+    for life, point in enumerate(ends):
+        if code == -signal.SIGKILL:
+            code = in_fork(partial(_die, story, place, point, life), place / "said")
+    return (code, place) if code or tries == 1 else _end_at(story, folder, ends, tries - 1)
 
 
 def explore_failpoints(story: Story, folder: Path, names: Iterable[str], seed: int) -> Explored:
@@ -225,7 +259,8 @@ def explore_failpoints(story: Story, folder: Path, names: Iterable[str], seed: i
     for name in names:
         point, code, place = _end_at_failpoint(story, folder, name, (chance.randint(2, VISITS), 1))
         explored.points.append(point)
-        _mend(story, place, point, code, explored)
+        if _mend(story, place, (point,), code, explored):
+            shutil.rmtree(place)
     return explored
 
 
@@ -244,7 +279,7 @@ def _die_at_failpoint(story: Story, folder: Path, point: Point) -> None:
     asyncio.run(story.live(folder))
 
 
-def _die(story: Story, folder: Path, point: Point) -> None:
+def _die(story: Story, folder: Path, point: Point, life: int) -> None:
     left = point.visit
 
     def reach(place: str, moment: str) -> None:
@@ -254,29 +289,33 @@ def _die(story: Story, folder: Path, point: Point) -> None:
             if not left:
                 os.kill(os.getpid(), signal.SIGKILL)
 
+    _run_ahead(story, life)
     watched(story.live(folder), reach)
 
 
-def _live_on(story: Story, folder: Path) -> None:
-    if story.clock_may_run_ahead:
-        now = time.time
-        time.time = lambda: now() + LATER
-    asyncio.run(story.live(folder))
+def _live_on(story: Story, folder: Path, life: int) -> None:
+    visits: Counter[tuple[str, str]] = Counter()
+    _run_ahead(story, life)
+    watched(story.live(folder), lambda place, moment: visits.update([(place, moment)]))
     story.judge(folder)
+    met = [[place, moment, count] for (place, moment), count in visits.items()]
+    (folder / MET).write_bytes(orjson.dumps(met))
 
 
-def sampled(story: Story, count: int, seed: int) -> Choice:
-    """Return a choice of so many of the points, half of them of what the story is about; 0: all."""
+def _run_ahead(story: Story, life: int) -> None:
+    """Let it be later by as much as so many deaths take."""
+    if story.clock_may_run_ahead and life:
+        now = time.time
+        time.time = lambda: now() + life * LATER
 
-    def choose(points: list[Point]) -> list[Point]:
-        if not count:
-            return points
-        chance = random.Random(seed)
-        core = [point for point in points if any(name in point.place for name in story.heart)]
-        chosen = chance.sample(core, (count + 1) // 2)
-        return [*chosen, *chance.sample([point for point in points if point not in chosen], count // 2)]
 
-    return choose
+def _points_met(folder: Path) -> list[Point]:
+    found = [(place, moment, count) for place, moment, count in orjson.loads((folder / MET).read_bytes())]
+    return sorted({Point(place, moment, visit) for place, moment, count in found for visit in (1, min(count, 3))})
+
+
+def _tail_of(said: Path) -> str:
+    return said.read_text("utf-8", "replace")[-4000:]
 
 
 def _made(folder: Path) -> Path:

@@ -39,7 +39,7 @@ from shared.runbooks.load import load_runbooks
 from shared.runtime.secrets import private_key, public_text
 from tests.resilience.account import left_behind, verify
 from tests.resilience.await_house import INCIDENT, PROJECT, InWorld, check_files, house_in, said_in
-from tests.resilience.await_points import Story, explore, explore_failpoints, sampled
+from tests.resilience.await_points import Sample, Story, explore, explore_failpoints
 from tests.resilience.checker import file_of
 from tests.support import echo_main
 from tests.support.world import append_line, lines
@@ -280,16 +280,26 @@ def story_of(name: str, folder: Path, url: str) -> Story:
 
 
 def main(
-    folder: Path, name: str, *, count: int = 0, seed: int = 0, url: str = "", failpoints: tuple[str, ...] = ()
+    folder: Path,
+    name: str,
+    *,
+    count: int = 0,
+    again: int = 0,
+    seed: int = 0,
+    url: str = "",
+    failpoints: tuple[str, ...] = (),
 ) -> None:
-    """Explore a story, all its points or so many, or these failpoints, and print what was found."""
+    """Explore a story and print what was found.
+
+    At so many of its points (0: all), after each of which the next life ends at so many of its own; or at failpoints.
+    """
     folder.mkdir(parents=True)
     story = story_of(name, folder, url)
     try:
         if failpoints:
             found = explore_failpoints(story, folder, failpoints, seed)
         else:
-            found = explore(story, folder, sampled(story, count, seed))
+            found = explore(story, folder, *(Sample(size, seed) for size in ((count, again) if again else (count,))))
     finally:
         if isinstance(story, InWorld):
             story.end()

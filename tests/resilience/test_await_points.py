@@ -6,6 +6,7 @@ import random
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,9 @@ HEARTS = {
 """Story -> files of the product that must be among what waits in it."""
 
 
-def explored(names: Sequence[str], folder: Path, count: int, url: str = "") -> dict[str, Any]:
-    """Stop the stories at so many of their points."""
-    options = [f"--count={count}", *([f"--url={url}"] if url else [])]
+def explored(names: Sequence[str], folder: Path, count: int, *, again: int = 0, url: str = "") -> dict[str, Any]:
+    """Stop the stories at so many of their points, and what follows each at so many of its own."""
+    options = [f"--count={count}", f"--again={again}", *([f"--url={url}"] if url else [])]
     return run(folder, random.SystemRandom().randrange(2**32), dict.fromkeys(names, options))
 
 
@@ -70,40 +71,48 @@ def run(folder: Path, seed: int, stories: Mapping[str, Sequence[str]]) -> dict[s
     return found
 
 
-def verify(found: Mapping[str, Any], enter: Enter, kills: str) -> None:
+def verify(found: Mapping[str, Any], enter: Enter, count: int, again: int = 0) -> None:
     """Assert that all went well everywhere, and put it into the report."""
+    line = partial(Line, lost=0, duplicated=0, within="60 s", seed="drawn")
     for name, one in found.items():
         what, least = PARTS[name]
         points = [Point(**point) for point in one["points"]]
         assert len(points) >= least, f"{name}: {len(points)} points"
         for heart in HEARTS[name]:
             assert any(heart in point.place for point in points), f"{name} never waits in {heart}"
-        broken = [f"{Point(**point)}\n{said}" for point, said in one["broken"]]
+        broken = ["\n".join(end) for end in one["broken"]]
         assert not broken, f"{name}: {len(broken)} of {len(one['ended'])} ends were not mended\n" + "\n".join(broken)
-        met = len(one["ended"])
-        assert met >= 0.9 * (met + len(one["not_met"])), one["not_met"]
-        enter(Line("F1", "killed at points where tasks wait", what, kills, 0, 0, within="60 s", seed="drawn"))
+        once, twice = (sum(len(ends) == lives for ends in one["ended"]) for lives in (1, 2))
+        if count:
+            assert (once, twice) == (count, count * again), one["not_met"]
+        assert once >= 0.9 * len(points) or count, one["not_met"]
+        enter(line("F1", "killed at points where tasks wait", what, f"{count or 'all'} of all"))
+        if again:
+            fault = "killed where tasks wait, and the next start as well, where its own tasks wait"
+            enter(line("F3", fault, what, f"{twice} pairs"))
 
 
 HERE = ("webhooks", "work", "calls", "posts")
 """Stories that need no server."""
-FEW, ALL = 2, 0
+FEW, MANY, ALL = 2, 12, 0
 
 
-def test_ended_wherever_a_task_waits_each_part_is_mended_by_its_next_start(tmp_path: Path, enter: Enter) -> None:
-    verify(explored(HERE, tmp_path, FEW), enter, f"{FEW} of all")
+def test_ended_wherever_a_task_waits_once_or_twice_each_part_is_mended_by_its_next_start(
+    tmp_path: Path, enter: Enter
+) -> None:
+    verify(explored(HERE, tmp_path, FEW, again=1), enter, FEW, 1)
 
 
 @pytest.mark.postgres
 def test_ended_wherever_a_task_waits_work_on_a_server_is_mended_by_the_next_start(
     tmp_path: Path, postgres_url: str, enter: Enter
 ) -> None:
-    verify(explored(["work-postgres"], tmp_path, 1, postgres_url), enter, "1 of all")
+    verify(explored(["work-postgres"], tmp_path, 1, url=postgres_url), enter, 1)
 
 
 @pytest.mark.nightly
 def test_ended_at_every_point_each_part_is_mended_by_its_next_start(tmp_path: Path, enter: Enter) -> None:
-    verify(explored(HERE, tmp_path, ALL), enter, "all")
+    verify(explored(HERE, tmp_path, ALL), enter, ALL)
 
 
 @pytest.mark.nightly
@@ -111,7 +120,20 @@ def test_ended_at_every_point_each_part_is_mended_by_its_next_start(tmp_path: Pa
 def test_ended_at_every_point_work_on_a_server_is_mended_by_the_next_start(
     tmp_path: Path, postgres_url: str, enter: Enter
 ) -> None:
-    verify(explored(["work-postgres"], tmp_path, ALL, postgres_url), enter, "all")
+    verify(explored(["work-postgres"], tmp_path, ALL, url=postgres_url), enter, ALL)
+
+
+@pytest.mark.nightly
+def test_ended_again_and_again_while_it_is_mended_each_part_is_mended_at_last(tmp_path: Path, enter: Enter) -> None:
+    verify(explored(HERE, tmp_path, MANY, again=4), enter, MANY, 4)
+
+
+@pytest.mark.nightly
+@pytest.mark.postgres
+def test_ended_again_and_again_work_on_a_server_is_mended_at_last(
+    tmp_path: Path, postgres_url: str, enter: Enter
+) -> None:
+    verify(explored(["work-postgres"], tmp_path, MANY, again=2, url=postgres_url), enter, MANY, 2)
 
 
 @pytest.mark.nightly

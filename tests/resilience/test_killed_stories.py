@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from shared.store import failpoints
-from tests.resilience.await_points import Point
 from tests.resilience.conftest import Enter
 from tests.resilience.report import Line
 from tests.resilience.test_await_points import run
@@ -26,13 +25,12 @@ def ended(folder: Path, seed: int, points: Mapping[str, Iterable[str]], enter: E
     """End each story at its failpoints, and return those at which it did end."""
     found = run(folder, seed, {name: [f"--failpoints={point}" for point in points[name]] for name in points})
     for name, one in found.items():
-        broken = [f"{Point(**point)}\n{said}" for point, said in one["broken"]]
-        assert not broken, "\n".join(broken)
+        assert not one["broken"], "\n".join(map("\n".join, one["broken"]))
         assert one["not_met"] == []
         where = f"{SERVICES[name]}, sqlite, embedded"
         kills = str(len(one["ended"]))
         enter(Line("F2", "killed at failpoints, each alone", where, kills, 0, 0, within="60 s", seed="drawn"))
-    return {name: {point["place"] for point in one["ended"]} for name, one in found.items()}
+    return {name: {point["place"] for [point] in one["ended"]} for name, one in found.items()}
 
 
 def test_each_failpoint_ends_a_service_which_its_next_start_mends(tmp_path: Path, enter: Enter) -> None:
