@@ -27,7 +27,18 @@ from simulation import driver
 from simulation.app import build_world_app
 from simulation.scenario import load_scenario
 from tests.resilience.await_points import Story
-from tests.resilience.checker import OF_ONE, SERVICES, WANTED, Remains, check, file_of, told, waiting_in, world_of
+from tests.resilience.checker import (
+    OF_ONE,
+    SERVICES,
+    WANTED,
+    Remains,
+    check,
+    file_of,
+    heads_of,
+    told,
+    waiting_in,
+    world_of,
+)
 from tests.support.kinds import eventually
 
 PROJECT = Path(__file__).parents[2]
@@ -90,13 +101,14 @@ class House:
         async def all_read() -> bool:
             return not any(lag.records for lag in await self.bus.lags())
 
-        async def nothing() -> bool:
+        async def look() -> tuple[bool, list[dict[str, int]]]:
             found = [await asyncio.to_thread(file_of, self.folder, name) for name in names]
-            return not any(what for tables in found for what in waiting_in(tables))
+            return not any(what for tables in found for what in waiting_in(tables)), [*map(heads_of, found)]
 
         async def is_over() -> bool:
-            # What leaves one place for another is in both for a moment, so the log is looked at on both sides.
-            return await all_read() and await nothing() and await all_read()
+            # Each service is looked at at another instant; if it is the same in both looks, nothing happened between.
+            is_idle, before = await look()
+            return is_idle and await all_read() and await look() == (True, before)
 
         await eventually(is_over, REST_LIMIT)
 

@@ -12,6 +12,7 @@ import sqlite3
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ WANTED = {
     "outbox": "select topic, key, id from outbox",
     "activity": "select id, name, state, due from activity",
     "dead": "select agg, id, type, reason from dead",
+    "subscription": "select name, position from subscription",
 }
 OF_ONE = {
     "diagnoser": {
@@ -83,26 +85,56 @@ def of_folder(data: Path) -> Remains:
     return Remains(world_of(data), {service: file_of(data, service) for service in SERVICES})
 
 
+def at_rest(data: Path) -> bool:
+    """Say whether all is done in a data directory that is in use.
+
+    Two looks find nothing wrong, nothing happened from one to the other, and the log had been read to its end: so
+    there was an instant at which nothing waited anywhere.
+    """
+    first = of_folder(data)
+    is_read = not unread(data, first.tables.values())
+    second = of_folder(data)
+    is_still = [heads_of(one) for one in first.tables.values()] == [heads_of(one) for one in second.tables.values()]
+    return is_read and is_still and not check(first).findings and not check(second).findings
+
+
+def unread(data: Path, services: Iterable[Mapping[str, list[Row]]]) -> list[str]:
+    """Return the subscriptions that have not taken all that is on the embedded log now."""
+    with closing(sqlite3.connect(data / "bus.db")) as connection:
+        newest = dict(connection.execute('select topic, max("offset") from log group by topic'))
+    rows = [row for tables in services for row in tables["subscription"]]
+    return [row["name"] for row in rows if row["position"] < newest.get(row["name"].split(".", 2)[2], 0)]
+
+
+def heads_of(tables: Mapping[str, list[Row]]) -> dict[str, int]:
+    """Return how many messages each aggregate has had: as long as none comes, nothing happens."""
+    return {row["agg"]: row["tail"] for row in tables["key_head"]}
+
+
 def file_of(data: Path, service: str) -> dict[str, list[Row]]:
-    """Read the database file of one service."""
-    connection = sqlite3.connect(data / f"{service}.db")
+    """Read the database file of one service, all of it as it is at one instant."""
+    connection = sqlite3.connect(data / f"{service}.db", isolation_level=None)
     connection.row_factory = sqlite3.Row
     wanted = WANTED | OF_ONE.get(service, {})
     try:
+        connection.execute("begin")
         return {name: [dict(row) for row in connection.execute(sql)] for name, sql in wanted.items()}
     finally:
         connection.close()
 
 
 async def of_database(url: str, data: Path) -> Remains:
-    """Read a database of the scale-out, the spool of ingest, which is a file, and the world's file."""
+    """Read a database of the scale-out as it is at one instant, the spool of ingest, and the world's file."""
     tables = {"ingest": file_of(data, "ingest")}
     connection = await asyncpg.connect(url)
     try:
-        for service in SERVICES[1:]:
-            await connection.execute(f'set search_path to "{service}"')
-            wanted = WANTED | OF_ONE.get(service, {})
-            tables[service] = {name: [dict(row) for row in await connection.fetch(sql)] for name, sql in wanted.items()}
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            for service in SERVICES[1:]:
+                await connection.execute(f'set local search_path to "{service}"')
+                wanted = WANTED | OF_ONE.get(service, {})
+                tables[service] = {
+                    name: [dict(row) for row in await connection.fetch(sql)] for name, sql in wanted.items()
+                }
     finally:
         await connection.close()
     return Remains(world_of(data), tables)

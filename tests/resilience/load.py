@@ -119,13 +119,17 @@ class House:
         self.taken()
         self.cluster.end_incidents(REST_LIMIT)
         self.look_at_topics()
+
+        def resting() -> Remains | None:
+            remains = self.cluster.remains()
+            return None if self.broken(remains) else remains
+
         try:
-            until(lambda: not self.broken(self.cluster.remains()) or None, limit=REST_LIMIT, what="rest")
+            return until(resting, limit=REST_LIMIT, what="rest")
         except AssertionError as error:
             remains = self.cluster.remains()
             error.add_note(told(remains, self.broken(remains)))
             raise
-        return self.cluster.remains()
 
     def broken(self, remains: Remains) -> list[Finding]:
         """Return every promise that is broken now."""

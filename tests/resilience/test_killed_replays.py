@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.resilience.checker import Remains, Verdict, check, of_folder, told
+from tests.resilience.checker import Remains, Verdict, at_rest, check, of_folder, told
 from tests.resilience.cluster import DONE
 from tests.resilience.conftest import Enter
 from tests.resilience.report import Line
@@ -88,7 +88,7 @@ def end_all(signoff: Signoff) -> None:
         return all(incident["stage"] in DONE for incident in incidents) or None
 
     until(all_over, limit=END_LIMIT, what="the end of all incidents")
-    until(lambda: not check(of_folder(signoff.data)).findings or None, limit=60.0, what="rest")
+    until(lambda: at_rest(signoff.data) or None, limit=60.0, what="rest")
 
 
 @pytest.fixture(scope="module", params=["short", pytest.param("long", marks=pytest.mark.nightly)], ids=str)

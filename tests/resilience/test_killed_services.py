@@ -78,8 +78,12 @@ def die(cluster: Cluster, name: str, failpoint: str) -> None:
 def finish(cluster: Cluster) -> Remains:
     """Approve what waits until every incident has ended, and return what is left."""
     cluster.end_incidents(END_LIMIT)
-    until(lambda: not check(cluster.remains()).findings or None, limit=60.0, what="rest")
-    return cluster.remains()
+
+    def resting() -> Remains | None:
+        remains = cluster.remains()
+        return None if check(remains).findings else remains
+
+    return until(resting, limit=60.0, what="rest")
 
 
 @pytest.fixture
