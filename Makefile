@@ -58,7 +58,7 @@ leak-check: install-dev ## Seed secrets everywhere, replay an incident, and look
 	$(BIN)/python -m tests.resilience.leaks
 
 SUITES := await_points broker crash cuts faults_database faults_files faults_poison faults_senders kafka_under_load \
-	killed_replays killed_stories model
+	killed_replays killed_stories model storms
 FAULTS := $(foreach name,$(SUITES),tests/resilience/test_$(name).py)
 reliability-report: install-dev test-servers ## Break everything there is to break and write docs/reliability.md.
 	SIGNOFF_RELIABILITY_REPORT=docs/reliability.md $(BIN)/pytest -q -m "not nightly" $(FAULTS) $$($(BIN)/python -m tests.resilience.elsewhere)

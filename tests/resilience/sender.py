@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import orjson
@@ -61,6 +61,7 @@ class Sender:
     port: int
     secret: str
     rate: int = RATE
+    body: Callable[[int], dict[str, object]] = alert
     history: list[Sent] = field(default_factory=list)
     behind: float = 0.0
     """Seconds by which the latest webhook left after it should have."""
@@ -110,7 +111,7 @@ class Sender:
             writer.close()
 
     async def _send(self, number: int) -> None:
-        body = alert(number)
+        body = self.body(number)
         began = time.monotonic()
         status, receipt, said = 0, "", ""
         try:

@@ -188,10 +188,14 @@ def test_a_server_restarted_under_load_answers_no_error_and_loses_nothing(signof
         signoff.said_in("up").unlink()
         signoff.start("up", "up", *ports)
         sending.go_on(30)
-    until(lambda: signoff.json("deliveries", "account")["balanced"] or None, limit=30, what="an even account")
+
+    def decided() -> Counter[str]:
+        return Counter(row["message_id"] for row in file_of(signoff.data, "diagnoser")["disposition"])
+
+    until(lambda: decided().keys() >= set(sending.receipts) or None, limit=30, what="a disposition of each")
     signoff.stop()
     assert set(sending.answers) == {202}, sending.answers
     assert sending.unheard
-    decided = Counter(row["message_id"] for row in file_of(signoff.data, "diagnoser")["disposition"])
-    assert [decided[receipt] for receipt in sending.receipts] == [1] * len(sending.receipts)
+    found = decided()
+    assert [found[receipt] for receipt in sending.receipts] == [1] * len(sending.receipts)
     enter(Line("F5", "SIGTERM under load", "`signoff up`", "0", 0, 0, within="30 s"))
