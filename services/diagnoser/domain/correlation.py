@@ -78,10 +78,10 @@ class Index:
         fits: dict[str, str] = {}
         for rule in self.rules:
             near = [
-                (self.incidents[incident]["last"], incident, value)
+                (known["last"], incident, value)
                 for value in keys.get(rule.name, ())
                 for incident in self._found.get((rule.name, value), ())
-                if _is_near(self.incidents[incident], at, rule.window_seconds)
+                if _is_near(known := self.incidents[incident], at, rule.window_seconds)
             ]
             for _, incident, value in sorted(near, reverse=True):
                 fits.setdefault(incident, f"{rule.name}: {', '.join(value.split(_SEPARATOR))}")
@@ -95,19 +95,14 @@ def _is_near(incident: OpenIncident, at: float, window: float) -> bool:
     return incident["closed"] is None and incident["first"] - window <= at <= incident["last"] + window
 
 
-def joined(incident: OpenIncident, keys: Mapping[str, Sequence[str]], at: float) -> OpenIncident:
-    """Return an incident after an alert joined it."""
-    merged = {name: list(values) for name, values in incident["keys"].items()}
+def join(incident: OpenIncident, keys: Mapping[str, Sequence[str]], at: float) -> None:
+    """Change an incident as an alert does that joins it."""
     for name, values in keys.items():
-        known = merged.setdefault(name, [])
+        known = incident["keys"].setdefault(name, [])
         known += [value for value in values if value not in known]
         del known[VALUES_MAX:]
-    return OpenIncident(
-        keys=merged,
-        first=min(incident["first"], at),
-        last=max(incident["last"], at),
-        closed=incident["closed"],
-    )
+    incident["first"] = min(incident["first"], at)
+    incident["last"] = max(incident["last"], at)
 
 
 VALUES_MAX = 50

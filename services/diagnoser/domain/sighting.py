@@ -6,7 +6,7 @@ Duplicates and reordering end in the same state: what counts is when something h
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from shared.incident.enums import AlertStatus
 
@@ -25,6 +25,8 @@ class AlertRow(TypedDict):
     cycles: dict[str, Cycle]
     severity: int
     flips: list[float]
+    held: NotRequired[dict[str, Any]]
+    """The newest alert that was held back: `message_id` and `alert`."""
 
 
 class Sighting(StrEnum):

@@ -44,10 +44,10 @@ class Incident:
     def needs(self, state: JSON, messages: Sequence[Message]) -> Collection[str]:
         """Return the rows of the alerts that the messages name, and those that say which events were folded."""
         del state
-        keys = set()
+        keys: set[str] = set()
         for message in messages:
             if message.type in ("open", "attach"):
-                keys.add(joining.row_key(message.body["alert"]["fingerprint"]))
+                keys.update(joining.row_key(one["alert"]["fingerprint"]) for one in joining.attached(message.body))
             elif message.type == QuestionAsked.type:
                 keys.add(investigating.SEEN_ROW)
             elif message.type == "recovered":

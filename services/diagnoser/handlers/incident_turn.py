@@ -86,7 +86,10 @@ class IncidentState:
 
     def json(self) -> JSON:
         """Return the state as JSON."""
-        return {one.name: getattr(self, one.name) for one in fields(self)}
+        return {name: getattr(self, name) for name in _FIELDS}
+
+
+_FIELDS = tuple(one.name for one in fields(IncidentState))
 
 
 @dataclass(slots=True)

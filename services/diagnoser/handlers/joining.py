@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.diagnoser.handlers import closing, investigating
 from services.diagnoser.handlers.incident_turn import CARRIED_MAX, IncidentTurn, carried
 from shared.events.incidents import (
@@ -36,7 +38,7 @@ def open_(turn: IncidentTurn) -> None:
     state.title = alert.title
     state.severity = alert.severity.value
     state.started = alert.occurred_at.timestamp()
-    _join(turn, alert)
+    _join(turn, body["message_id"], alert)
     turn.emit(
         IncidentOpened(
             title=alert.title,
@@ -53,19 +55,28 @@ def open_(turn: IncidentTurn) -> None:
     investigating.want(turn, "incident opened")
 
 
+def attached(body: JSON) -> Sequence[JSON]:
+    """Return the alerts of `attach`, each with `message_id` and `reason`; earlier versions sent one in each message."""
+    return body.get("alerts") or (body,)
+
+
 def attach(turn: IncidentTurn) -> None:
+    """Take alerts in."""
+    for one in attached(turn.message.body):
+        _attach(turn, one["message_id"], Alert.model_validate(one["alert"]), one["reason"])
+
+
+def _attach(turn: IncidentTurn, message_id: str, alert: Alert, reason: str) -> None:
     """Take an alert in; one that comes after the end reopens the incident."""
-    body = turn.message.body
-    alert = Alert.model_validate(body["alert"])
     over = turn.state.closed_at is not None or turn.state.quiet
     if over:
-        reopen(turn, body["reason"])
-    news = _join(turn, alert)
+        reopen(turn, reason)
+    news = _join(turn, message_id, alert)
     if len(turn.attached) < CARRIED_MAX:
-        joined = AttachedAlert(message_id=body["message_id"], alert=carried(alert))
+        joined = AttachedAlert(message_id=message_id, alert=carried(alert))
     else:
         joined, _ = turn.attached[-1]  # It will not be carried; only its reason counts.
-    turn.attached.append((joined, body["reason"]))
+    turn.attached.append((joined, reason))
     _raise(turn, alert.severity, alert.title)
     if news or over or len(turn.attached) == 1:
         investigating.want(turn, "alerts joined")
@@ -118,7 +129,7 @@ def reopen(turn: IncidentTurn, reason: str, actor: Actor | None = None, request_
         turn.tell_scope("reopened")
 
 
-def _join(turn: IncidentTurn, alert: Alert) -> bool:
+def _join(turn: IncidentTurn, message_id: str, alert: Alert) -> bool:
     """Take an alert in; say whether it brings anything that would be looked at anew."""
     state = turn.state
     known_before = (state.services, state.hosts, state.symptoms)
@@ -132,7 +143,7 @@ def _join(turn: IncidentTurn, alert: Alert) -> bool:
     place = alert.host or ", ".join(alert.services)
     state.symptoms = _with(state.symptoms, (f"{alert.metric or alert.title} at {place}",))
     if known is None and len(state.alerts) < ALERTS_LOOKED_AT:
-        state.alerts.append(_seen(alert, turn.message.body["message_id"]))
+        state.alerts.append(_seen(alert, message_id))
     return (state.services, state.hosts, state.symptoms) != known_before
 
 

@@ -20,6 +20,8 @@ KIND = "scope"
 TABLE = "disposition"
 DAY = 86_400.0
 ALERT_KEPT = 35 * DAY
+ATTACHED_MAX = 50
+"""Alerts in one message to an incident."""
 INCIDENTS_KEPT = 400
 """Incidents an alert can join. In a storm beyond that the longest quiet ones take no more alerts."""
 
@@ -61,6 +63,8 @@ class ScopeTurn:
     message: Message
 
     _silences: list[Silence] | None = None
+    _told: dict[str, Local] = field(default_factory=dict)
+    """The newest message to each incident."""
 
     @property
     def silences(self) -> list[Silence]:
@@ -89,16 +93,36 @@ class ScopeTurn:
         known: AlertRow | None = self.rows.get(alert_key(fingerprint))
         return known or AlertRow(cycles={}, severity=9, flips=[])
 
+    def keep(self, fingerprint: str) -> AlertRow:
+        """Return what is known of an alert, to be changed in place; it is written with everything else."""
+        key = alert_key(fingerprint)
+        if key not in self.decision.rows:
+            self.put(key, self.alert_row(fingerprint), keep=ALERT_KEPT)
+        row: AlertRow = self.rows[key]
+        return row
+
     def tell(self, incident: str, type_: str, body: Mapping[str, Any]) -> None:
         """Send a message to an incident. Its id follows from what caused it, so a rerun sends the same."""
-        self.decision.messages.append(
-            Local(
-                aggregate=f"incident/{incident}",
-                id=f"{self.message.id}>{type_}@{incident}",
-                type=type_,
-                body={**body, "cause": self.message.id, "traceparent": self.message.meta.get("traceparent", "")},
-            )
+        local = Local(
+            aggregate=f"incident/{incident}",
+            id=f"{self.message.id}>{type_}@{incident}",
+            type=type_,
+            body={**body, **self._origin()},
         )
+        self.decision.messages.append(local)
+        self._told[incident] = local
+
+    def attach(self, incident: str, joining: Mapping[str, Any]) -> None:
+        """Send an alert to the incident that it joins: with those before it, if nothing else was told in between."""
+        last = self._told.get(incident)
+        if last is not None and last.type == "attach" and len(last.body["alerts"]) < ATTACHED_MAX:
+            last.body["alerts"].append(joining)
+            last.body.update(self._origin())
+        else:
+            self.tell(incident, "attach", {"alerts": [joining]})
+
+    def _origin(self) -> dict[str, str]:
+        return {"cause": self.message.id, "traceparent": self.message.meta.get("traceparent", "")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.diagnoser.domain.correlation import OpenIncident, incident_id, joined, keys_of
+from services.diagnoser.domain.correlation import OpenIncident, incident_id, join, keys_of
 from services.diagnoser.domain.sighting import FLIPS_KEPT, Cycle, Sighting, is_firing, judge, newest_cycles, seen
 from services.diagnoser.domain.suppression import is_flapping, suppressed_by
-from services.diagnoser.handlers.scope_turn import ALERT_KEPT, KIND, Ruling, ScopeTurn, alert_key
+from services.diagnoser.handlers.scope_turn import KIND, Ruling, ScopeTurn, alert_key
 from shared.events.deliveries import DeliveryReceived
 from shared.incident.alert import Alert
 from shared.incident.enums import AlertStatus, Disposition
@@ -106,24 +106,20 @@ _ANSWERS: dict[Sighting, Callable[[ScopeTurn, str, Alert], Ruling]] = {
 
 def _sight(turn: ScopeTurn, alert: Alert, incident: str | None = None) -> Cycle:
     """Keep a sighting in the alert's row; return its cycle."""
-    row = turn.alert_row(alert.fingerprint)
+    row = turn.keep(alert.fingerprint)
     name = alert.cycle or ""
     cycle = seen(row["cycles"].get(name), alert.status, alert.occurred_at.timestamp())
     if incident is not None:
         cycle["incident"] = incident
-    firing = alert.status is AlertStatus.FIRING
-    changed = row | {
-        "cycles": newest_cycles(row["cycles"] | {name: cycle}),
-        "severity": min(row["severity"], alert.severity.rank) if firing else row["severity"],
-    }
-    turn.put(alert_key(alert.fingerprint), changed, keep=ALERT_KEPT)
+    row["cycles"] = newest_cycles(row["cycles"] | {name: cycle})
+    if alert.status is AlertStatus.FIRING:
+        row["severity"] = min(row["severity"], alert.severity.rank)
     return cycle
 
 
 def _flip(turn: ScopeTurn, alert: Alert) -> None:
-    row = turn.alert_row(alert.fingerprint)
-    flips = sorted({*row["flips"], alert.occurred_at.timestamp()})[-FLIPS_KEPT:]
-    turn.put(alert_key(alert.fingerprint), row | {"flips": flips}, keep=ALERT_KEPT)
+    row = turn.keep(alert.fingerprint)
+    row["flips"] = sorted({*row["flips"], alert.occurred_at.timestamp()})[-FLIPS_KEPT:]
 
 
 def _must_wait(turn: ScopeTurn, alert: Alert) -> bool:
@@ -135,9 +131,8 @@ def _must_wait(turn: ScopeTurn, alert: Alert) -> bool:
 
 def _hold(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     _sight(turn, alert)
-    row = turn.alert_row(alert.fingerprint)
-    kept = {"message_id": message_id, "alert": alert.model_dump(mode="json")}
-    turn.put(alert_key(alert.fingerprint), row | {"held": kept}, keep=ALERT_KEPT)
+    row = turn.keep(alert.fingerprint)
+    row["held"] = {"message_id": message_id, "alert": alert.model_dump(mode="json")}
     due = turn.now + turn.config.rules.flap.hold_seconds
     turn.state.held[alert.fingerprint] = due
     turn.decision.timers[HELD] = Timer(min(turn.state.held.values()))
@@ -186,11 +181,10 @@ def _own_incident(turn: ScopeTurn, alert: Alert) -> str | None:
 def _attach(
     turn: ScopeTurn, message_id: str, alert: Alert, *, incident: str, reason: str, keys: dict[str, list[str]]
 ) -> Ruling:
-    at = alert.occurred_at.timestamp()
-    turn.state.incidents[incident] = joined(turn.state.incidents[incident], keys, at)
+    join(turn.state.incidents[incident], keys, alert.occurred_at.timestamp())
     turn.index.add(incident, keys)
     _sight(turn, alert, incident)
-    turn.tell(incident, "attach", {"message_id": message_id, "alert": _written(turn, alert), "reason": reason})
+    turn.attach(incident, {"message_id": message_id, "alert": _written(turn, alert), "reason": reason})
     return Ruling(Disposition.ATTACHED, reason, incident)
 
 

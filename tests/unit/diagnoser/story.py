@@ -92,7 +92,8 @@ class Story:
         return self.tell("open", body)
 
     def attach(self, of: Alert, reason: str = "same_service: shop") -> Decision:
-        return self.tell("attach", {"message_id": "r2", "alert": of.model_dump(mode="json"), "reason": reason})
+        joining = {"message_id": "r2", "alert": of.model_dump(mode="json"), "reason": reason}
+        return self.tell("attach", {"alerts": [joining]})
 
     def recover(self, of: Alert | None = None) -> Decision:
         return self.tell("recovered", {"fingerprint": (of or alert()).fingerprint, "at": time(90).timestamp()})

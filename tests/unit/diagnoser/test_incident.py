@@ -96,6 +96,30 @@ def test_at_most_one_investigation_runs_and_news_start_one_more_after_a_minute(s
     assert len(story.wait(1.1).activities) == 1
 
 
+def test_several_alerts_that_join_at_once_are_one_event(story: Story) -> None:
+    story.open()
+    joining = [
+        {"message_id": f"r{name}", "alert": alert(name).model_dump(mode="json"), "reason": "same_service: shop"}
+        for name in ("mem", "disk")
+    ]
+
+    decision = story.tell("attach", {"alerts": joining})
+
+    [event] = decision.events
+    assert event.type == "incident.alerts_attached"
+    assert [one["message_id"] for one in event.body["alerts"]] == ["rmem", "rdisk"]
+    assert (event.body["total"], story.state["firing"]) == (3, 3)
+
+
+def test_an_alert_that_was_sent_by_an_earlier_version_still_joins(story: Story) -> None:
+    story.open()
+
+    earlier = {"message_id": "r2", "alert": alert("mem").model_dump(mode="json"), "reason": "same_service: shop"}
+    decision = story.tell("attach", earlier)
+
+    assert [event.body["total"] for event in decision.events] == [2]
+
+
 def test_the_same_symptoms_again_start_no_investigation(story: Story) -> None:
     story.open()
     story.conclude()

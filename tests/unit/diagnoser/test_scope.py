@@ -244,6 +244,41 @@ def test_every_delivery_decided_is_counted_once(scope: Aggregate) -> None:
     assert len(decision.records) == scope.state["decided"] == 3
 
 
+def test_an_incident_is_told_of_the_alerts_of_a_batch_at_once(scope: Aggregate) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert())))
+
+    decision = scope.give(delivery("r2", alert("mem")), delivery("r3", alert("disk")))
+
+    [local] = decision.messages
+    assert (local.aggregate, local.type) == (f"incident/{incident}", "attach")
+    assert [one["message_id"] for one in local.body["alerts"]] == ["r2", "r3"]
+    assert local.body["cause"] == "ingest/r3"
+
+
+def test_what_an_incident_is_told_keeps_its_order_within_a_batch(scope: Aggregate) -> None:
+    scope.give(delivery("r1", alert()))
+
+    decision = scope.give(
+        delivery("r2", alert("mem")),
+        delivery("r3", alert("mem", at=5, recovered=True)),
+        delivery("r4", alert("mem", at=9)),
+        delivery("r5", alert("disk", at=9)),
+    )
+
+    told_of = [[one["message_id"] for one in local.body.get("alerts", ())] for local in decision.messages]
+    assert [local.type for local in decision.messages] == ["attach", "recovered", "attach"]
+    assert told_of == [["r2"], [], ["r4", "r5"]]
+
+
+def test_many_alerts_are_told_in_several_messages_each_with_an_id_of_its_own(scope: Aggregate) -> None:
+    scope.give(delivery("r", alert()))
+
+    decision = scope.give(*(delivery(f"r{n}", alert(f"a{n}")) for n in range(120)))
+
+    assert [len(local.body["alerts"]) for local in decision.messages] == [50, 50, 20]
+    assert len({local.id for local in decision.messages}) == 3
+
+
 def test_a_person_opens_an_incident(scope: Aggregate) -> None:
     request = IncidentRequested(
         request_id="q7", actor=PERSON, verb="open", arguments={"title": "Checkout is slow", "services": "shop"}
