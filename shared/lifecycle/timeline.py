@@ -35,7 +35,8 @@ def _because(body: Body, key: str = "reason") -> str:
 def _step(word: str) -> Callable[[Body], str]:
     def sentence(body: Body) -> str:
         undo = "Rollback step" if body.get("rollback") else "Step"
-        return f"{undo} {body.get('name') or body['step_id']} {word}{_because(body, 'detail')}"
+        detail = "" if body.get("detail") == word else _because(body, "detail")
+        return f"{undo} {body.get('name') or body['step_id']} {word}{detail}"
 
     return sentence
 

@@ -84,7 +84,7 @@ class Index:
                 if _is_near(known := self.incidents[incident], at, rule.window_seconds)
             ]
             for _, incident, value in sorted(near, reverse=True):
-                fits.setdefault(incident, f"{rule.name}: {', '.join(value.split(_SEPARATOR))}")
+                fits.setdefault(incident, f"{rule.name.replace('_', ' ')}: {', '.join(value.split(_SEPARATOR))}")
         if not fits:
             return None
         first, *others = fits

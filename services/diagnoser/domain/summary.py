@@ -59,7 +59,11 @@ def _all(part: Sequence[TimelineEntry]) -> str:
 
 
 def _by(part: Sequence[TimelineEntry]) -> str:
-    return _sentence(", then ".join(f"{_lower(entry.text)} ({entry.actor.label})" for entry in part[-3:]))
+    return _sentence(", then ".join(_lower(entry.text) + _actor(entry) for entry in part[-3:]))
+
+
+def _actor(entry: TimelineEntry) -> str:
+    return "" if entry.actor.label in entry.text else f" ({entry.actor.label})"
 
 
 def _opened(part: Sequence[TimelineEntry]) -> str:

@@ -59,7 +59,7 @@ class TestDispositions:
 
         assert [one["disposition"] for one in found] == [expected for _, expected in sightings]
         assert found[0]["incident_id"] == found[1]["incident_id"] == found[2]["incident_id"]
-        assert found[2]["reason"] == "same_service: shop"
+        assert found[2]["reason"] == "same service: shop"
         assert found[0]["alerts"][0]["title"] == "cpu is high"
         assert found[0]["source"] == "datadog"
         assert datetime.fromisoformat(found[0]["received_at"]).tzinfo is not None

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from services.diagnoser.domain.summary import durations, span
-from shared.incident.actor import automation
+from services.diagnoser.domain.summary import durations, span, summarize
+from shared.incident.actor import Actor, automation
 from shared.incident.incident import TimelineEntry
 from tests.unit.diagnoser.alerts import time
 
@@ -57,3 +57,17 @@ def test_it_took(story: list[TimelineEntry], detected: float | None, told: list[
 )
 def test_a_length_of_time_is_said(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        pytest.param("Approved by Pat", "Approved by Pat.", id="not again when the entry names them"),
+        pytest.param("Rejected: too late", "Rejected: too late (Pat).", id="when the entry does not"),
+    ],
+)
+def test_who_decided_is_said_once(text: str, told: str) -> None:
+    pat = Actor(kind="person", id="pat", name="Pat")
+    decided = APPROVED.model_copy(update={"text": text, "actor": pat})
+
+    assert [sentence.text for sentence in summarize([decided])] == [told]

@@ -22,6 +22,15 @@ def test_an_executed_step_is_exactly_one_entry() -> None:
     assert [(entry.id, entry.text) for entry in timeline(steps)] == [("e2", "Step Restart done")]
 
 
+def test_a_step_says_once_that_it_is_done() -> None:
+    step = {"execution_id": "x", "step_id": "restart", "name": "Restart"}
+    told_of = [
+        told("e1", "step.succeeded", **step, detail="done"),
+        told("e2", "step.succeeded", **step, detail="pid 7"),
+    ]
+    assert [entry.text for entry in timeline(told_of)] == ["Step Restart done", "Step Restart done: pid 7"]
+
+
 def test_an_entry_has_actor_instant_and_causing_event() -> None:
     ann = {"kind": "person", "id": "ann", "name": "Ann"}
     [entry] = timeline([told("e1", "approval.granted", approval_id="a", actors=[ann], via="page", decision_id="d")])
