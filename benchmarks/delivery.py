@@ -23,17 +23,16 @@ from services.ingest.domain.parsed import AlertFound, Parsed
 from services.ingest.domain.reading import read_json
 from services.ingest.domain.receipt import make_receipt
 from services.ingest.handlers.accept import PACKING, Accepted, accept, message_mac
-from services.ingest.handlers.redacting import redacted
+from services.ingest.handlers.redacting import AlertRedactor, redacted
 from shared.events.deliveries import DeliveryReceived
 from shared.events.envelope import headers_of
 from shared.incident.model import LIVE
 from shared.runtime.clock import at
-from shared.telemetry.redacting import Redactor
 
 NOW = 1_764_000_000.0
 KEY, SECRET, CHANCE = b"k" * 32, "s" * 43, b"0123456789"
 SECRETS = Secrets.of([SECRET])
-REDACTOR = Redactor([letter * 43 for letter in "abcdefgh"])
+REDACTOR = AlertRedactor([letter * 43 for letter in "abcdefgh"])
 EACH = 10
 """Deliveries of each sender in a round."""
 

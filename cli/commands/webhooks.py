@@ -29,12 +29,12 @@ def parse(file: Path, *, source: Literal["datadog", "pagerduty", "generic"], out
 def _rows(source: str, body: bytes) -> list[dict[str, Any]]:
     from services.ingest.app import PARSERS
     from services.ingest.handlers.accept import Accepted, accept
+    from services.ingest.handlers.redacting import AlertRedactor
     from shared.events.envelope import read_headers
-    from shared.telemetry.redacting import Redactor
 
     accepted = Accepted(source, "sim:parse", {}, body, wall(), len(body))
     rows = []
-    for record in accept(accepted, PARSERS[source], b"", bytes(10), Redactor()).records:
+    for record in accept(accepted, PARSERS[source], b"", bytes(10), AlertRedactor()).records:
         event = json.loads(record.body)
         alert = event.pop("alert", {})
         told = {name: value for name, value in event.items() if name not in _OF_A_REAL_ONE}

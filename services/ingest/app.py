@@ -18,6 +18,7 @@ from services.ingest.entrypoints.webhooks import PREFIX, Webhooks
 from services.ingest.handlers import canary
 from services.ingest.handlers.keep import Keeper
 from services.ingest.handlers.metrics import CIRCUIT_OPEN, IN_SPOOL, UNACCOUNTED
+from services.ingest.handlers.redacting import AlertRedactor
 from services.ingest.handlers.spool import Spool
 from services.ingest.settings import Settings, SourceSettings
 from services.ingest.sources import datadog, generic, pagerduty
@@ -30,7 +31,6 @@ from shared.runtime.web import service_asgi
 from shared.store.control import care_routes
 from shared.store.model import Kind
 from shared.store.port import Store
-from shared.telemetry.redacting import Redactor
 
 log = logging.getLogger("signoff.ingest")
 
@@ -101,7 +101,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
         raise ConfigurationError("ingest.receipt_key is missing; give ingest and diagnoser the same one")
     delivery_log = CircuitLog(bus, store, limit=settings.append_seconds, spool_max=settings.spool_max)
     secrets = {source: _secrets(getattr(settings, source)) for source in PARSERS}
-    redactor = Redactor(_known(settings, surroundings))
+    redactor = AlertRedactor(_known(settings, surroundings))
     keeper = Keeper(delivery_log, {**PARSERS, canary.SOURCE: canary.parse}, receipt_key, redactor)
     ingest = Ingest(settings, delivery_log, Relay(store, bus), keeper, secrets)
     webhooks = Webhooks(secrets, keeper, BodyReader(seconds=settings.body_seconds))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
+from services.ingest.domain.receipt import proof
 from shared.incident.model import LIVE, Environment, is_environment
 
 Check = Callable[[bytes, Mapping[str, str], bytes], bool]
@@ -77,7 +78,7 @@ def check_token(secret: bytes, headers: Mapping[str, str], _: bytes) -> bool:
 
 def check_pagerduty(secret: bytes, headers: Mapping[str, str], body: bytes) -> bool:
     """PagerDuty: any of several `v1=` signatures over the raw body; the secret is used as it is written."""
-    wanted = hmac.digest(secret, body, "sha256").hex().encode()
+    wanted = proof(secret, body).hex().encode()
     given = [part.strip() for part in _sent(headers, "x-pagerduty-signature").split(b",")]
     matches = [hmac.compare_digest(part[3:], wanted) for part in given if part.startswith(b"v1=")]
     return any(matches)
@@ -91,7 +92,7 @@ def check_standard(now: float) -> Check:
         if not (stamp.isascii() and stamp.isdecimal()) or abs(float(stamp) - now) > CLOCK_SKEW:
             return False
         signed = _sent(headers, "webhook-id") + f".{stamp}.".encode() + body
-        wanted = base64.b64encode(hmac.digest(_key(secret), signed, "sha256"))
+        wanted = base64.b64encode(proof(_key(secret), signed))
         given = _sent(headers, "webhook-signature").split()
         matches = [hmac.compare_digest(part[3:], wanted) for part in given if part.startswith(b"v1,")]
         return any(matches)

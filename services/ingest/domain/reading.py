@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
+import orjson
+
 from services.ingest.domain.parsed import NotUnderstood
 from shared.incident.enums import Severity
 
@@ -24,10 +26,13 @@ SERVICES_MAX = 20
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
 _LINE_END = re.compile(r"[\t\n\r]\s*")
-_MISSING = re.compile(r"|null|none|undefined|\$[a-z_]+(\[[^\]]*\])?|\{\{[^{}]*\}\}", re.IGNORECASE)
+_MISSING = frozenset({"", "null", "none", "undefined"})
+_UNFILLED = re.compile(r"\$[a-z_]+(\[[^\]]*\])?|\{\{[^{}]*\}\}", re.IGNORECASE)
 """What senders write when they have nothing: an empty word, a null as text, a variable that was not filled in."""
-_MISSING_WORD_MAX = len("undefined")
+_MISSING_MAX = len("undefined")
 _FORM = re.compile(rb"\s*[A-Za-z_][\w.\[\]-]*=")
+_DIGITS = bytes.maketrans(b"123456789", b"000000000")
+_LONG = b"0" * 19
 _EMPTY_VALUES_MAX = 32
 _FORM_FIELDS_MAX = 1000
 
@@ -43,6 +48,28 @@ def read_json(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
     Forgiven are a byte order mark, raw newlines in strings, and values left empty (`"a": ,`: a variable without quotes
     that had no value). Names that stand twice and numbers that are none are not: what they mean is a guess.
     """
+    value = _read_strict(body)
+    return _read_lenient(body) if value is None else value
+
+
+def _read_strict(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
+    """Return the value of JSON that leaves nothing to guess, in half the time; None when it is not certain to be that.
+
+    The quick parser lets a name stand twice and rounds large integers. A name that stood twice is gone when the value
+    is written again, and a colon with it, unless an escaped colon took its place. Integers that it might round have 19
+    digits; behind a quote such a number is text.
+    """
+    digits = body.translate(_DIGITS)
+    if digits.count(_LONG) != digits.count(b'"' + _LONG) or b"\\u003" in body:
+        return None
+    try:
+        value = orjson.loads(body)
+        return value if orjson.dumps(value).count(b":") == body.count(b":") else None
+    except (ValueError, TypeError):  # No strict JSON; or nested more deeply than can be written.
+        return None
+
+
+def _read_lenient(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
     if not body.strip():
         raise NotUnderstood("empty", "the body is empty; check the payload of the webhook")
     try:
@@ -88,6 +115,8 @@ _DECODER = json.JSONDecoder(strict=False, object_pairs_hook=_object, parse_const
 
 def word(value: object, limit: int = LABEL_MAX) -> str:
     """Return a field as text on one line, so that no title passes for two entries; see `prose`."""
+    if type(value) is str and value.isascii() and value.isprintable():  # Nearly all is, and stays as it is.
+        return _some(value, limit)
     text = prose(value, limit)
     return text if text.isprintable() else _LINE_END.sub(" ", text)
 
@@ -100,10 +129,17 @@ def prose(value: object, limit: int) -> str:
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         return ""
     text = str(value)
-    if not (text.isascii() and text.isprintable()):  # Nearly all is, and has nothing to be taken out.
+    if not (text.isascii() and text.isprintable()):
         text = _CONTROL.sub("", text.encode("utf-8", "replace").decode())
+    return _some(text, limit)
+
+
+def _some(text: str, limit: int) -> str:
+    """Return a text without blanks around it and cut to `limit`; empty when it stands for "missing"."""
     text = text.strip()
-    if (len(text) <= _MISSING_WORD_MAX or text[0] in "${") and _MISSING.fullmatch(text):
+    if len(text) <= _MISSING_MAX and text.lower() in _MISSING:
+        return ""
+    if text[0] in "${" and _UNFILLED.fullmatch(text):
         return ""
     return text if len(text) <= limit else text[:limit].strip()
 

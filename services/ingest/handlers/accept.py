@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import hmac
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,13 +12,12 @@ from typing import Any
 import orjson
 
 from services.ingest.domain.parsed import AlertFound, Found, NotAnAlert, Parsed, Parser, Unreadable
-from services.ingest.domain.receipt import make_receipt
-from services.ingest.handlers.redacting import redacted
+from services.ingest.domain.receipt import make_receipt, proof
+from services.ingest.handlers.redacting import AlertRedactor, redacted
 from shared.bus.port import WireRecord
 from shared.events.deliveries import Delivery, DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
-from shared.events.envelope import EVENT_MAX, headers_of
+from shared.events.envelope import EVENT_MAX, SPEC_VERSION, VERSION_SUFFIX, iso
 from shared.runtime.clock import at
-from shared.telemetry.redacting import Redactor
 from shared.telemetry.trace import traceparent
 
 RAW_MAX = 24 * 1024
@@ -55,60 +53,85 @@ class Delivered:
     records: list[WireRecord]
 
 
-def accept(accepted: Accepted, parse: Parser, key: bytes, chance: bytes, redactor: Redactor) -> Delivered:
+def accept(accepted: Accepted, parse: Parser, key: bytes, chance: bytes, redactor: AlertRedactor) -> Delivered:
     """Return the events of a delivery. `key` makes receipt and MAC; `chance` is 10 random bytes."""
     receipt = make_receipt(key, accepted.now, chance)
+    received_at = at(accepted.now)
     if accepted.cut:
         found: Parsed = (
             Unreadable("too_large", f"{accepted.whole_size} bytes; the first {len(accepted.body)} are kept"),
         )
     else:
-        found = parse(accepted.body, accepted.headers, at(accepted.now))
-    ids = [receipt] if len(found) == 1 else [f"{receipt}/{n}" for n in range(1, len(found) + 1)]
+        found = parse(accepted.body, accepted.headers, received_at)
     trace = traceparent(accepted.headers.get("traceparent", ""), receipt)
+    digest = hashlib.sha256(accepted.body).hexdigest()
     records = []
-    for number, (message_id, message) in enumerate(zip(ids, found, strict=True)):
-        payload = _payload(redacted(message, redactor), _common(accepted, receipt, message_id, key))
-        subject = payload.alert.fingerprint if isinstance(payload, DeliveryReceived) else message_id
-        event = payload.outgoing(subject, environment=accepted.environment, traceparent=trace)
-        room = EVENT_MAX - len(orjson.dumps(event.body)) - _ENVELOPE
-        raw = _raw(accepted, room) if number == 0 else {"raw": "", "raw_truncated": True}
-        headers = headers_of(event, event_id=f"ingest/{message_id}", source="signoff/ingest", now=accepted.now)
-        records.append(WireRecord(event.topic, event.key, headers, orjson.dumps(event.body | raw)))
+    for number, message in enumerate(found, 1):
+        message_id = receipt if len(found) == 1 else f"{receipt}/{number}"
+        kind, subject, own = _told(redacted(message, redactor))
+        key_of_record = subject or message_id
+        fields = {
+            "receipt": receipt,
+            "message_id": message_id,
+            "source": accepted.source,
+            "received_at": received_at,
+            "body_sha256": digest,
+            "raw": "",
+            "raw_size": accepted.whole_size,
+            "raw_truncated": number > 1,
+            "mac": message_mac(key, message_id, accepted.source, accepted.environment),
+            **own,
+        }
+        headers = {
+            "ce_specversion": SPEC_VERSION,
+            "ce_id": f"ingest/{message_id}",
+            "ce_type": kind.type + VERSION_SUFFIX,
+            "ce_source": "signoff/ingest",
+            "ce_time": iso(accepted.now),
+            "ce_subject": key_of_record,
+            "ce_environment": accepted.environment,
+            "content-type": "application/json",
+            "ce_traceparent": trace,
+        }
+        body = _with_raw(fields, accepted) if number == 1 else _as_json(fields)
+        records.append(WireRecord(kind.topic, key_of_record, headers, body))
     return Delivered(receipt, records)
 
 
 def message_mac(key: bytes, message_id: str, source: str, environment: str) -> str:
     """Return the proof that ingest took in this message from this source into this environment. Format frozen."""
     text = f"message\x00{message_id}\x00{source}\x00{environment}"
-    return hmac.digest(key, text.encode(), "sha256").hex()
+    return proof(key, text.encode()).hex()
 
 
-def _common(accepted: Accepted, receipt: str, message_id: str, key: bytes) -> dict[str, Any]:
-    return {
-        "receipt": receipt,
-        "message_id": message_id,
-        "source": accepted.source,
-        "received_at": at(accepted.now),
-        "body_sha256": hashlib.sha256(accepted.body).hexdigest(),
-        "raw_size": accepted.whole_size,
-        "mac": message_mac(key, message_id, accepted.source, accepted.environment),
-    }
-
-
-def _payload(message: Found, common: dict[str, Any]) -> Delivery:
+def _told(message: Found) -> tuple[type[Delivery], str, dict[str, Any]]:
+    """Return the event that tells of a message, its subject if it has one of its own, and its own fields in order."""
     match message:
         case AlertFound(alert, delivery_key):
-            return DeliveryReceived(alert=alert, delivery_key=delivery_key, **common)
+            return DeliveryReceived, alert.fingerprint, {"delivery_key": delivery_key, "alert": alert.__dict__}
         case NotAnAlert(why, title, is_test, delivery_key):
-            return DeliveryNotAnAlert(why=why, title=title, is_test=is_test, delivery_key=delivery_key, **common)
+            own = {"delivery_key": delivery_key, "why": why, "title": title, "is_test": is_test}
+            return DeliveryNotAnAlert, "", own
         case Unreadable(why, detail):
-            return DeliveryUnreadable(why=why, detail=detail, **common)
+            return DeliveryUnreadable, "", {"why": why, "detail": detail}
 
 
-def _raw(accepted: Accepted, room: int) -> dict[str, Any]:
-    """Return the body's longest tried prefix whose compressed form takes at most `room` bytes as base64."""
-    most = min(RAW_MAX, room // 4 * 3)
+def _with_raw(fields: dict[str, Any], accepted: Accepted) -> bytes:
+    """Return an event with as much of the body as there is room for beside its own fields."""
+    event = _as_json(fields | _raw(accepted, RAW_MAX))
+    if len(event) <= EVENT_MAX - _ENVELOPE:
+        return event
+    room = EVENT_MAX - _ENVELOPE - len(_as_json(fields))
+    return _as_json(fields | _raw(accepted, min(RAW_MAX, room // 4 * 3)))
+
+
+def _as_json(fields: dict[str, Any]) -> bytes:
+    """Return what the model of the event would write, without making one: its fields are valid already."""
+    return orjson.dumps(fields, option=orjson.OPT_UTC_Z)
+
+
+def _raw(accepted: Accepted, most: int) -> dict[str, Any]:
+    """Return the body's longest tried prefix whose compressed form has at most so many bytes."""
     prefix = accepted.body
     packed = zlib.compress(prefix, PACKING)
     while prefix and len(packed) > most:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from services.ingest.domain.parsed import Parser
 from services.ingest.handlers.accept import Accepted, Delivered, accept
 from services.ingest.handlers.metrics import ACCEPTED
+from services.ingest.handlers.redacting import AlertRedactor
 from services.ingest.ports import DeliveryLog
 from shared.events.envelope import VERSION_SUFFIX
-from shared.telemetry.redacting import Redactor
 
 _accepted = functools.cache(ACCEPTED.labels)
 
@@ -36,7 +36,9 @@ class Account:
 class Keeper:
     """Where every authentic delivery goes, whichever door it came through. `parsers` names the sources there are."""
 
-    def __init__(self, log: DeliveryLog, parsers: Mapping[str, Parser], receipt_key: bytes, redactor: Redactor) -> None:
+    def __init__(
+        self, log: DeliveryLog, parsers: Mapping[str, Parser], receipt_key: bytes, redactor: AlertRedactor
+    ) -> None:
         self.parsers = parsers
         self.receipt_key = receipt_key
         self._log = log

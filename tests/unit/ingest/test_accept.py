@@ -6,22 +6,26 @@ import os
 import zlib
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.ingest.domain.parsed import Parsed, Parser, total
 from services.ingest.handlers.accept import Accepted, accept
+from services.ingest.handlers.redacting import AlertRedactor
 from services.ingest.sources import datadog, generic, pagerduty
 from shared.bus.port import WireRecord
-from shared.events.deliveries import DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
-from shared.events.envelope import EVENT_MAX, read_headers
-from shared.telemetry.redacting import Redactor
-from tests.unit.ingest.bodies import v3
+from shared.events.deliveries import Delivery, DeliveryNotAnAlert, DeliveryReceived, DeliveryUnreadable
+from shared.events.envelope import EVENT_MAX, headers_of, read_headers
+from tests.unit.ingest.bodies import CASES, Case, v3
 
 PARSERS: dict[str, Parser] = {"datadog": datadog.parse, "pagerduty": pagerduty.parse, "generic": generic.parse}
 TEMPLATE: dict[str, Any] = json.loads(datadog.TEMPLATE)
 INCIDENT: dict[str, Any] = json.loads(v3())["event"]["data"]
+MODELS: dict[str, type[Delivery]] = {
+    f"{model.type}.v1": model for model in (DeliveryReceived, DeliveryNotAnAlert, DeliveryUnreadable)
+}
 KEY, NOW = b"receipt-key", 1_764_000_000.0
 
 
@@ -32,7 +36,7 @@ def records(body: bytes, source: str = "datadog", size: int | None = None) -> tu
         PARSERS[source],
         KEY,
         b"0123456789",
-        Redactor(["receipt-key"]),
+        AlertRedactor(["receipt-key"]),
     )
     return delivered.receipt, delivered.records
 
@@ -115,7 +119,9 @@ def test_a_body_on_which_a_parser_fails_is_kept() -> None:
     def fails(body: bytes, headers: object, received_at: object) -> Parsed:
         raise KeyError(body, headers, received_at)
 
-    delivered = accept(Accepted("datadog", "live", {}, b"secret", NOW, 6), total(fails), KEY, b"0123456789", Redactor())
+    delivered = accept(
+        Accepted("datadog", "live", {}, b"secret", NOW, 6), total(fails), KEY, b"0123456789", AlertRedactor()
+    )
     [record] = delivered.records
     event = DeliveryUnreadable.read(read(record))
     assert (event.why, zlib.decompress(base64.b64decode(event.raw))) == ("parser_failed", b"secret")
@@ -125,7 +131,7 @@ def test_a_body_on_which_a_parser_fails_is_kept() -> None:
 def test_a_trace_of_the_sender_is_continued() -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     accepted = Accepted("datadog", "live", {"traceparent": f"00-{trace}-b7ad6b7169203331-01"}, b"{}", NOW, 2)
-    [record] = accept(accepted, PARSERS["datadog"], KEY, b"0123456789", Redactor()).records
+    [record] = accept(accepted, PARSERS["datadog"], KEY, b"0123456789", AlertRedactor()).records
     assert trace in record.headers["ce_traceparent"]
 
 
@@ -155,3 +161,37 @@ def test_a_body_that_was_too_large_is_kept_as_far_as_it_was_read() -> None:
     _, [record] = records(b"{" * 1000, size=5000)
     event = DeliveryUnreadable.read(read(record))
     assert (event.why, event.raw_size, event.raw_truncated) == ("too_large", 5000, True)
+
+
+def modelled(record: WireRecord) -> bytes:
+    """Return a record's body as its model writes it."""
+    event = MODELS[record.headers["ce_type"]].read(read(record))
+    return orjson.dumps(event.outgoing(record.key, environment="live").body)
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=f"{case.source}: {case.sentence}") for case in CASES])
+def test_an_event_is_written_as_its_model_would_write_it(case: Case) -> None:
+    for record in records(case.body, case.source)[1]:
+        assert record.body == modelled(record)
+
+
+@pytest.mark.parametrize("source", PARSERS)
+@given(value=JSON, now=st.floats(1e9, 3e9))
+def test_whatever_the_body_its_event_is_written_as_its_model_would_write_it(
+    source: str, value: object, now: float
+) -> None:
+    fields = {"title": "a", "alert_id": "1", "tags": value, "text": value, "labels": value, "at": value, "date": value}
+    incident = {"id": "1", "type": "incident", "title": value, "service": value}
+    body = json.dumps(fields | {"event": {"occurred_at": value, "data": incident}}).encode()
+    accepted = Accepted(source, "live", {}, body, now, len(body))
+    for record in accept(accepted, PARSERS[source], KEY, b"0123456789", AlertRedactor()).records:
+        assert record.body == modelled(record)
+
+
+@pytest.mark.parametrize("body", [b'{"title": "a"}', b"{", b'{"alerts": [{"title": "a"}, 5]}'])
+def test_headers_are_those_of_an_event(body: bytes) -> None:
+    for record in records(body, "generic")[1]:
+        event = MODELS[record.headers["ce_type"]].read(read(record))
+        outgoing = event.outgoing(record.key, environment="sim:r1", traceparent=record.headers["ce_traceparent"])
+        message_id = f"ingest/{event.message_id}"
+        assert record.headers == headers_of(outgoing, event_id=message_id, source="signoff/ingest", now=NOW)

@@ -15,7 +15,7 @@ from services.ingest.domain.authentic import (
     check_token,
     vouch,
 )
-from services.ingest.domain.receipt import is_ours, make_receipt
+from services.ingest.domain.receipt import is_ours, make_receipt, proof
 
 OLD, NEW, REPLAY = b"old-secret", b"new-secret", b"replay-secret"
 SECRETS = Secrets(live=(OLD, NEW), replay=REPLAY)
@@ -122,3 +122,16 @@ def test_receipts_are_ordered_by_time_and_cannot_be_invented() -> None:
     assert not is_ours(b"other key", early)
     assert not is_ours(b"key", early[:-1] + ("0" if early[-1] != "0" else "1"))
     assert not is_ours(b"key", "")
+
+
+@pytest.mark.parametrize("size", [0, 1, 63, 64, 65, 200])
+def test_a_proof_is_the_standard_one_whatever_the_size_of_its_key(size: int) -> None:
+    key = bytes(range(256))[:size]
+    assert proof(key, BODY) == proof(key, BODY) == hmac.digest(key, BODY, "sha256")
+
+
+def test_a_receipt_is_time_and_chance_in_base_32_and_a_tag() -> None:
+    receipt = make_receipt(OLD, NOW, b"0123456789")
+    stem = base64.b32hexencode(int(NOW * 1000).to_bytes(6, "big") + b"0123456789").decode().rstrip("=")
+    tag = hmac.digest(OLD, f"receipt\x00{stem}".encode(), "sha256")[:5]
+    assert receipt == stem + base64.b32hexencode(tag).decode()

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from services.ingest.handlers.accept import Accepted
 from services.ingest.handlers.keep import Keeper
+from services.ingest.handlers.redacting import AlertRedactor
 from services.ingest.ports import DeliveryLog, Kept
 from services.ingest.sources import datadog
 from shared.bus.port import WireRecord
-from shared.telemetry.redacting import Redactor
 from tests.unit.ingest.bodies import filled
 
 
@@ -33,7 +33,7 @@ def delivery(number: int, source: str = datadog.SOURCE) -> Accepted:
 
 
 def keeper(log: ListLog) -> Keeper:
-    return Keeper(log, {datadog.SOURCE: datadog.parse}, b"key", Redactor())
+    return Keeper(log, {datadog.SOURCE: datadog.parse}, b"key", AlertRedactor())
 
 
 async def test_deliveries_of_one_turn_are_kept_in_the_order_in_which_they_came() -> None:

@@ -7,8 +7,9 @@ import json
 import pytest
 
 from services.ingest.app import PARSERS
+from services.ingest.handlers import redacting
 from services.ingest.handlers.accept import Accepted, accept
-from shared.telemetry.redacting import Redactor
+from services.ingest.handlers.redacting import AlertRedactor
 from tests.support.seeded import Seed, bodies, places_of, seeds
 
 NOW = 1_795_488_000.0
@@ -19,7 +20,7 @@ SEEDS = [*seeds(), Seed(f"it says {KNOWN} here", KNOWN)]
 def events(source: str, body: bytes) -> list[dict[str, object]]:
     """Return what ingest says of a body, without the raw body."""
     accepted = Accepted(source, "live", {"webhook-id": "w"}, body, NOW, len(body))
-    delivered = accept(accepted, PARSERS[source], b"key", b"0123456789", Redactor([KNOWN]))
+    delivered = accept(accepted, PARSERS[source], b"key", b"0123456789", AlertRedactor([KNOWN]))
     return [{**json.loads(record.body), "raw": "", "key": record.key} for record in delivered.records]
 
 
@@ -38,3 +39,13 @@ def test_alerts_that_differ_in_a_secret_alone_are_still_two_alerts() -> None:
         )
         assert one[0]["key"] != other[0]["key"]
         assert one[0]["alert"]["source_key"] != other[0]["alert"]["source_key"]  # type: ignore[index]  # JSON
+
+
+def test_what_is_known_to_be_clean_hides_no_secret_beside_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(redacting, "REMEMBERED", 3)
+    redactor = AlertRedactor([KNOWN])
+    assert redactor.finds_nothing(["host=a", "CPU is high"])
+    assert redactor.finds_nothing(["CPU is high", "host=b", "host=c", "host=d"])
+    assert not redactor.finds_nothing(["CPU is high", f"note={KNOWN}"])
+    assert not redactor.finds_nothing([f"note={KNOWN}", "host=a"])
+    assert redactor.finds_nothing(["host=a", "CPU is high"])
