@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from services.diagnoser.adapters.tables import PAST_INCIDENT, VERDICT
 from services.diagnoser.domain.cause_names import UNKNOWN
@@ -18,6 +18,24 @@ from shared.store.port import Store
 VERDICTS_MAX = 5000
 PAST_MAX = 500
 """The newest are looked at, of one environment."""
+# Made once: to make a statement takes SQLAlchemy longer than the database takes to find that there is nothing.
+_JUDGED = (
+    select(VERDICT)
+    .where(VERDICT.c.environment == bindparam("environment"), VERDICT.c.cause != "")
+    .order_by(VERDICT.c.at.desc(), VERDICT.c.person)
+    .limit(VERDICTS_MAX)
+)
+_CLOSED = (
+    select(PAST_INCIDENT)
+    .where(
+        PAST_INCIDENT.c.environment == bindparam("environment"),
+        PAST_INCIDENT.c.closed_at.is_not(None),
+        PAST_INCIDENT.c.signs.is_not(None),
+        PAST_INCIDENT.c.incident_id != bindparam("but"),
+    )
+    .order_by(PAST_INCIDENT.c.closed_at.desc())
+    .limit(PAST_MAX)
+)
 
 
 class StoredMemory:
@@ -28,28 +46,13 @@ class StoredMemory:
 
     async def standings(self, environment: str) -> Mapping[str, Standing]:
         """Return how each cause that was judged has fared; several people's words on one incident count once."""
-        statement = (
-            select(VERDICT)
-            .where(VERDICT.c.environment == environment, VERDICT.c.cause != "")
-            .order_by(VERDICT.c.at.desc(), VERDICT.c.person)
-            .limit(VERDICTS_MAX)
-        )
-        return _standings(await self._store.select(statement))
+        return _standings(await self._store.select(_JUDGED.params(environment=environment)))
 
     async def past(self, environment: str, *, but: str) -> list[Past]:
         """Return closed incidents of an environment, the newest first, without the incident `but`."""
-        statement = (
-            select(PAST_INCIDENT)
-            .where(
-                PAST_INCIDENT.c.environment == environment,
-                PAST_INCIDENT.c.closed_at.is_not(None),
-                PAST_INCIDENT.c.signs.is_not(None),
-                PAST_INCIDENT.c.incident_id != but,
-            )
-            .order_by(PAST_INCIDENT.c.closed_at.desc())
-            .limit(PAST_MAX)
-        )
-        rows = await self._store.select(statement)
+        rows = await self._store.select(_CLOSED.params(environment=environment, but=but))
+        if not rows:
+            return []
         verdicts = select(VERDICT).where(VERDICT.c.incident_id.in_([row["incident_id"] for row in rows]))
         said = _newest(await self._store.select(verdicts.order_by(VERDICT.c.at.desc(), VERDICT.c.person)))
         return [_past(row, said.get(row["incident_id"])) for row in rows]
