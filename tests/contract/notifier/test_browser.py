@@ -134,6 +134,13 @@ async def test_risk_why_what_and_both_buttons_are_on_the_first_screen(site: Site
             assert box
             assert box["height"] >= 44
         assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        await page.set_viewport_size({"width": SMALL_PHONE[0], "height": SMALL_PHONE[1]})
+        for shown in (
+            page.get_by_text("Likely (87\u00a0%)"),
+            page.get_by_role("heading", name="What will happen"),
+            page.get_by_role("button", name="Approve"),
+        ):
+            await expect(shown).to_be_in_viewport(ratio=1)
 
 
 async def test_what_is_read_never_lies_under_the_buttons(site: Site, browser: Browser) -> None:
