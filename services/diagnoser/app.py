@@ -25,6 +25,8 @@ from services.diagnoser.domain.model_use import ClientKind, Reach, Use
 from services.diagnoser.domain.rules import Rules
 from services.diagnoser.entrypoints.consumer import route_alert, route_incident, route_request
 from services.diagnoser.entrypoints.reads import read_routes
+from services.diagnoser.handlers import waiting
+from services.diagnoser.handlers.advising import SmallSteps, Teller
 from services.diagnoser.handlers.incident import Incident
 from services.diagnoser.handlers.investigate import Investigator, Means
 from services.diagnoser.handlers.investigating import ACTIVITY
@@ -120,6 +122,7 @@ def build_app(
     budget = StoredBudget(store, day=use_of(settings.model.day), incident=use_of(settings.model.incident))
     engine = engine or _engine(settings, surroundings, budget)
     archive, memory = StoredArchive(store), StoredMemory(store)
+    adviser = engine if isinstance(engine, SecondOpinion) else None
     means = Means(
         clock=clock(integrations),
         topology=topology(integrations),
@@ -129,8 +132,10 @@ def build_app(
         backgrounds=StoredBackgrounds(store),
         redact=Redactor(_secrets(settings, surroundings)),
         collect_seconds=settings.collect_seconds,
+        small_steps=SmallSteps(adviser, tuple(config.runbooks.values())) if adviser else None,
     )
-    worker = ActivityWorker(store, {ACTIVITY: Investigator(means).investigate})
+    activities = {ACTIVITY: Investigator(means).investigate, waiting.ACTIVITY: Teller(adviser).tell}
+    worker = ActivityWorker(store, activities)
     service = Diagnoser(bus, Relay(store, bus), worker, Retention(store), (engine, integrations))
     routes = [*read_routes(StoredRecords(store), archive, budget, memory, receipt_key), *care_routes(store)]
     service.asgi = service_asgi(routes, token=surroundings.service_token, problems=service.problems)
@@ -146,6 +151,7 @@ def _config(settings: Settings, surroundings: Surroundings, receipt_key: bytes) 
         close_after=settings.close_after,
         investigate_every=settings.investigate_every,
         answer_within=settings.answer_within,
+        asks_model=settings.engine != "offline",
         causes=cause_names(),
     )
 

@@ -129,6 +129,9 @@ class QuestionAnswered(Payload):
     sentences: tuple[SummarySentence, ...] = ()
     investigation_id: str = ""
     can_ask: tuple[str, ...] = ()
+    engine: str = "offline"
+    degraded: str | None = None
+    """Why the model that was asked has no word."""
 
 
 class SummaryWritten(Payload):
@@ -138,3 +141,6 @@ class SummaryWritten(Payload):
     owner: ClassVar[str] = DIAGNOSER
 
     sentences: tuple[SummarySentence, ...]
+    engine: str = "offline"
+    degraded: str | None = None
+    """Why the model that was asked has no word."""

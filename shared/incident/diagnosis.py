@@ -67,6 +67,8 @@ class DiagnosticResult(Model):
     """What is wrong now and does not follow from the first cause."""
     confidence_from: tuple[str, ...] = ()
     """How the confidence came about, in the order in which it was counted."""
+    affected: tuple[str, ...] = ()
+    """Services at which it is felt now, as measured; those of the incident first."""
     missing: tuple[str, ...] = ()
     next_checks: tuple[str, ...] = ()
     engine: str = "offline"
@@ -75,6 +77,8 @@ class DiagnosticResult(Model):
     calibrator_sha256: str = ""
     evidence_sha256: str = ""
     degraded: str | None = None
+    degraded_steps: tuple[str, ...] = ()
+    """Small steps after the diagnosis in which a model was asked and has no word, with the reason."""
 
 
 def first_symptom(result: DiagnosticResult, evidence: Iterable[Evidence]) -> datetime | None:

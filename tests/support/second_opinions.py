@@ -7,13 +7,16 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from services.diagnoser.domain.advice import Advice, Facts, StepName
 from services.diagnoser.domain.case import Case, read_case
 from services.diagnoser.domain.model_use import Reach, Use
 from services.diagnoser.domain.opinion import Opinion
 from services.diagnoser.engines.anthropic.client import Client, Reply, Request
-from services.diagnoser.engines.anthropic.consulting import Terms, opinion
+from services.diagnoser.engines.anthropic.consulting import Terms, advice, opinion
 from services.diagnoser.engines.anthropic.ground import Ground, ground_of
+from services.diagnoser.engines.anthropic.keeping import Kept
 from services.diagnoser.engines.anthropic.pack import pack
+from services.diagnoser.engines.anthropic.page import Page
 from services.diagnoser.engines.anthropic.veil import Veil
 from services.diagnoser.engines.offline.catalogue import load_catalogue
 from shared.telemetry.redacting import Redactor
@@ -86,3 +89,10 @@ def consulted(client: Client, value: dict[str, Any] | None = None, terms: Terms 
 def redacted_ground(value: dict[str, Any] | None = None) -> Ground:
     """Return the ground of a case without secrets, of which nothing has been shown."""
     return ground_of(read(Redactor().value(leaking() if value is None else value)), CATALOGUE)
+
+
+def advised(
+    client: Client | None, step: StepName, facts: Facts, terms: Terms = TERMS, kept: Kept | None = None
+) -> Advice:
+    """Return what a client, or the one of the terms, adds in a small step."""
+    return asyncio.run(advice(step, Page(facts, CATALOGUE), client, terms, kept))

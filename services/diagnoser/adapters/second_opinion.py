@@ -7,7 +7,7 @@ a place: in a storm an answer now is worth more than a better one later.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 from services.diagnoser.adapters.engine_process import GRACE, EngineProcess
@@ -20,6 +20,7 @@ from services.diagnoser.domain.transcript import Transcript
 from services.diagnoser.handlers.metrics import OPINIONS
 from services.diagnoser.ports import Budget, Recall, Reserved
 from shared.errors import SignoffError
+from shared.incident.evidence import LookAlike
 from shared.runtime.clock import monotonic
 
 log = logging.getLogger("signoff.diagnoser.engine")
@@ -49,8 +50,11 @@ class SecondOpinion:
         """Return the conclusion; raises only as the offline engine does."""
         began = monotonic()
         conclusion = await self._process.diagnose(case, limit=limit)
-        look_alikes = await recall(conclusion) if recall else ()
         allowance = self._within(self._allowance, limit - (monotonic() - began))
+        look_alikes: Sequence[LookAlike] = ()
+        if recall is not None and allowance.seconds >= LEAST_SECONDS:
+            look_alikes = await recall(conclusion)
+            allowance = self._within(self._allowance, limit - (monotonic() - began))
         incident = str(case.get("incident_id") or case.get("case_id") or "")
         past = [one.model_dump(mode="json") for one in look_alikes]
         terms = {**self._terms(allowance), "look_alikes": past}

@@ -48,7 +48,7 @@ class Advice(Model):
     """
 
     outcome: str
-    engine: str = ""
+    engine: str = "offline"
     why: str = ""
     used: Use = Use()
     saved: Use = Use()

@@ -6,8 +6,9 @@ and says so when a question was not understood.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from services.diagnoser.domain.advice import Advice
 from services.diagnoser.domain.asking import EXAMPLES, Meant, understand
 from services.diagnoser.domain.knowing import Known, Sentence
 from services.diagnoser.domain.replies import REPLIES
@@ -31,14 +32,38 @@ def answer(question_id: str, text: str, known: Known, *, asked_by: str) -> Quest
         sentences = sentences or [
             SummarySentence(text="Nothing that can be cited says anything to it.", cites=known.now)
         ]
+    return _answered(question_id, sentences, known, is_understood=reply is not None)
+
+
+def with_advice(answered: QuestionAnswered, advice: Advice, known: Known, *, seen: str) -> QuestionAnswered:
+    """Return an answer by code with what a model adds: its sentences first, and nothing of the code's lost.
+
+    `seen` is the investigation whose evidence the model was told; another one may call other evidence by the same ids.
+    """
+    added = list(_grounded((Sentence(one.text, one.cites) for one in advice.sentences), known))
+    why = advice.degraded
+    if added and seen != answered.investigation_id:
+        added, why = [], "stale: an investigation has ended meanwhile"
+    if added:
+        is_understood = not answered.can_ask
+        kept = [*added, *(answered.sentences if is_understood else ())]
+        once = {one.text: one for one in reversed(kept)}
+        sentences = [one for one in kept if once.pop(one.text, None)][:SENTENCES_MAX]
+        answered = _answered(answered.question_id, sentences, known, is_understood=True)
+    return answered.model_copy(update={"engine": advice.engine, "degraded": why})
+
+
+def _answered(
+    question_id: str, sentences: Sequence[SummarySentence], known: Known, *, is_understood: bool
+) -> QuestionAnswered:
     return QuestionAnswered(
         question_id=question_id,
         text=" ".join(sentence.text for sentence in sentences),
         cites=tuple(dict.fromkeys(cite for sentence in sentences for cite in sentence.cites)),
-        not_checked=known.unlooked if reply else (),
+        not_checked=known.unlooked if is_understood else (),
         sentences=tuple(sentences),
         investigation_id=known.seen.investigation_id if known.seen else "",
-        can_ask=() if reply else EXAMPLES,
+        can_ask=() if is_understood else EXAMPLES,
     )
 
 

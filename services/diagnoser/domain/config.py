@@ -25,6 +25,8 @@ class Config:
     investigate_every: float = 60.0
     answer_within: float = 60.0
     answer_resends: int = 3
+    asks_model: bool = False
+    """Whether a model may add to what code says."""
     causes: frozenset[str] | None = None
     """What a verdict may name; None: anything."""
 

@@ -15,6 +15,7 @@ from services.diagnoser.domain.transcript import Transcript
 from shared.events.envelope import EVENT_MAX
 from shared.events.investigations import CollectorOutcome, EvidenceGathered
 from shared.incident.diagnosis import DiagnosticResult
+from shared.incident.enums import IncidentCategory, Severity
 from shared.incident.evidence import Evidence, Finding, LogTemplate, LookAlike, MetricTimeSeries
 from shared.incident.model import Model
 
@@ -41,6 +42,23 @@ class KnownPlace(Model):
     services: tuple[str, ...] = ()
 
 
+class Classified(Model):
+    """What a model chose of what evidence allows, and why."""
+
+    category: IncidentCategory
+    severity: Severity
+    reason: str
+
+
+class Arranged(Model):
+    """The order in which a model would try what code recommends: each as (runbook, cause, entity)."""
+
+    order: tuple[tuple[str, str, str], ...]
+    dropped: tuple[tuple[str, str, str], ...] = ()
+    reason: str
+    cites: tuple[str, ...] = ()
+
+
 class Findings(Model):
     """The result of the activity `investigate`."""
 
@@ -49,6 +67,8 @@ class Findings(Model):
     places: dict[str, KnownPlace] = Field(default_factory=dict)
     signs: tuple[str, ...] = ()
     """What it showed, by which later incidents are found alike."""
+    classified: Classified | None = None
+    arranged: Arranged | None = None
 
 
 class Kept(Model):

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime
 
 from services.diagnoser.domain.finding_out import KnownPlace
 from shared.incident.diagnosis import DiagnosticResult
+from shared.incident.enums import Severity
 from shared.incident.evidence import MetricTimeSeries
 from shared.incident.model import Model
 
@@ -39,6 +40,7 @@ class Asked(Model):
     services: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
     started_at: AwareDatetime
+    severity: Severity = Severity.SEV1
     alerts: tuple[dict[str, JSON], ...] = ()
 
     @property
@@ -100,12 +102,16 @@ def series_of(case: CaseJSON) -> list[MetricTimeSeries]:
     ]
 
 
+def kinds_of(asked: Asked, case: CaseJSON) -> dict[str, str]:
+    """Return the kind of each entity of which anybody says it: the topology, the hosts, the alerts."""
+    kinds = dict.fromkeys(asked.services, "service") | dict.fromkeys(asked.hosts, "host")
+    kinds |= {host["id"]: "host" for host in case["raw"].get("hosts", ())}
+    return kinds | {entity["id"]: entity["kind"] for entity in case.get("topology", {}).get("entities", ())}
+
+
 def places_of(result: DiagnosticResult, asked: Asked, case: CaseJSON) -> dict[str, KnownPlace]:
     """Return kind and services of each entity that a cause names, from topology, hosts and alerts."""
-    topology, hosts = case.get("topology", {}), case["raw"].get("hosts", ())
-    kinds = dict.fromkeys(asked.services, "service") | dict.fromkeys(asked.hosts, "host")
-    kinds |= {host["id"]: "host" for host in hosts}
-    kinds |= {entity["id"]: entity["kind"] for entity in topology.get("entities", ())}
+    topology, hosts, kinds = case.get("topology", {}), case["raw"].get("hosts", ()), kinds_of(asked, case)
     there: dict[str, list[str]] = {host["id"]: list(host["services"]) for host in hosts}
     for edge in topology.get("edges", ()):
         if edge["kind"] == "runs_on":

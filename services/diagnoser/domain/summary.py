@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from services.diagnoser.domain.advice import Advice
 from shared.events.investigations import SummarySentence
 from shared.incident.incident import TimelineEntry
 
@@ -33,6 +34,16 @@ def summarize(story: Iterable[TimelineEntry], *, detected: float | None = None) 
             cites = tuple(dict.fromkeys(entry.id for entry in part))
             sentences.append(SummarySentence(text=chapter.tell(part), cites=cites[:CITES_MAX]))
     return tuple(sentences + durations(entries, detected=detected))
+
+
+def with_advice(
+    said: Iterable[SummarySentence], advice: Advice, story: Iterable[TimelineEntry]
+) -> tuple[SummarySentence, ...]:
+    """Return a summary by code with what a model adds: first, and each sentence citing entries that are there."""
+    there = {entry.id for entry in story}
+    added = [one for one in advice.sentences if there.issuperset(one.cites)]
+    told = {one.text for one in added}
+    return (*added, *(one for one in said if one.text not in told))
 
 
 def keep(story: list[JSON], entry: JSON) -> list[JSON]:

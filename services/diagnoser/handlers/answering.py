@@ -1,9 +1,12 @@
-"""What people ask about an incident is answered at once, from what is known."""
+"""What people ask about an incident is answered from what is known, and a model may add to it in time."""
 
 from __future__ import annotations
 
-from services.diagnoser.domain.answering import answer
+from services.diagnoser.domain.advice import Advice, StepName, unasked
+from services.diagnoser.domain.advising import to_answer
+from services.diagnoser.domain.answering import answer, with_advice
 from services.diagnoser.domain.knowing import Known, Seen
+from services.diagnoser.handlers import waiting
 from services.diagnoser.handlers.incident_turn import IncidentTurn
 from services.diagnoser.handlers.investigating import SEEN_ROW
 from shared.events.incidents import IncidentRequestRefused
@@ -11,6 +14,9 @@ from shared.events.investigations import RecommendationMade
 from shared.events.people import QuestionAsked
 from shared.incident.enums import Stage
 from shared.incident.incident import TimelineEntry
+from shared.store.model import JSON
+
+STEP: StepName = "answer"
 
 
 def ask(turn: IncidentTurn) -> None:
@@ -25,7 +31,24 @@ def ask(turn: IncidentTurn) -> None:
         refused = IncidentRequestRefused(request_id=question.request_id, verb="ask", why=why, actor=question.actor)
         turn.emit(refused)
         return
-    turn.emit(answer(question.request_id, question.text, _known(turn), asked_by=turn.message.id))
+    known = _known(turn)
+    answered = answer(question.request_id, question.text, known, asked_by=turn.message.id)
+    if not turn.config.asks_model:
+        turn.emit(answered)
+        return
+    if waiting.is_full(turn):
+        turn.emit(with_advice(answered, unasked("busy: others are answered"), known, seen=answered.investigation_id))
+        return
+    about = {"step": STEP, "question": question.model_dump(mode="json"), "seen": answered.investigation_id}
+    facts = to_answer(state.id, question.text, known, answered)
+    waiting.begin(turn, f"{state.id}-{question.request_id}", about, facts)
+
+
+def finish(turn: IncidentTurn, about: JSON, advice: Advice) -> None:
+    """Answer with what the model adds, as far as it still holds."""
+    question, known = QuestionAsked.read(about["question"]), _known(turn)
+    answered = answer(question.request_id, question.text, known, asked_by=about["cause"])
+    turn.emit(with_advice(answered, advice, known, seen=about["seen"]))
 
 
 def _known(turn: IncidentTurn) -> Known:

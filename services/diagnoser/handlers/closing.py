@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
+from services.diagnoser.domain.advice import Advice, StepName
+from services.diagnoser.domain.advising import to_summarise
 from services.diagnoser.domain.last_word import owed
-from services.diagnoser.domain.summary import summarize
+from services.diagnoser.domain.summary import summarize, with_advice
+from services.diagnoser.handlers import waiting
 from services.diagnoser.handlers.incident_turn import IncidentTurn
 from shared.events.incidents import IncidentClosed, IncidentRequestRefused
 from shared.events.investigations import SummaryWritten
@@ -16,6 +19,7 @@ from shared.store.model import Record
 
 PAST = "past_incident"
 """The table of what incidents showed. It is written by each investigation, and looked at once they are closed."""
+STEP: StepName = "summarise"
 TIMER_NAME = "close"
 TIMERS = ("close", "investigate", "answer")
 
@@ -84,5 +88,17 @@ def summarize_once(turn: IncidentTurn) -> None:
     if state.closed_at is None or state.summarized == turn.message.id:
         return
     state.summarized = turn.message.id
-    sentences = summarize((TimelineEntry.model_validate(entry) for entry in state.story), detected=state.detected)
-    turn.emit(SummaryWritten(sentences=sentences))
+    story = [TimelineEntry.model_validate(entry) for entry in state.story]
+    sentences = summarize(story, detected=state.detected)
+    if not turn.config.asks_model:
+        turn.emit(SummaryWritten(sentences=sentences))
+        return
+    facts = to_summarise(state.id, story, [*state.services, *state.hosts], sentences)
+    waiting.begin(turn, f"{state.id}-summary-{turn.message.id}", {"step": STEP}, facts)
+
+
+def finish(turn: IncidentTurn, advice: Advice) -> None:
+    """Write the summary with what the model adds."""
+    story = [TimelineEntry.model_validate(entry) for entry in turn.state.story]
+    sentences = with_advice(summarize(story, detected=turn.state.detected), advice, story)
+    turn.emit(SummaryWritten(sentences=sentences, engine=advice.engine, degraded=advice.degraded))

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 from services.diagnoser.domain.config import Config
-from services.diagnoser.handlers import answering, closing, following, investigating, joining, judging, requests
+from services.diagnoser.handlers import (
+    answering,
+    closing,
+    following,
+    investigating,
+    joining,
+    judging,
+    requests,
+    telling,
+    waiting,
+)
 from services.diagnoser.handlers.incident_turn import KIND, IncidentState, IncidentTurn
 from shared.errors import NotFoundError
 from shared.events.investigations import DiagnosisInconclusive
@@ -24,7 +34,7 @@ _MESSAGES: Mapping[str, Turn] = {
     IncidentRequested.type: requests.ask,
     QuestionAsked.type: answering.ask,
     FeedbackGiven.type: judging.judge,
-    ACTIVITY_DONE: investigating.concluded,
+    ACTIVITY_DONE: telling.done,
 }
 _ASKED = frozenset({IncidentRequested.type, QuestionAsked.type, FeedbackGiven.type})
 """What a person says, and waits for an answer to."""
@@ -32,6 +42,7 @@ _TIMERS: Mapping[str, Turn] = {
     investigating.TIMER_NAME: investigating.on_timer,
     closing.TIMER_NAME: closing.on_timer,
     investigating.ANSWER_TIMER: following.on_answer_timer,
+    waiting.TIMER_NAME: telling.on_timer,
 }
 
 
@@ -48,7 +59,7 @@ class Incident:
         for message in messages:
             if message.type in ("open", "attach"):
                 keys.update(joining.row_key(one["alert"]["fingerprint"]) for one in joining.attached(message.body))
-            elif message.type == QuestionAsked.type:
+            elif message.type in (QuestionAsked.type, ACTIVITY_DONE, TIMER):
                 keys.add(investigating.SEEN_ROW)
             elif message.type == "recovered":
                 keys.add(joining.row_key(message.body["fingerprint"]))
@@ -90,7 +101,7 @@ class Incident:
             return Decision(state=None)
         decision = Decision(state=state)
         turn = IncidentTurn(Config(), IncidentState.read(state), {}, 0.0, decision, message)
-        if message.type == ACTIVITY_DONE and turn.state.investigating:
+        if message.type == ACTIVITY_DONE and message.body["id"] == turn.state.investigating:
             result = investigating.failed({"reason": "unusable_result", "detail": reason})
             turn.emit(DiagnosisInconclusive(investigation_id=turn.state.investigating, result=result))
             turn.state.investigating = ""

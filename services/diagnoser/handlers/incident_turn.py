@@ -73,6 +73,10 @@ class IncidentState:
     recommended: Recommended | None = None
     story: list[JSON] = field(default_factory=list)
     summarized: str = ""
+    waiting: dict[str, JSON] = field(default_factory=dict)
+    """Answers and summaries that a model may add to, by activity: what is needed to give them without it."""
+    raised: bool = False
+    """A model has had the severity raised; once is enough."""
 
     @property
     def detected(self) -> float | None:

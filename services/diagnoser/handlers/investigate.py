@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from services.diagnoser.domain.classifying import with_affected
 from services.diagnoser.domain.finding_out import Conclusion, Findings, Kept, packed, snapshot
 from services.diagnoser.domain.gaps import FAILED, GAP, OK, TIMEOUT, blind, gaps_of, looked, with_gaps, without_engine
 from services.diagnoser.domain.gathering import (
@@ -22,6 +23,7 @@ from services.diagnoser.domain.gathering import (
     CaseJSON,
     assemble,
     entities_near,
+    kinds_of,
     places_of,
     series_of,
     spans,
@@ -29,6 +31,7 @@ from services.diagnoser.domain.gathering import (
 from services.diagnoser.domain.likeness import Signs, look_alikes, signs_of, with_history
 from services.diagnoser.domain.reliability import weighed
 from services.diagnoser.domain.transcript import cleaned
+from services.diagnoser.handlers.advising import Added, SmallSteps
 from services.diagnoser.handlers.metrics import COLLECTED, CONCLUDED
 from services.diagnoser.handlers.recalling import recall
 from services.diagnoser.ports import Backgrounds, Collector, DataClock, Engine, Memory, Redact, Scene
@@ -65,6 +68,7 @@ class Means:
     memory: Memory
     backgrounds: Backgrounds
     collect_seconds: float = 20.0
+    small_steps: SmallSteps | None = None
 
 
 class Investigator:
@@ -83,7 +87,8 @@ class Investigator:
         parts, outcomes = await self._gather(asked)
         case = await asyncio.to_thread(redacted, assemble(asked, parts), self._means.redact)
         case = await recall(self._means.backgrounds, asked.environment, case)
-        conclusion = with_gaps(await self._judge(case, outcomes), gaps_of(outcomes))
+        began = monotonic()
+        conclusion = with_gaps(await self._judge(asked, case, outcomes), gaps_of(outcomes))
         said = conclusion.replies
         full = {
             "case": case,
@@ -97,11 +102,19 @@ class Investigator:
         alike, back = await self._look_back(asked, signs)
         standings = await self._means.memory.standings(asked.environment)
         told = with_gaps(with_history(weighed(conclusion, standings), alike), gaps_of([back]))
+        told = with_affected(told, kinds_of(asked, case), asked.services)
+        places = places_of(told.result, asked, case)
+        added = Added()
+        if self._means.small_steps is not None:
+            left = ENGINE_LIMIT - (monotonic() - began)
+            added = await self._means.small_steps.after(asked, told, places, limit=left)
         findings = Findings(
-            result=told.result,
+            result=told.result.model_copy(update={"degraded_steps": added.degraded}),
             gathered=snapshot(asked.investigation_id, told, series_of(case), [*outcomes, back], alike),
-            places=places_of(told.result, asked, case),
+            places=places,
             signs=signs,
+            classified=added.classified,
+            arranged=added.arranged,
         )
         return {**findings.model_dump(mode="json"), "kept": kept.model_dump(mode="json")}
 
@@ -165,11 +178,15 @@ class Investigator:
     def _told(self, detail: str) -> str:
         return self._means.redact.text(detail)[:_DETAIL_MAX]
 
-    async def _judge(self, case: CaseJSON, outcomes: Sequence[CollectorOutcome]) -> Conclusion:
+    async def _judge(self, asked: Asked, case: CaseJSON, outcomes: Sequence[CollectorOutcome]) -> Conclusion:
         if not any(outcome.outcome == OK for outcome in outcomes):
             return blind(gaps_of(outcomes))
+
+        async def alike(found: Conclusion) -> tuple[LookAlike, ...]:
+            return (await self._look_back(asked, signs_of(asked, case, found)))[0]
+
         try:
-            return await self._means.engine.diagnose(case, limit=ENGINE_LIMIT)
+            return await self._means.engine.diagnose(case, limit=ENGINE_LIMIT, recall=alike)
         except SignoffError as error:
             log.warning("engine_gave_no_conclusion", extra={"case": case["case_id"], "reason": str(error)})
             reason = "no_answer" if isinstance(error, UnavailableError) else error.reason

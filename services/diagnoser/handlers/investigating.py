@@ -7,14 +7,16 @@ import hashlib
 
 import orjson
 
+from services.diagnoser.domain.advising import arranged
+from services.diagnoser.domain.classifying import classify
 from services.diagnoser.domain.differing import differences, replaced, stand_of
-from services.diagnoser.domain.finding_out import Findings, Kept
+from services.diagnoser.domain.finding_out import Classified, Findings, Kept
 from services.diagnoser.domain.knowing import Seen
 from services.diagnoser.domain.last_word import is_claimed, recommended, superseded
 from services.diagnoser.domain.recommending import Place, identity, recommend
 from services.diagnoser.handlers import closing
 from services.diagnoser.handlers.incident_turn import IncidentTurn
-from shared.events.incidents import IncidentClassified
+from shared.events.incidents import IncidentClassified, IncidentSeverityRaised
 from shared.events.investigations import (
     DiagnosisConcluded,
     DiagnosisInconclusive,
@@ -25,7 +27,7 @@ from shared.events.investigations import (
 )
 from shared.incident.actor import Actor
 from shared.incident.diagnosis import DiagnosticResult, RecommendationSet, first_symptom
-from shared.incident.enums import IncidentCategory
+from shared.incident.enums import IncidentCategory, Severity
 from shared.runtime.clock import at
 from shared.store.model import JSON, Activity, Record, Row
 
@@ -95,6 +97,7 @@ def _start(turn: IncidentTurn, reason: str) -> None:
         "services": state.services,
         "hosts": state.hosts,
         "started_at": at(state.started).isoformat(),
+        "severity": state.severity,
         "alerts": state.alerts,
     }
     turn.decision.activities.append(Activity(state.investigating, ACTIVITY, arguments, lease=LEASE))
@@ -148,16 +151,39 @@ def _tell(turn: IncidentTurn, investigation: str, findings: Findings) -> None:
     result = findings.result
     turn.emit(findings.gathered)
     _remember(turn, findings)
-    if result.status == "diagnosed" and result.category.value != turn.state.category:
-        turn.state.category = result.category.value
-        turn.emit(IncidentClassified(category=IncidentCategory(turn.state.category), reason=result.statement[:300]))
+    _classify(turn, result)
+    if findings.classified is not None:
+        _reclassify(turn, findings.classified)
     before, turn.state.concluded = turn.state.concluded, stand_of(result)
     changed = differences(before, turn.state.concluded)
     turn.emit(_CONCLUSIONS[result.status](investigation_id=investigation, result=result, changed=changed))
     if result.status == "diagnosed" and not turn.state.quiet and not is_claimed(turn.state.debts):
         places = {name: Place(known.kind, known.services) for name, known in findings.places.items()}
-        found = recommend(result, turn.config.runbooks.values(), places, turn.state.services)
+        offered = recommend(result, turn.config.runbooks.values(), places, turn.state.services)
+        found = arranged(offered, findings.arranged)
         _recommend(turn, investigation, found)
+
+
+def _reclassify(turn: IncidentTurn, by: Classified) -> None:
+    """Take what a model chose, as far as it still is a choice: a severity is raised by one, once, and never lowered."""
+    state, severity = turn.state, Severity(turn.state.severity)
+    if state.category == IncidentCategory.UNKNOWN and by.category != IncidentCategory.UNKNOWN:
+        state.category = by.category.value
+        turn.emit(IncidentClassified(category=by.category, reason=by.reason))
+    if by.severity.rank == severity.rank - 1 and not state.raised:
+        state.severity, state.raised = by.severity.value, True
+        turn.emit(IncidentSeverityRaised(previous=severity, severity=by.severity, reason=by.reason))
+
+
+def _classify(turn: IncidentTurn, result: DiagnosticResult) -> None:
+    state, severity = turn.state, Severity(turn.state.severity)
+    found = classify(result, IncidentCategory(state.category), severity)
+    if found.category.value != state.category:
+        state.category = found.category.value
+        turn.emit(IncidentClassified(category=found.category, reason=result.statement[:300]))
+    if found.severity != severity:
+        state.severity = found.severity.value
+        turn.emit(IncidentSeverityRaised(previous=severity, severity=found.severity, reason=found.why_raised[:300]))
 
 
 def _remember(turn: IncidentTurn, findings: Findings) -> None:

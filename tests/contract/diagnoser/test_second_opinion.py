@@ -79,7 +79,7 @@ async def test_a_diagnosis_says_who_made_it_and_the_ledger_what_it_cost(running:
     account = await running.get("/budget")
     assert (result["engine"], result["degraded"]) == ("recorded", None)
     assert 0 < account["day"]["used"]["cost_usd"] < account["day"]["limit"]["cost_usd"]
-    assert account["day"]["used"]["turns"] in {1, 2}
+    assert account["day"]["used"]["turns"] in {1, 2, 3}
     assert [row["used"] for row in account["incidents"]] == [account["day"]["used"]]
     await told_again(running)
 
@@ -125,7 +125,7 @@ class TestSlow:
 
         [result] = await eventually(there, 30.0)
         assert result["degraded"] == "unavailable: the model could not be asked"
-        assert (await running.get("/budget"))["day"]["used"]["turns"] == 6
+        assert (await running.get("/budget"))["day"]["used"]["turns"] in {6, 7}  # one more when it was asked to classify, too
         await told_again(running)
 
     async def test_a_model_that_is_too_slow_leaves_the_offline_answer(self, start: Start) -> None:

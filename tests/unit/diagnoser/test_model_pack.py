@@ -29,12 +29,12 @@ from tests.support.second_opinions import (
 )
 
 PROMPTS = {
-    "answer.v1.md": "6074d1b47185f25e",
-    "classify.v1.md": "6343cc38ab70925f",
+    "answer.v1.md": "47901c188ba2cfe6",
+    "classify.v1.md": "9ea4b44b023cfdda",
     "diagnose.v1.md": "0169543b82db175d",
-    "recommend.v1.md": "cd21a1ab4fb2c9ea",
+    "recommend.v1.md": "6125767ee9b3bc14",
     "repair.v1.md": "700b2b44b2f9f5fa",
-    "summarise.v1.md": "e06d9be53e5262ff",
+    "summarise.v1.md": "6f0703a227ba33e6",
 }
 """A prompt that changes is a new version: stored replies say what they answered."""
 

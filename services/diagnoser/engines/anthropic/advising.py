@@ -24,7 +24,7 @@ PLACES_LEAST = 2
 
 
 class Said(Strict):
-    """The answer to every small step; `chosen` are ids of options."""
+    """The answer to every small step; `chosen` are ids of options; none: what code says stands."""
 
     chosen: tuple[str, ...] = Field(default=(), max_length=CHOSEN_MAX)
     sentences: tuple[Claim, ...] = Field(default=(), max_length=SENTENCES_MAX)
@@ -94,6 +94,8 @@ def _nothing(answer: Said, page: Page) -> Iterator[str]:
 
 def _class(answer: Said, page: Page) -> Iterator[str]:
     """Check category and severity: one of each, and a reason for what differs from what code says."""
+    if not answer.chosen:
+        return
     differs = []
     for kind in ("category", "severity"):
         options = [option for option in page.facts.options if option.kind == kind]
@@ -117,6 +119,8 @@ def _places(answer: Said, page: Page) -> set[str]:
 
 def _ranking(answer: Said, page: Page) -> Iterator[str]:
     """Check an order of runbooks: what code put first stays first, and nothing goes before what is less risky."""
+    if not answer.chosen:
+        return
     known = {option.id: option for option in page.facts.options}
     given = [option.id for option in page.facts.options]
     strange = [name for name in answer.chosen if name not in known]

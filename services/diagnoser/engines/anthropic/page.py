@@ -1,4 +1,4 @@
-"""The facts of a step as a page to be cited: entries of the timeline as `E01`, `E02`, ..., evidence by its own ids.
+"""The facts of a step as a page to be cited: evidence by its ids, entries of the timeline by what happened.
 
 An entry whose words are all by code lends them to a sentence. One that repeats what people or sources wrote lends none;
 it can be quoted whole, as the timeline shows it.
@@ -6,6 +6,7 @@ it can be quoted whole, as the timeline shows it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from services.diagnoser.domain.advice import Facts
@@ -45,7 +46,7 @@ class Page:
         self.facts = facts
         self.causes = by_id(catalogue.causes)
         self.shown: dict[str, list[str]] = {}
-        self.ids: dict[str, str] = {f"E{n:02d}": entry.id for n, entry in enumerate(facts.entries, start=1)}
+        self.ids: dict[str, str] = dict(zip(_names(facts.entries), (entry.id for entry in facts.entries), strict=True))
         """What an entry is called towards the model, and its id."""
         self._entries: Mapping[str, TimelineEntry] = dict(zip(self.ids, facts.entries, strict=True))
         self._evidence: Mapping[str, Evidence] = {item.id: item for item in facts.evidence}
@@ -82,9 +83,8 @@ class Page:
         for name, entry in self._entries.items():
             trust = SYSTEM if entry.type in BY_CODE else USER_TEXT
             at = f"{entry.at:%H:%M:%S}"
-            yield Item(
-                name, fields(name, entry.type, entry.actor.label, trust, f"at {at}", entry.text), f"{at} {entry.text}"
-            )
+            line = fields(name, entry.actor.kind, trust, f"at {at}", entry.text)
+            yield Item(name, line, f"{at} {entry.text}")
 
     def _seen(self) -> Iterator[Item]:
         for item in self.facts.evidence:
@@ -104,3 +104,13 @@ class Page:
 def _by_turns(one: list[Item], other: list[Item]) -> Iterable[Item]:
     for number in range(max(len(one), len(other))):
         yield from (*one[number : number + 1], *other[number : number + 1])
+
+
+def _names(entries: Iterable[TimelineEntry]) -> list[str]:
+    """Return the type of each entry, from the second one of a type on with a number."""
+    counts: Counter[str] = Counter()
+    names = []
+    for entry in entries:
+        counts[entry.type] += 1
+        names.append(entry.type if counts[entry.type] == 1 else f"{entry.type}-{counts[entry.type]}")
+    return names

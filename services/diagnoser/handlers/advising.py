@@ -1,0 +1,72 @@
+"""The activities in which a model may add to what code says: after an investigation, to an answer, to a summary."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+from services.diagnoser.domain.advice import Advice, Facts, StepName, unasked
+from services.diagnoser.domain.advising import classified, in_order, to_classify, to_recommend
+from services.diagnoser.domain.finding_out import Arranged, Classified, Conclusion, KnownPlace
+from services.diagnoser.domain.gathering import JSON, Asked
+from services.diagnoser.domain.recommending import Place, recommend
+from services.diagnoser.handlers.waiting import LIMIT
+from services.diagnoser.ports import Adviser
+from shared.incident.model import Model
+from shared.runbooks.model import Runbook
+from shared.store.port import Claimed
+from shared.store.worker import Renew
+
+
+class Added(Model):
+    """What a model adds after a diagnosis; `degraded` are the steps in which it was asked and has no word."""
+
+    classified: Classified | None = None
+    arranged: Arranged | None = None
+    degraded: tuple[str, ...] = ()
+
+
+class SmallSteps:
+    """Asks a model to classify and to put runbooks in order, where code leaves it a choice."""
+
+    def __init__(self, adviser: Adviser, runbooks: Sequence[Runbook]) -> None:
+        self._adviser = adviser
+        self._runbooks = runbooks
+
+    async def after(
+        self, asked: Asked, conclusion: Conclusion, places: Mapping[str, KnownPlace], *, limit: float
+    ) -> Added:
+        """Return what it adds to a conclusion, within `limit` seconds."""
+        result, evidence = conclusion.result, conclusion.evidence
+        known = {name: Place(place.kind, place.services) for name, place in places.items()}
+        found = recommend(result, self._runbooks, known, asked.services)
+        to_class = to_classify(asked.incident_id, asked.severity, result, evidence)
+        to_order = to_recommend(asked.incident_id, found, evidence)
+        chosen, order = await asyncio.gather(
+            self._ask("classify", to_class, limit), self._ask("recommend", to_order, limit)
+        )
+        steps = (("classify", chosen), ("recommend", order))
+        return Added(
+            classified=classified(chosen, to_class) if chosen and to_class else None,
+            arranged=in_order(order, to_order, found) if order and to_order else None,
+            degraded=tuple(f"{name}: {one.degraded}" for name, one in steps if one and one.degraded),
+        )
+
+    async def _ask(self, step: StepName, facts: Facts | None, limit: float) -> Advice | None:
+        return await self._adviser.advise(step, facts, limit=limit) if facts is not None else None
+
+
+class Teller:
+    """Runs the activity `tell`."""
+
+    def __init__(self, adviser: Adviser | None) -> None:
+        self._adviser = adviser
+
+    async def tell(self, claimed: Claimed, renew: Renew) -> JSON:
+        """Return `Advice` as JSON. Without a model, which may be since a restart, it says so."""
+        del renew
+        if self._adviser is None:
+            return unasked("no_model: none is configured any more").model_dump(mode="json")
+        facts = Facts.model_validate(claimed.args["facts"])
+        advice = await self._adviser.advise(claimed.args["step"], facts, limit=LIMIT)
+        return advice.model_dump(mode="json")
