@@ -40,6 +40,7 @@ def explanation(detail: Detail) -> list[tuple[str, list[str]]]:
         ("Not explained by it", _found(diagnosis["unexplained"])),
         ("Missing", missing),
         ("How the confidence came about", _confidence(diagnosis)),
+        ("Felt at", list(diagnosis.get("affected", ()))),
         ("Ruled out", _found(diagnosis["ruled_out"])),
         ("Looked alike before", [_look_alike(one) for one in detail["look_alikes"]]),
         ("Changed since the look before", list(diagnosis["changed"])),

@@ -121,10 +121,11 @@ def test_an_explanation_goes_on_with_what_else_there_is() -> None:
         "only_then": [],
     }
     ruled_out = [{"statement": "not the network", "cites": ["M4"]}]
-    detail = judged(ruled_out=ruled_out, changed=["cause a → b"], degraded="no key")
+    detail = judged(affected=["shop", "pay"], ruled_out=ruled_out, changed=["cause a → b"], degraded="no key")
 
     told = dict(explanation({**detail, "look_alikes": [look_alike]}))
 
+    assert told["Felt at"] == ["shop", "pay"]
     assert told["Ruled out"] == ["not the network  [M4]"]
     assert told["Looked alike before"] == [
         "INC-A slow: 72 % alike, was db.pool, judged right; differs: now change: deploy"

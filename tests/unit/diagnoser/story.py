@@ -104,7 +104,13 @@ class Story:
         )
         return self.tell(IncidentRequested.type, request.model_dump(mode="json"))
 
-    def conclude(self, status: str = "diagnosed", entity: str = "host-1", confidence: float = 0.9) -> Decision:
+    def conclude(
+        self,
+        status: str = "diagnosed",
+        entity: str = "host-1",
+        confidence: float = 0.9,
+        affected: tuple[str, ...] = (),
+    ) -> Decision:
         """Deliver the result of the investigation that runs."""
         investigation = self.state["investigating"]
         causes = (RankedCause(entity=entity, cause=CAUSE, confidence=confidence, cites=("M01",)),)
@@ -114,6 +120,7 @@ class Story:
                 "category": IncidentCategory.RESOURCE_LEAK if status == "diagnosed" else IncidentCategory.UNKNOWN,
                 "statement": "memory leaks",
                 "confidence": confidence,
+                "affected": affected,
                 "causes": causes if status == "diagnosed" else (),
             }
         )
