@@ -150,7 +150,9 @@ def _peers(composed: Composed, sections: Sections) -> Mapping[str, httpx.AsyncCl
 
 def _tell_alarm(service: str) -> Alarm:
     def tell(reason: str, facts: Mapping[str, Any]) -> None:
-        log.warning("store alarm", extra={"service": service, "reason": reason, "facts": dict(facts)})
+        # A transition that took long is for who looks at speed, with the metric that counts it, not for who is paged.
+        level = logging.INFO if reason == "slow_decide" else logging.WARNING
+        log.log(level, "store alarm", extra={"service": service, "reason": reason, "facts": dict(facts)})
 
     return tell
 
