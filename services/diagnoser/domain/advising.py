@@ -53,13 +53,14 @@ def to_classify(
 ) -> Facts | None:
     """Return what a model is told to classify an incident; None when evidence leaves it no choice.
 
-    A category is one of those of the causes that code could not decide between; a severity may be one worse.
+    A category is one of those of the causes that code could not decide between; a severity may be one worse, and is
+    never the worst: that is for sources and people to say.
     """
     measured = _measured(evidence)
     troubled = {item.entity for item in measured if item.active_now and item.kind in ("metric", "state")} - {""}
     families = [cause.cause.partition(".")[0] for cause in result.causes if result.status == "inconclusive"]
     categories = [result.category, *(IncidentCategory(name) for name in families if name in list(IncidentCategory))]
-    worse = [one for one in Severity if one.rank == severity.rank - 1 and len(troubled) >= TROUBLED_LEAST]
+    worse = [one for one in Severity if 1 < one.rank == severity.rank - 1 and len(troubled) >= TROUBLED_LEAST]
     options = [Option(id=name, kind="category") for name in dict.fromkeys(categories)]
     options += [Option(id=one, kind="severity", rank=one.rank) for one in (severity, *worse)]
     if len(options) == 2:  # noqa: PLR2004 -- one category and one severity

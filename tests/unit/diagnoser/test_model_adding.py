@@ -210,6 +210,7 @@ class TestClasses:
                 id="the families of the causes that code cannot decide between",
             ),
             pytest.param(doubt(), TROUBLE, Severity.SEV3, ["unknown", "sev3", "sev2"], id="one worse, for two places"),
+            pytest.param(doubt(), TROUBLE, Severity.SEV2, [], id="the worst is for sources and people to say"),
             pytest.param(doubt(), TROUBLE, Severity.SEV1, [], id="nothing is worse than the worst"),
             pytest.param(doubt(), (*TROUBLE[:1], WORDS), Severity.SEV3, [], id="words of others are no place"),
         ],
