@@ -14,9 +14,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from shared.runtime.server import KEEP_ALIVE_SECONDS
+
 RATE = 200
 PATIENCE = 5.0
 """Seconds after which PagerDuty takes a webhook for refused."""
+IDLE_MOST = KEEP_ALIVE_SECONDS / 3
+"""Seconds after which a connection is not used again, as senders do."""
 SPELL = 1000
 """Webhooks about the same two services; then two others have trouble, so that incidents keep opening."""
 KEYS, CYCLE = 40, 12
@@ -68,7 +72,7 @@ class Sender:
     _may_send: threading.Event = field(default_factory=threading.Event)
     _over: threading.Event = field(default_factory=threading.Event)
     _on_their_way: set[asyncio.Task[None]] = field(default_factory=set)
-    _idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = field(default_factory=list)
+    _idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter, float]] = field(default_factory=list)
 
     @contextlib.contextmanager
     def sending(self) -> Iterator[None]:
@@ -107,7 +111,7 @@ class Sender:
             due += 1 / self.rate
         if self._on_their_way:
             await asyncio.wait(self._on_their_way)
-        for _, writer in self._idle:
+        for _, writer, _ in self._idle:
             writer.close()
 
     async def _send(self, number: int) -> None:
@@ -135,13 +139,14 @@ class Sender:
         if headers.get("connection") == "close":
             writer.close()
         else:
-            self._idle.append((reader, writer))
+            self._idle.append((reader, writer, time.monotonic()))
         return int(first.split()[1]), headers.get("signoff-receipt", "").upper(), said.decode()
 
     async def _connection(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         while self._idle:
-            reader, writer = self._idle.pop()
-            if not reader.at_eof():  # Whoever idles is closed in time; that answers no webhook.
+            reader, writer, since = self._idle.pop()
+            # Whoever idles is closed in time; that answers no webhook, and word of it may be under way.
+            if not reader.at_eof() and time.monotonic() - since < IDLE_MOST:
                 return reader, writer
             writer.close()
         return await asyncio.open_connection("127.0.0.1", self.port)

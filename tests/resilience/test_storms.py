@@ -129,10 +129,9 @@ def test_in_a_storm_everybody_is_answered_and_what_is_held_has_a_limit(
         until(lambda: at_rest(signoff.data) or None, limit=DRAIN_LIMIT, what="rest")
     signoff.stop()
     remains = of_folder(signoff.data)
-    assert list(history.refused(sender.history)) == []
-    lost = list(history.undisposed(sender.history, remains))
-    assert lost == [], told(remains, lost)
-    assert check(remains).findings == []
+    checks = (history.refused(sender.history), history.undisposed(sender.history, remains), check(remains).findings)
+    found = [finding for findings in checks for finding in findings]
+    assert not found, told(remains, found)
     assert sum(row["disposition"] == "new_incident" for row in remains.tables["diagnoser"]["disposition"]) <= CAUSES
     assert 0 < max(watch.waiting) <= HIGH_WATER + BATCH
     half = len(watch.memory) // 2
