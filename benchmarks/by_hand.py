@@ -15,16 +15,28 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import orjson
+import uvloop
 
 from shared.bus import logfile
+from shared.events.envelope import Outgoing, headers_of
 from shared.store.postgres import queries as postgres_queries
 from shared.store.postgres import statements, writes
 from shared.store.sqlite import group, queries, transitions
 from shared.store.sqlite.database import connect
 
 BODY = b'{"text":"' + b"x" * 590 + b'"}'
-STATE, HEADERS, ENTRY, DIGEST = '{"n":1}', '{"ce_id":"counted"}', b'{"entry":"counted"}', b"x" * 32
-LANE, LEASE, CLAIMS = 0, 5.0, 64
+STATE, COUNTED, DIGEST = '{"n":1}', b'{"n":1}', b"x" * 32
+HEADERS = orjson.dumps(
+    headers_of(
+        Outgoing("incidents.v1", "m1", "counted", {}, "live"),
+        event_id="thing/counter/1:1",
+        source="signoff/thing",
+        now=0.0,
+    )
+).decode()
+"""As long as the store's: what is written and read must weigh the same."""
+LANE, LEASE = 0, 5.0
 _LOG = "insert into log (topic, key, headers, body, at) values (?, ?, ?, ?, ?)"
 _SENT = "delete from outbox where n=?"
 
@@ -65,7 +77,8 @@ class _Log:
     def append(self, rows: list[Any]) -> None:
         """Append outbox rows."""
         self._connection.execute("begin immediate")
-        self._connection.executemany(_LOG, [(row[2], row[3], row[5], row[6], 0.0) for row in rows])
+        now = time.time()
+        self._connection.executemany(_LOG, [(row[2], row[3], row[5], row[6], now) for row in rows])
         self._connection.execute("commit")
 
     def close(self) -> None:
@@ -89,29 +102,33 @@ def on_sqlite(folder: Path, keys: int, each: int, seconds: float) -> Speed:
 
 
 def _turn_on_sqlite(connection: sqlite3.Connection, keys: int, each: int, turn: int) -> None:
-    execute, now, first = connection.execute, time.time(), turn * each + 1
+    execute, now, first, entry = connection.execute, time.time(), turn * each + 1, _entry(each)
     execute("begin immediate")
-    execute("savepoint job")
     for key in range(keys):
         for n in range(first, first + each):
             execute(group._SEEN, (b"%16d" % (n * keys + key), now))
         execute(group._HEAD, (f"counter/{key}", LANE, each, now)).fetchone()
         rows = [(f"counter/{key}", n, f"m{key}-{n}", "count", BODY, "", now) for n in range(first, first + each)]
         connection.executemany(group._INBOX, rows)
-    execute("release job")
     for aggregate, done in execute(transitions.CLAIM, (LANE, now, keys)).fetchall():
-        execute("savepoint aggregate_step")
         execute(transitions._INBOX, (aggregate, 500)).fetchall()
         execute(transitions._STATE, (aggregate,)).fetchone()
         numbers = range(done + 1, done + each + 1)
-        events = [(aggregate, n, "incidents.v1", "k", f"thing/{aggregate}:{n}", HEADERS, BODY[:40]) for n in numbers]
+        events = [
+            (None, aggregate, n, "incidents.v1", "k", f"thing/{aggregate}:{n}", HEADERS, COUNTED) for n in numbers
+        ]
         connection.executemany(transitions._EVENT, events)
-        connection.executemany(transitions._AUDIT, [(aggregate, n, now, ENTRY, DIGEST) for n in numbers])
+        connection.executemany(transitions._AUDIT, [(aggregate, n, now, entry, DIGEST) for n in numbers])
         execute(transitions._SAVE, (aggregate, STATE, turn, done + each, done + each, DIGEST, "{}"))
         execute(transitions._DECIDED, (aggregate, done + 1, done + each))
         execute(transitions._MOVE, (aggregate, done + each, now, None))
-        execute("release aggregate_step")
     execute("commit")
+
+
+def _entry(each: int) -> bytes:
+    """Return an audit entry as long as the store's, which names the first messages of its batch."""
+    ids = [f"m{n}-1-{n}" for n in range(min(each, 20))]
+    return orjson.dumps({"at": time.time(), "config": "", "entry": "counted", "messages": ids})
 
 
 def _relay_on_sqlite(connection: sqlite3.Connection, log: _Log) -> None:
@@ -124,7 +141,8 @@ def _relay_on_sqlite(connection: sqlite3.Connection, log: _Log) -> None:
 
 def on_postgres(url: str, folder: Path, keys: int, each: int, seconds: float) -> Speed:
     """Return how fast it goes, as `on_sqlite`."""
-    return asyncio.run(_on_postgres(url, _Log(folder / "by-hand.db"), keys, each, seconds))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_on_postgres(url, _Log(folder / "by-hand.db"), keys, each, seconds))
 
 
 async def _on_postgres(url: str, log: _Log, keys: int, each: int, seconds: float) -> Speed:
@@ -179,9 +197,9 @@ async def _step_on_postgres(connection: Any, each: int, turn: int) -> int:  # no
             ["k"] * every,
             [f"thing/{agg}:{n}" for agg, n in zip(each_name, numbers, strict=True)],
             [HEADERS] * every,
-            [BODY[:40]] * every,
+            [COUNTED] * every,
         ],
-        "audit": [each_name, numbers, [0.0] * every, [ENTRY] * every, [DIGEST] * every],
+        "audit": [each_name, numbers, [time.time()] * every, [_entry(each)] * every, [DIGEST] * every],
     }
     given: list[list[Any]] = [
         names, [LANE] * many, lasts, [0] * many, [None] * many, [fence for _, fence, _ in heads], [False] * many

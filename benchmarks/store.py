@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import uvloop
+
 from benchmarks import by_hand
 from benchmarks.bench import Bench
 from benchmarks.by_hand import Speed, Stopwatch
 from benchmarks.measuring import Row, at_least, interleaved, ratio_row
+from cli.importing import keep_what_is_there
 from shared.bus.embedded import EmbeddedBus
 from shared.bus.port import Rejected, WireRecord
 from shared.bus.relay import Relay
@@ -60,6 +63,7 @@ class Counting:
 
 def run(bench: Bench) -> list[Row]:
     """Return messages a second by database and number of keys, each with a message in flight; last the hot key."""
+    keep_what_is_there()  # As the product does.
     rows = []
     for database in ("SQLite", "PostgreSQL"):
         for keys, each in (*((keys, 1) for keys in KEYS), (1, HOT)):
@@ -98,7 +102,8 @@ def _by_hand(keys: int, each: int, seconds: float, folder: Path, location: str) 
 
 
 def _by_store(keys: int, each: int, seconds: float, folder: Path, location: str) -> Speed:
-    return asyncio.run(_Run(_store(location), _Heard(folder / "bus.db"), keys, each, seconds).speed())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:  # As the product does.
+        return runner.run(_Run(_store(location), _Heard(folder / "bus.db"), keys, each, seconds).speed())
 
 
 def _store(location: str) -> Store:
@@ -112,26 +117,22 @@ async def _made(location: str) -> None:
 
 
 class _Heard(EmbeddedBus):
-    """A log that tells each sender when the events of all its messages are there."""
+    """A log that says which events are there."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.missing: Counter[str] = Counter()
-        self.bells: dict[str, asyncio.Event] = {}
+        self.told: Callable[[Sequence[WireRecord]], None] = lambda _: None
 
     async def append(self, records: Sequence[WireRecord], *, limit: float = 10.0) -> list[Rejected]:
         """Append, then tell."""
         rejected = await super().append(records, limit=limit)
-        for sender, count in Counter(record.key for record in records).items():
-            self.missing[sender] -= count
-            if not self.missing[sender]:
-                self.bells[sender].set()
+        self.told(records)
         return rejected
 
 
 @dataclass
 class _Run:
-    """A closed loop: each sender has `each` messages under way."""
+    """A closed loop: each sender has `each` messages under way, and sends anew when the events of all are there."""
 
     store: Store
     bus: _Heard
@@ -140,39 +141,47 @@ class _Run:
     seconds: float
     _pending: list[Incoming] = field(default_factory=list)
     _bell: asyncio.Event = field(default_factory=asyncio.Event)
-    _done: int = 0
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+    _missing: Counter[str] = field(default_factory=Counter)
+    _turns: int = 0
+    _watch: Stopwatch = field(default_factory=Stopwatch)
 
     async def speed(self) -> Speed:
         """Return how fast it goes."""
         await self.store.open()
         await self.store.start()
         await self.bus.start()
+        self.bus.told = self._heard
         relay = Relay(self.store, self.bus)
         relay.start()
         taking = asyncio.create_task(self._take())
-        watch = Stopwatch()
-        senders = HOT_BATCHES if self.each > 1 else self.keys
-        await asyncio.gather(*(self._send(number, watch) for number in range(senders)))
-        speed = watch.speed(self._done)
+        self._watch = Stopwatch()
+        for number in range(HOT_BATCHES if self.each > 1 else self.keys):
+            self._send(f"m{number}")
+        await self._over.wait()
+        speed = self._watch.speed(self._turns * self.each)
         taking.cancel()
         await relay.stop()
         await self.bus.stop()
         await self.store.close()
         return speed
 
-    async def _send(self, number: int, watch: Stopwatch) -> None:
-        name, turn, aggregate = f"m{number}", 0, f"counter/{number % self.keys}"
-        bell = self.bus.bells[name] = asyncio.Event()
-        while watch.seconds < self.seconds:
-            bell.clear()
-            self.bus.missing[name] = self.each
-            self._pending += [
-                Incoming(aggregate, f"{name}-{turn}-{n}", "count", by_hand.BODY) for n in range(self.each)
-            ]
-            self._bell.set()
-            await bell.wait()
-            self._done += self.each
-            turn += 1
+    def _send(self, sender: str) -> None:
+        aggregate = f"counter/{int(sender[1:]) % self.keys}"
+        self._missing[sender] = self.each
+        turn = f"{sender}-{self._turns}"
+        self._pending += [Incoming(aggregate, f"{turn}-{n}", "count", by_hand.BODY) for n in range(self.each)]
+        self._bell.set()
+
+    def _heard(self, records: Sequence[WireRecord]) -> None:
+        for sender, count in Counter(record.key for record in records).items():
+            self._missing[sender] -= count
+            if not self._missing[sender]:
+                self._turns += 1
+                if self._watch.seconds < self.seconds:
+                    self._send(sender)
+        if not self._missing.total():
+            self._over.set()
 
     async def _take(self) -> None:
         """Take what waits, as from a bus: one batch after the other."""

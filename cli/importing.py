@@ -6,6 +6,8 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+GARBAGE_STEP = 10_000
+
 
 @contextmanager
 def importing() -> Iterator[None]:
@@ -14,5 +16,14 @@ def importing() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.freeze()
+        keep_what_is_there()
         gc.enable()
+
+
+def keep_what_is_there() -> None:
+    """Never look again at what was made so far, and look at new things in larger steps than Python's 700.
+
+    A batch of messages makes thousands of small things that all live until its commit.
+    """
+    gc.freeze()
+    gc.set_threshold(GARBAGE_STEP)

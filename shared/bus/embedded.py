@@ -20,7 +20,7 @@ from shared.bus.logfile import RETAIN_STEP, LogFile, Row
 from shared.bus.port import Bus, Lag, Received, Rejected, Subscription, WireRecord
 from shared.bus.topics import NAMES, RETENTION_SECONDS, sift
 from shared.errors import UnavailableError
-from shared.events.envelope import read_headers
+from shared.events.envelope import HeaderText, read_headers
 from shared.runtime.clock import wall
 from shared.runtime.tasks import begin_task, stop_tasks
 
@@ -60,16 +60,17 @@ class EmbeddedBus(Bus):
 
     async def append(self, records: Sequence[WireRecord], *, limit: float = 10.0) -> list[Rejected]:
         taken, rejected = sift(records)
-        rows = [_row(records[index]) for index in taken]
+        at = wall()
+        rows = [_row(records[index], at) for index in taken]
         if rows:
             try:
                 async with asyncio.timeout(limit):
-                    await asyncio.wrap_future(self._file.append(rows))
+                    await self._file.append(rows)
             except TimeoutError as error:
                 raise UnavailableError(f"the log took nothing for {limit:g} s") from error
             except sqlite3.Error as error:
                 raise UnavailableError(f"the log cannot be written: {error}") from error
-            for topic in {row.topic for row in rows}:
+            for topic in {topic for topic, *_ in rows}:
                 for bell in self._bells.get(topic, ()):
                     bell.set()
         return rejected
@@ -134,7 +135,7 @@ class EmbeddedBus(Bus):
             slowest = min(readers) if readers else await asyncio.to_thread(self._file.newest)
             gone = RETAIN_STEP
             while gone == RETAIN_STEP:
-                gone = await asyncio.wrap_future(self._file.retain(topic, slowest, self._retention))
+                gone = await self._file.retain(topic, slowest, self._retention)
 
 
 def tail_file(path: Path) -> Callable[..., AsyncIterator[Received]]:
@@ -164,8 +165,10 @@ async def _follow(file: LogFile, topic: str, bell: asyncio.Event, *, from_start:
             await _ring(bell)
 
 
-def _row(record: WireRecord) -> Row:
-    return Row(0, record.topic, record.key, orjson.dumps(dict(record.headers)).decode(), record.body)
+def _row(record: WireRecord, at: float) -> tuple[str, str, str, bytes, float]:
+    headers = record.headers
+    text = headers.text if isinstance(headers, HeaderText) else orjson.dumps(dict(headers)).decode()
+    return record.topic, record.key, text, record.body, at
 
 
 def _received(row: Row) -> Received:

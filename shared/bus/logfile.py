@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import logging
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
@@ -35,7 +36,7 @@ create index if not exists log_topic on log (topic, "offset");
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One record of the log; `offset` is 0 before it is appended."""
+    """One record of the log."""
 
     offset: int
     topic: str
@@ -47,11 +48,11 @@ class Row:
 @dataclass(slots=True)
 class _Job:
     work: Callable[[sqlite3.Connection], int]
-    done: Future[int]
+    done: asyncio.Future[int]
 
 
 class LogFile:
-    """The file. `open` and `close` once; everything else from any thread."""
+    """The file. `open` and `close` once; writes from one event loop, reads from any thread."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -107,18 +108,16 @@ class LogFile:
                 self._reader.close()
             self._reader = None
 
-    def append(self, rows: Sequence[Row]) -> Future[int]:
-        """Append in order; the future ends when the rows are on disk."""
-        at = wall()
-        values = [(row.topic, row.key, row.headers, row.body, at) for row in rows]
+    def append(self, rows: Sequence[tuple[str, str, str, bytes, float]]) -> asyncio.Future[int]:
+        """Append (topic, key, headers, body, time) in order; the future ends when the rows are on disk."""
 
         def work(connection: sqlite3.Connection) -> int:
             insert = "insert into log (topic, key, headers, body, at) values (?, ?, ?, ?, ?)"
-            return connection.executemany(insert, values).rowcount
+            return connection.executemany(insert, rows).rowcount
 
         return self._do(work)
 
-    def retain(self, topic: str, up_to: int, seconds: float) -> Future[int]:
+    def retain(self, topic: str, up_to: int, seconds: float) -> asyncio.Future[int]:
         """Delete one step of what is older than `seconds`, up to an offset; a full step means that there is more."""
         before = wall() - seconds
 
@@ -161,8 +160,8 @@ class LogFile:
                 raise UnavailableError("the log is not open")
             return self._reader.execute(statement, values).fetchall()
 
-    def _do(self, work: Callable[[sqlite3.Connection], int]) -> Future[int]:
-        job = _Job(work, Future())
+    def _do(self, work: Callable[[sqlite3.Connection], int]) -> asyncio.Future[int]:
+        job = _Job(work, asyncio.get_running_loop().create_future())
         self._jobs.put(job)
         return job.done
 
@@ -200,11 +199,23 @@ class LogFile:
             if self.problem is None:
                 log.error("log cannot be written: %s", error)  # noqa: TRY400 -- the message says it; no trace at 3 a.m.
             self.problem = f"the log cannot be written: {error}"
-            for job in group:
-                if job.done.set_running_or_notify_cancel():
-                    job.done.set_exception(error)
+            _tell(group, [error] * len(group))
         else:
             self.problem = None
-            for job, result in zip(group, results, strict=True):
-                if job.done.set_running_or_notify_cancel():
-                    job.done.set_result(result)
+            _tell(group, results)
+
+
+def _tell(group: Sequence[_Job], outcomes: Sequence[int | sqlite3.Error]) -> None:
+    """End the futures of a group, all in one turn of their event loop."""
+
+    def settle() -> None:
+        for job, outcome in zip(group, outcomes, strict=True):
+            if job.done.done():
+                continue
+            if isinstance(outcome, int):
+                job.done.set_result(outcome)
+            else:
+                job.done.set_exception(outcome)
+
+    with suppress(RuntimeError):  # The loop is closed: nobody is left who could be told.
+        group[0].done.get_loop().call_soon_threadsafe(settle)

@@ -6,11 +6,13 @@ refuses. Reading headers never raises: what is missing or broken becomes empty t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+
+import orjson
 
 EVENT_MAX = 64 * 1024
 """Bytes of the JSON value."""
@@ -57,6 +59,30 @@ class Envelope:
     """Names of broken headers, for the counter of ignored fields."""
 
 
+class HeaderText(Mapping[str, str]):
+    """Headers as the JSON text in which an outbox and a log keep them; read only if somebody looks into them."""
+
+    __slots__ = ("_values", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._values: dict[str, str] | None = None
+
+    def _read(self) -> dict[str, str]:
+        if self._values is None:
+            self._values = orjson.loads(self.text)
+        return self._values
+
+    def __getitem__(self, name: str) -> str:
+        return self._read()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+
 @lru_cache(maxsize=16)  # All events of a commit have one time.
 def iso(epoch_seconds: float) -> str:
     """Return RFC 3339 text in UTC with microseconds for seconds since the epoch."""
@@ -75,13 +101,15 @@ def headers_of(event: Outgoing, *, event_id: str, source: str, now: float) -> di
         "ce_environment": event.environment,
         "content-type": "application/json",
     }
-    optional = {
-        "ce_correlationid": event.correlation,
-        "ce_causationid": event.causation,
-        "ce_traceparent": event.traceparent,
-        "ce_resend": str(event.resend) if event.resend else "",
-    }
-    return headers | {name: value for name, value in optional.items() if value}
+    if event.correlation:
+        headers["ce_correlationid"] = event.correlation
+    if event.causation:
+        headers["ce_causationid"] = event.causation
+    if event.traceparent:
+        headers["ce_traceparent"] = event.traceparent
+    if event.resend:
+        headers["ce_resend"] = str(event.resend)
+    return headers
 
 
 def read_headers(headers: Iterable[tuple[str, bytes | None]] | Mapping[str, str]) -> Envelope:

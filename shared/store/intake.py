@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 
@@ -11,8 +11,7 @@ from shared.store.model import Incoming, Lane, Message
 from shared.store.schema import seen_key
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """One message as `seen` and `inbox` will hold it; `key` is its place in `seen`, `meta` JSON text."""
 
     key: bytes
@@ -27,21 +26,16 @@ class Accepted:
 def accept(messages: Iterable[Incoming], lane_of: Callable[[str], Lane]) -> list[Accepted]:
     """Return the messages in order, each (id, resend) once. Raises ConfigurationError for an unknown kind."""
     taken: dict[bytes, Accepted] = {}
+    homes: dict[str, tuple[str, Lane]] = {}
     for message in messages:
         key = seen_key(message.id, message.resend)
-        if key not in taken:
-            meta = message.meta
-            if message.resend:
-                meta = {"resend": str(message.resend), **meta}
-            taken[key] = Accepted(
-                key=key,
-                aggregate=mended(message.aggregate),
-                lane=lane_of(message.aggregate),
-                id=mended(message.id),
-                type=mended(message.type),
-                body=message.body,
-                meta=mended_json(meta),
-            )
+        if key in taken:
+            continue
+        home = homes.get(message.aggregate)
+        if home is None:
+            home = homes[message.aggregate] = (mended(message.aggregate), lane_of(message.aggregate))
+        meta = {"resend": str(message.resend), **message.meta} if message.resend else message.meta
+        taken[key] = Accepted(key, *home, mended(message.id), mended(message.type), message.body, mended_json(meta))
     return list(taken.values())
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any, Literal, Protocol
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, Protocol
 
 from shared.events.envelope import Outgoing
 
@@ -53,8 +54,7 @@ class Message:
     meta: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Incoming:
+class Incoming(NamedTuple):
     """A message on its way into an inbox. `body` is JSON text as it came; (id, resend) is taken once for ever."""
 
     aggregate: str
@@ -62,7 +62,7 @@ class Incoming:
     id: str
     type: str
     body: bytes
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = MappingProxyType({})
     resend: int = 0
 
 

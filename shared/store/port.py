@@ -5,15 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from sqlalchemy import Executable
 
+from shared.events.envelope import HeaderText
 from shared.store.model import JSON, Incoming
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(NamedTuple):
     """An outbox row with its number `n`, ready to be sent."""
 
     n: int
@@ -21,7 +21,7 @@ class Outbound:
     topic: str
     key: str
     id: str
-    headers: Mapping[str, str]
+    headers: HeaderText
     body: bytes
 
 

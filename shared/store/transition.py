@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -48,30 +48,28 @@ class Loaded:
     """The state as `needs` has seen it; `needs` is pure, so that `decide` may have the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(NamedTuple):
     """One event as it will be sent: `headers` is the complete envelope, as JSON text."""
 
     seq: int
     topic: str
     key: str
     id: str
-    headers: bytes
+    headers: str
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class LocalRow:
-    """One message to a sibling, as its inbox will hold it."""
+class LocalRow(NamedTuple):
+    """One message to an aggregate of this service, as its inbox will hold it."""
 
     aggregate: str
     id: str
     type: str
     body: bytes
+    meta: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ActivityRow:
+class ActivityRow(NamedTuple):
     """One activity to start, with its arguments as JSON text."""
 
     id: str
@@ -147,6 +145,8 @@ class Rules:
 
 def batch_of(loaded: Loaded, now: float) -> list[Message]:
     """Return the messages of this batch: what waits, then the due timers, which are gone with the commit."""
+    if not loaded.timers:
+        return loaded.messages
     due = sorted((when, name) for name, (when, _) in loaded.timers.items() if when <= now)
     fired = [
         Message(
@@ -163,7 +163,7 @@ def batch_of(loaded: Loaded, now: float) -> list[Message]:
 def needs_of(rules: Rules, loaded: Loaded, batch: Sequence[Message]) -> Collection[str]:
     """Return the row keys of a batch. A message for which `needs` raises is noted in `loaded.broken`."""
     kind = rules.kind_of(loaded.aggregate)
-    sound = [m for m in batch if (m.seq, m.id) not in loaded.broken]
+    sound = [m for m in batch if (m.seq, m.id) not in loaded.broken] if loaded.broken else batch
     try:
         loaded.seen = _decode(loaded.state)
         return kind.needs(loaded.seen, sound)
@@ -312,12 +312,13 @@ def _apply(effects: Effects, rules: Rules, decision: Decision, batch: Sequence[M
         _emit(effects, rules, event, now)
     for key, row in decision.rows.items():
         effects.rows[plain(key)] = (None if row.value is None else orjson.dumps(row.value), row.expires)
-    for entry in decision.audit:
-        _chain(effects, rules, entry, batch, now)
-    effects.messages.extend(_local(rules, local) for local in decision.messages)
-    effects.activities.extend(_activity(activity) for activity in decision.activities)
-    effects.records.extend(rules.prepare(record) for record in decision.records)
-    effects.replies.update({plain(key): orjson.dumps(reply) for key, reply in decision.replies.items()})
+    if decision.audit:
+        _chain(effects, rules, decision.audit, batch, now)
+    effects.messages += [_local(rules, local) for local in decision.messages]
+    effects.activities += [_activity(activity) for activity in decision.activities]
+    effects.records += [rules.prepare(record) for record in decision.records]
+    for key, reply in decision.replies.items():
+        effects.replies[plain(key)] = orjson.dumps(reply)
     effects.state = state
     effects.version += 1
     effects.decided += len(batch)
@@ -354,19 +355,22 @@ def _emit(effects: Effects, rules: Rules, event: Outgoing, now: float) -> None:
     if len(body) > EVENT_MAX:
         raise ValueError(f"event {event.type} of {effects.aggregate} has {len(body)} bytes, more than {EVENT_MAX}")
     effects.out_seq += 1
-    event_id = plain(event.id) or f"{rules.service}/{effects.aggregate}:{effects.out_seq}"
-    headers = orjson.dumps(headers_of(event, event_id=event_id, source=f"signoff/{rules.service}", now=now))
+    event_id = plain(event.id) if event.id else f"{rules.service}/{effects.aggregate}:{effects.out_seq}"
+    headers = orjson.dumps(headers_of(event, event_id=event_id, source=f"signoff/{rules.service}", now=now)).decode()
     effects.outbox.append(OutboxRow(effects.out_seq, plain(event.topic), plain(event.key), event_id, headers, body))
 
 
-def _chain(effects: Effects, rules: Rules, entry: JSON, batch: Sequence[Message], now: float) -> None:
-    text = orjson.dumps(
-        {"at": now, "config": rules.config_sha256, "messages": [m.id for m in batch[:20]], "entry": entry},
-        option=orjson.OPT_SORT_KEYS,
-    )
-    effects.audit_head = chain(effects.audit_head, text)
-    effects.audit_seq += 1
-    effects.audit.append((effects.audit_seq, text, effects.audit_head))
+def _chain(effects: Effects, rules: Rules, entries: Sequence[JSON], batch: Sequence[Message], now: float) -> None:
+    frame = {"at": now, "config": rules.config_sha256, "entry": None, "messages": [m.id for m in batch[:20]]}
+    if len(entries) > 1:
+        frame["messages"] = orjson.Fragment(orjson.dumps(frame["messages"]))
+    seq, head = effects.audit_seq, effects.audit_head
+    for entry in entries:
+        frame["entry"] = entry
+        text = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
+        seq, head = seq + 1, chain(head, text)
+        effects.audit.append((seq, text, head))
+    effects.audit_seq, effects.audit_head = seq, head
 
 
 def chain(previous: bytes, entry: bytes) -> bytes:

@@ -11,6 +11,7 @@ import orjson
 from sqlalchemy import Executable, Table
 
 from shared.errors import UnavailableError
+from shared.events.envelope import HeaderText
 from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.intake import accept, mended
 from shared.store.model import JSON, Incoming, Kind
@@ -125,7 +126,7 @@ class PostgresStore(Store):
     async def outbox(self, *, limit: int = 500) -> list[Outbound]:
         rows = await self._leader.fetch(queries.OUTBOX, limit)
         return [
-            Outbound(n, aggregate, topic, key, event_id, orjson.loads(headers), body)
+            Outbound(n, aggregate, topic, key, event_id, HeaderText(headers), body)
             for n, aggregate, topic, key, event_id, headers, body in rows
         ]
 

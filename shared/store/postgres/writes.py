@@ -171,7 +171,7 @@ def _add_effects(writes: Writes, done: int, effects: Effects, now: float, letter
             parts["dropped"].append((aggregate, key))
         else:
             parts["rows"].append((aggregate, key, value.decode(), expires))
-    parts["events"] += [(aggregate, e.seq, e.topic, e.key, e.id, e.headers.decode(), e.body) for e in effects.outbox]
+    parts["events"] += [(aggregate, *event) for event in effects.outbox]
     parts["activities"] += [
         (a.id, aggregate, a.kind, a.name, a.args.decode(), a.lease, max(now, a.not_before or now))
         for a in effects.activities

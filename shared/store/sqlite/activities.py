@@ -10,7 +10,8 @@ import orjson
 
 from shared.store.model import ACTIVITY_DONE, ACTIVITY_LATE, ACTIVITY_LOST, JSON
 from shared.store.port import Claimed
-from shared.store.sqlite.group import Group, Letter, enqueue
+from shared.store.sqlite.group import Group, enqueue
+from shared.store.transition import LocalRow
 
 _CLAIM = """update activity set state=1, fence=fence+1, due=?1+lease where id in (select id from activity
   where due<=?1 and (state=0 or kind='repeatable') and name in (select value from json_each(?2)) order by due limit ?3)
@@ -70,6 +71,6 @@ def finish(group: Group, claimed: Claimed, result: bytes) -> Literal["done", "la
     return "done" if row[0] == 1 else "late"
 
 
-def _letter(aggregate: str, message_type: str, activity: str, name: str, result: JSON) -> Letter:
+def _letter(aggregate: str, message_type: str, activity: str, name: str, result: JSON) -> LocalRow:
     body = orjson.dumps({"id": activity, "name": name, "result": result})
-    return Letter(aggregate, f"{activity}!{message_type.rpartition('.')[2]}", message_type, body)
+    return LocalRow(aggregate, f"{activity}!{message_type.rpartition('.')[2]}", message_type, body)

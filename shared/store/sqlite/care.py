@@ -6,8 +6,8 @@ import orjson
 
 from shared.store import retention
 from shared.store.model import Message
-from shared.store.sqlite.group import Group, Letter, enqueue
-from shared.store.transition import Dead
+from shared.store.sqlite.group import Group, enqueue
+from shared.store.transition import Dead, LocalRow
 
 RETAIN_STEP = 200
 """Rows that one step removes; more would hold up the writer."""
@@ -70,7 +70,7 @@ def requeue(group: Group, message_id: str) -> bool:
     """Put a dead message back at the end of its inbox and wake its aggregate, or wake the one it waits in."""
     execute = group.connection.execute
     dead = execute("delete from dead where id=? and not parked returning agg,type,body,meta", (message_id,)).fetchall()
-    enqueue(group, [Letter(agg, message_id, kind, body, meta) for agg, kind, body, meta in dead])
+    enqueue(group, [LocalRow(agg, message_id, kind, body, meta) for agg, kind, body, meta in dead])
     waiting = execute(_WAITS_PARKED, (message_id,)).fetchall()
     for (aggregate,) in {*waiting, *((row[0],) for row in dead)}:
         _unpark(group, aggregate)
@@ -94,7 +94,6 @@ def park_key(group: Group, topic: str, key: str, reason: str) -> None:
 def unpark_key(group: Group, topic: str, key: str) -> None:
     """Send the rows of the key again."""
     group.connection.execute("delete from parked_key where topic=? and key=?", (topic, key))
-    group.outbox = True
 
 
 def retain(group: Group) -> int:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from sqlite3 import Connection
-from typing import Any, NamedTuple
+from typing import Any
 
 from shared.store.intake import Accepted
 from shared.store.model import Lane
-from shared.store.transition import Rules
+from shared.store.port import Outbound
+from shared.store.transition import LocalRow, Rules
 
 _SEEN = "insert into seen(key,at) values(?,?) on conflict do nothing"
 _HEAD = """insert into key_head(agg,lane,done,tail,due) values(?,?,0,?,?) on conflict(agg) do update set
@@ -20,18 +21,27 @@ _POSITION = """insert into subscription(name,position) values(?,?)
   on conflict(name) do update set position=excluded.position"""
 
 
+InboxRow = tuple[str, int, str, str, bytes, str, float]
+
+
 @dataclass(slots=True)
 class Group:
     """What one group does, and what must be told once it is durable.
 
-    `waiting` is the change of the number of messages that wait; those of parked aggregates do not count.
+    `waiting` is the change of the number of messages that wait; those of parked aggregates do not count. `pending` are
+    numbered messages of this group that no table holds yet: what is decided in the group that brought it never lies in
+    an inbox. A `careful` group keeps none, so that a savepoint can undo all that it did.
     """
 
     connection: Connection
     rules: Rules
     now: float
+    numbers: Iterator[int]
+    """Of the outbox."""
+    careful: bool = False
+    pending: dict[str, list[InboxRow]] = field(default_factory=dict)
     waiting: int = 0
-    outbox: bool = False
+    outbox: list[Outbound] = field(default_factory=list)
     activities: bool = False
     replies: dict[str, bytes] = field(default_factory=dict)
     alarms: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -41,36 +51,35 @@ class Group:
         return self.rules.kind_of(aggregate).lane
 
 
-class Letter(NamedTuple):
-    """One message on its way into an inbox."""
-
-    aggregate: str
-    id: str
-    type: str
-    body: bytes
-    meta: str = ""
-
-
-def enqueue(group: Group, letters: Sequence[Letter]) -> None:
+def enqueue(group: Group, letters: Sequence[LocalRow | Accepted]) -> None:
     """Number messages and put them into their inboxes: heads first, because they give the numbers."""
-    by_aggregate: dict[str, list[Letter]] = {}
+    by_aggregate: dict[str, list[LocalRow | Accepted]] = {}
     for letter in letters:
         by_aggregate.setdefault(letter.aggregate, []).append(letter)
-    rows: list[tuple[Any, ...]] = []
+    now = group.now
     for aggregate, own in by_aggregate.items():
-        head = (aggregate, group.lane_of(aggregate), len(own), group.now)
+        head = (aggregate, group.lane_of(aggregate), len(own), now)
         tail, parked = group.connection.execute(_HEAD, head).fetchone()
-        first = tail - len(own) + 1
-        rows += [(aggregate, first + i, m.id, m.type, m.body, m.meta, group.now) for i, m in enumerate(own)]
+        numbered = enumerate(own, tail - len(own) + 1)
+        rows = [(aggregate, seq, m.id, m.type, m.body, m.meta, now) for seq, m in numbered]
+        if parked or group.careful:
+            group.connection.executemany(_INBOX, rows)
+        else:
+            group.pending.setdefault(aggregate, []).extend(rows)
         group.waiting += 0 if parked else len(own)
-    group.connection.executemany(_INBOX, rows)
+
+
+def keep(group: Group, *aggregates: str) -> None:
+    """Put what is pending for these aggregates into their inboxes."""
+    for aggregate in aggregates:
+        group.connection.executemany(_INBOX, group.pending.pop(aggregate, ()))
 
 
 def take(group: Group, messages: Sequence[Accepted], subscription: str, offset: int) -> int:
     """Put new messages into their inboxes and keep the subscription's place; return how many were new."""
     execute = group.connection.execute
     new = [m for m in messages if execute(_SEEN, (m.key, group.now)).rowcount]
-    enqueue(group, [Letter(m.aggregate, m.id, m.type, m.body, m.meta) for m in new])
+    enqueue(group, new)
     if subscription:
         execute(_POSITION, (subscription, offset))
     return len(new)

@@ -14,6 +14,7 @@ from sqlalchemy import Executable, Table
 from sqlalchemy.exc import OperationalError
 
 from shared.errors import UnavailableError
+from shared.events.envelope import HeaderText
 from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.bells import Bells
 from shared.store.intake import accept, mended
@@ -27,6 +28,7 @@ from shared.store.sqlite.database import DIALECT, prepare
 from shared.store.sqlite.group import Group
 from shared.store.sqlite.owner import Owner
 from shared.store.sqlite.readers import Readers, engine_on, run_statement
+from shared.store.sqlite.unsent import Unsent, bounded
 from shared.store.sqlite.writer import Work, Writer
 from shared.store.transition import Rules
 
@@ -59,6 +61,7 @@ class SQLiteStore(Store):
         self._alarms: list[Alarm] = []
         self._asked: dict[str, list[asyncio.Future[bytes]]] = {}
         self._outbox_bell = asyncio.Event()
+        self._unsent = Unsent()
         self._activity_bells = Bells()
         self._writer: Writer | None = None
         self._reads: Readers | None = None
@@ -108,6 +111,7 @@ class SQLiteStore(Store):
     def _tell(self, done: Group) -> None:
         """Wake whoever waits for what a committed group holds. Runs on the event loop."""
         if done.outbox:
+            self._unsent.add(done.outbox)
             self._outbox_bell.set()
         if done.activities:
             self._activity_bells.ring()
@@ -155,24 +159,30 @@ class SQLiteStore(Store):
 
     # outbox
     async def outbox(self, *, limit: int = 500) -> list[Outbound]:
-        found: list[Outbound] = []
-        size = 0
-        for n, aggregate, topic, key, event_id, headers, body in await self._readers.rows(queries.OUTBOX, (limit,)):
-            size += len(headers) + len(body)
-            if found and size > OUTBOX_BYTES:
-                break
-            found.append(Outbound(n, aggregate, topic, key, event_id, orjson.loads(headers), body))
-        return found
+        if self._unsent.whole:
+            return self._unsent.oldest(limit, OUTBOX_BYTES)
+        token = self._unsent.read()
+        rows = [
+            Outbound(n, aggregate, topic, key, event_id, HeaderText(headers), body)
+            for n, aggregate, topic, key, event_id, headers, body in await self._readers.rows(queries.OUTBOX, (limit,))
+        ]
+        if len(rows) < limit and not await self._readers.rows(queries.PARKED):
+            self._unsent.complete(token, rows)
+        return bounded(rows, OUTBOX_BYTES)
 
     async def sent(self, rows: Sequence[Outbound]) -> None:
         numbers = [(row.n,) for row in rows]
         await self._write(lambda g: g.connection.executemany("delete from outbox where n=?", numbers).rowcount)
+        self._unsent.remove(rows)
 
     async def park_key(self, topic: str, key: str, reason: str) -> None:
         await self._write(lambda g: care.park_key(g, topic, key, reason))
+        self._unsent.forget()
 
     async def unpark_key(self, topic: str, key: str) -> None:
         await self._write(lambda g: care.unpark_key(g, topic, key))
+        self._unsent.forget()
+        self._outbox_bell.set()
 
     async def wait_outbox(self, limit: float) -> None:
         await _wait(self._outbox_bell, limit)

@@ -1,8 +1,9 @@
 """The writer thread: the only one that changes the database, in group commits.
 
 A group takes the jobs that wait (intake, results of activities, ...), then decides aggregates, urgent ones first, and
-commits all of it at once; callers hear of it after the commit. What the database refuses for now is tried again for
-ever, with a growing pause; nothing is lost and no message is blamed.
+commits all of it at once; callers hear of it after the commit. When the database refuses a part for good, the group is
+undone and done again with a savepoint for each part, so that only this part fails. What it refuses for now is tried
+again for ever, with a growing pause; nothing is lost and no message is blamed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -24,7 +26,7 @@ from shared.store.failpoints import reach
 from shared.store.model import Lane
 from shared.store.sqlite import activities, care, transitions
 from shared.store.sqlite.clock import SteadyClock
-from shared.store.sqlite.group import Group
+from shared.store.sqlite.group import Group, keep
 from shared.store.transition import Rules
 
 JOBS_MAX = 256
@@ -62,6 +64,10 @@ class Told:
     error: Exception | None = None
 
 
+def _job(group: Group, job: Job) -> Told:
+    return Told(job.future, job.work(group))
+
+
 class Writer:
     """Owns the writing connection. `tell` is called on the event loop with every committed group."""
 
@@ -72,6 +78,9 @@ class Writer:
         self.waiting: int = connection.execute(
             "select coalesce(sum(tail-done),0) from key_head where not parked"
         ).fetchone()[0]
+        self._numbers = count(
+            1 + connection.execute("select coalesce(max(seq),0) from sqlite_sequence where name='outbox'").fetchone()[0]
+        )
         self._connection = connection
         self._clock = clock
         self._tell = tell
@@ -135,10 +144,9 @@ class Writer:
             if job.alone:
                 self._alone(job)
         jobs = [job for job in jobs if not job.alone]
-        group = Group(self._connection, self.rules, self._clock.now())
         try:
-            told, decided = self._commit(group, jobs)
-            pause = 0.0 if decided else self._until_due()
+            group, told, decided = self._commit_once_or_carefully(jobs)
+            pause = self._until_due()
         except sqlite3.Error as error:
             return self._trouble(jobs, error)
         self._backoff = 0.0
@@ -147,13 +155,27 @@ class Writer:
             self._on_loop(lambda: self._settle(told, group))
         return pause
 
+    def _group(self, *, careful: bool = False) -> Group:
+        return Group(self._connection, self.rules, self._clock.now(), self._numbers, careful)
+
+    def _commit_once_or_carefully(self, jobs: list[Job]) -> tuple[Group, list[Told], int]:
+        group = self._group()
+        try:
+            return group, *self._commit(group, jobs)
+        except (sqlite3.IntegrityError, ConfigurationError):
+            self._connection.execute("rollback")
+            group = self._group(careful=True)
+            return group, *self._commit(group, jobs)
+
     def _commit(self, group: Group, jobs: list[Job]) -> tuple[list[Told], int]:
         """Do everything of one group and commit it; return what callers are told and how much was decided."""
         self._connection.execute("begin immediate")
         decided = activities.lose(group) if self._deciding else 0
-        told = [self._job(group, job) for job in jobs]
+        job, step = (self._job, self._aggregate) if group.careful else (_job, transitions.step)
+        told = [job(group, one) for one in jobs]
         if self._deciding:
-            decided += self._decide_lanes(group)
+            decided += self._decide_lanes(group, step)
+        keep(group, *group.pending)
         if jobs or decided:
             reach("store.before_commit")
         self._connection.execute("commit")
@@ -161,12 +183,12 @@ class Writer:
             reach("store.after_commit")
         return told, decided
 
-    def _decide_lanes(self, group: Group) -> int:
+    def _decide_lanes(self, group: Group, step: Callable[[Group, str, int], None]) -> int:
         end, decided = monotonic() + GROUP_BOX, 0
         for lane in (Lane.URGENT, Lane.NORMAL):
             due = self._connection.execute(transitions.CLAIM, (lane, group.now, AGGREGATES_MAX)).fetchall()
             for aggregate, done in due:
-                self._aggregate(group, aggregate, done)
+                step(group, aggregate, done)
                 decided += 1
                 if monotonic() > end:
                     return decided
@@ -174,13 +196,13 @@ class Writer:
 
     def _aggregate(self, group: Group, aggregate: str, done: int) -> None:
         self._connection.execute("savepoint aggregate_step")
-        waiting, alarms = group.waiting, len(group.alarms)
+        waiting, alarms, outbox = group.waiting, len(group.alarms), len(group.outbox)
         try:
             transitions.step(group, aggregate, done)
         except (sqlite3.IntegrityError, ConfigurationError) as error:
             self._connection.execute("rollback to aggregate_step")
             group.waiting = waiting
-            del group.alarms[alarms:]
+            del group.alarms[alarms:], group.outbox[outbox:]
             care.park_unwritable(group, aggregate, f"{type(error).__name__}: {error}")
         self._connection.execute("release aggregate_step")
 
@@ -188,7 +210,7 @@ class Writer:
         self._connection.execute("savepoint job")
         waiting = group.waiting
         try:
-            told = Told(job.future, job.work(group))
+            told = _job(group, job)
         except (sqlite3.IntegrityError, ConfigurationError) as error:
             self._connection.execute("rollback to job")
             group.waiting = waiting
@@ -197,7 +219,7 @@ class Writer:
         return told
 
     def _alone(self, job: Job) -> None:
-        group = Group(self._connection, self.rules, self._clock.now())
+        group = self._group()
         try:
             told = Told(job.future, job.work(group))
         except SQLAlchemyError as error:
@@ -215,7 +237,7 @@ class Writer:
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("rollback")
-        group = Group(self._connection, self.rules, self._clock.now())
+        group = self._group()
         if not self._backoff:
             group.alarms.append(("store_unavailable", {"error": str(error)}))
         away = UnavailableError(f"the database of {self.rules.service} cannot be written now: {error}")
@@ -230,7 +252,7 @@ class Writer:
         while more := self._collect(0.0):
             jobs += more
         closed = UnavailableError(f"the store of {self.rules.service} is closed")
-        nothing = Group(self._connection, self.rules, self._clock.now())
+        nothing = self._group()
         if died:
             nothing.alarms.append(("store_stopped", {"service": self.rules.service}))
         self._on_loop(lambda: self._settle([Told(job.future, error=closed) for job in jobs], nothing))

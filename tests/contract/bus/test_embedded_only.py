@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from shared.bus.embedded import EmbeddedBus
-from shared.bus.logfile import RETAIN_STEP, LogFile, Row
+from shared.bus.logfile import RETAIN_STEP, LogFile
 from shared.errors import ConfigurationError, UnavailableError
 from tests.contract.bus.conftest import TOPIC, MakeStore, record, subscription
 from tests.support.kinds import eventually, logged
@@ -41,7 +41,7 @@ async def test_a_stop_waits_for_the_read_in_hand_and_refuses_later_ones(tmp_path
     for _ in range(20):
         file = LogFile(tmp_path / "bus.db")
         file.open()
-        file.append([Row(0, TOPIC, "k", "{}", b"{}")] * 50).result(10.0)
+        await file.append([(TOPIC, "k", "{}", b"{}", 0.0)] * 50)
         begun = threading.Event()
 
         def read_on(file: LogFile = file, begun: threading.Event = begun) -> None:

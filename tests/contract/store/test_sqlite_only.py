@@ -85,7 +85,7 @@ async def test_a_full_disk_blames_no_message_and_work_goes_on_when_there_is_room
 
     await store.start()
     with pytest.raises(UnavailableError, match="cannot be written now"):
-        await store.take([say("doc/2", "refused", text="x" * 200_000)])
+        await store.take([say("doc/2", "refused", events=[{"body": {"t": "x" * 60_000}}] * 4)])
     await store.take([say("doc/1", "b")])
     assert await logged(store, "doc/1", 2) == [["said", "a"], ["said", "b"]]
     await eventually(lambda: _said(alarms))
