@@ -37,6 +37,10 @@ class DataClock(Protocol):
 
     name: str
 
+    def missing(self, environment: str) -> str:
+        """Return why nobody can be asked in an environment; empty when somebody can."""
+        ...
+
     async def now(self, environment: str) -> datetime:
         """Return the data time. Raises as a collector does."""
         ...
@@ -46,6 +50,10 @@ class Collector(Protocol):
     """Reads one kind of evidence. Knows vendors only by capability."""
 
     name: str
+
+    def missing(self, environment: str) -> str:
+        """Return why nobody can be asked in an environment; empty when somebody can. Quick: nothing is loaded."""
+        ...
 
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return parts of a case; empty parts mean that somebody looked and found nothing.

@@ -43,9 +43,8 @@ class Integrations:
 
         `capability` is an abstract class; the annotation is wider because mypy takes none of those for a type.
         """
-        names = SIMULATED if is_simulated(environment) else self.live
-        name: str = getattr(capability, "__name__", "")
-        place = names.get(name)
+        name = _name(capability)
+        place = self._place(name, environment)
         if place is None:
             return None
         key = (environment, name)
@@ -59,10 +58,16 @@ class Integrations:
         """Return the provider. Raises NotFoundError when none is connected."""
         provider = self.find(capability, environment)
         if provider is None:
-            raise NotFoundError(
-                f"no {getattr(capability, '__name__', capability)} is connected for environment {environment!r}"
-            )
+            raise NotFoundError(self.gap(capability, environment))
         return provider
+
+    def gap(self, capability: Callable[..., Any], environment: str) -> str:
+        """Return why the environment has no provider, empty when it has one. Loads nothing."""
+        name = _name(capability)
+        return "" if self._place(name, environment) else f"no {name} is connected for environment {environment!r}"
+
+    def _place(self, name: str, environment: str) -> str | None:
+        return (SIMULATED if is_simulated(environment) else self.live).get(name)
 
     async def close(self) -> None:
         """Close every provider that has an `aclose`."""
@@ -71,3 +76,7 @@ class Integrations:
             if close is not None:
                 await close()
         self._cache.clear()
+
+
+def _name(capability: Callable[..., Any]) -> str:
+    return str(getattr(capability, "__name__", capability))

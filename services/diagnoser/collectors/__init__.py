@@ -7,27 +7,28 @@ from services.diagnoser.collectors.infrastructure import Hosts, Processes, Topol
 from services.diagnoser.collectors.monitoring import DataTime, Logs, Metrics, Monitors
 from services.diagnoser.collectors.on_call import OnCallDuty
 from services.diagnoser.ports import Collector, DataClock
+from shared.integrations.reading import AlertingProvider, ChangeProvider, InfrastructureReader, MonitoringProvider
 from shared.integrations.registry import Integrations
 
 
 def clock(integrations: Integrations) -> DataClock:
     """Return the data clock."""
-    return DataTime(integrations)
+    return DataTime(integrations, MonitoringProvider)
 
 
 def topology(integrations: Integrations) -> Collector:
     """Return the collector that the others' entities come from."""
-    return TopologyMap(integrations)
+    return TopologyMap(integrations, InfrastructureReader)
 
 
 def collectors(integrations: Integrations) -> list[Collector]:
     """Return the collectors that run beside each other."""
     return [
-        Metrics(integrations),
-        Logs(integrations),
-        Monitors(integrations),
-        Changes(integrations),
-        Hosts(integrations),
-        Processes(integrations),
-        OnCallDuty(integrations),
+        Metrics(integrations, MonitoringProvider),
+        Logs(integrations, MonitoringProvider),
+        Monitors(integrations, MonitoringProvider),
+        Changes(integrations, ChangeProvider),
+        Hosts(integrations, InfrastructureReader),
+        Processes(integrations, InfrastructureReader),
+        OnCallDuty(integrations, AlertingProvider),
     ]

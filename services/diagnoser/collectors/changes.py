@@ -4,26 +4,23 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from services.diagnoser.collectors.reader import Reader
 from services.diagnoser.domain.gathering import CaseJSON
 from services.diagnoser.ports import Scene
 from shared.integrations.reading import ChangeProvider, Window
-from shared.integrations.registry import Integrations
 
 BACK = timedelta(days=3)
 """How long before now a change may lie; slow leaks show days later."""
 
 
-class Changes:
+class Changes(Reader[ChangeProvider]):
     """Every change of the last days, near or far: what is far may explain what is near."""
 
     name = "changes"
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
-
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return `changes`."""
-        provider = self._integrations.get(ChangeProvider, scene.environment)
+        provider = self.provider(scene.environment)
         end = scene.window.end
         return {
             "changes": [

@@ -5,27 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from services.diagnoser.collectors.reader import Reader
 from services.diagnoser.domain.gathering import CaseJSON
 from services.diagnoser.ports import Scene
 from shared.errors import NotFoundError
 from shared.integrations.reading import Host, InfrastructureReader, Process
-from shared.integrations.registry import Integrations
 
 HOSTS_MAX = 20
 """Hosts whose processes are listed, those of the incident first."""
 
 
-class TopologyMap:
+class TopologyMap(Reader[InfrastructureReader]):
     """What calls or runs on what."""
 
     name = "topology"
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
-
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return `topology`."""
-        found = await self._integrations.get(InfrastructureReader, scene.environment).topology()
+        found = await self.provider(scene.environment).topology()
         return {
             "topology": {
                 "entities": [{"id": name, "kind": kind} for name, kind in found.entities.items()],
@@ -34,33 +31,27 @@ class TopologyMap:
         }
 
 
-class Hosts:
+class Hosts(Reader[InfrastructureReader]):
     """The hosts among the entities, with their facts."""
 
     name = "hosts"
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
-
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return `raw.hosts`."""
-        reader = self._integrations.get(InfrastructureReader, scene.environment)
+        reader = self.provider(scene.environment)
         # Without names the reader would list every host there is.
         found = await reader.hosts(scene.entities) if scene.entities else []
         return {"raw": {"hosts": [_host(host) for host in found]}}
 
 
-class Processes:
+class Processes(Reader[InfrastructureReader]):
     """What runs on the hosts, and since when."""
 
     name = "processes"
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
-
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return `raw.state` with one fact of kind `process` for each."""
-        reader = self._integrations.get(InfrastructureReader, scene.environment)
+        reader = self.provider(scene.environment)
         hosts = await reader.hosts(scene.entities) if scene.entities else []
         order = {name: place for place, name in enumerate(scene.entities)}
         names = sorted((host.name for host in hosts), key=lambda name: order.get(name, len(order)))[:HOSTS_MAX]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from services.diagnoser.collectors.reader import Reader
 from services.diagnoser.domain.gathering import CUT, CaseJSON
 from services.diagnoser.ports import Scene
 from shared.errors import UnavailableError
 from shared.incident.evidence import MetricTimeSeries
 from shared.integrations.reading import LogLine, MonitoringProvider, Window
-from shared.integrations.registry import Integrations
 
 LINES_MAX = 3000
 HISTORY = "history of metrics"
@@ -20,20 +20,17 @@ PATIENCE = 0.75
 """The share of its time that a collector gives what it can do without."""
 
 
-class DataTime:
+class DataTime(Reader[MonitoringProvider]):
     """Up to when the monitoring system has data."""
 
     name = "data time"
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
-
     async def now(self, environment: str) -> datetime:
         """Return its data time."""
-        return await self._integrations.get(MonitoringProvider, environment).now()
+        return await self.provider(environment).now()
 
 
-class Metrics:
+class Metrics(Reader[MonitoringProvider]):
     """All series of the entities, each with a long span before.
 
     Without the span before, the series still count: what is usual may be known from earlier.
@@ -41,12 +38,9 @@ class Metrics:
 
     name = "metrics"
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
-
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return `metrics`, and under `CUT` why their history is missing."""
-        monitoring = self._integrations.get(MonitoringProvider, scene.environment)
+        monitoring = self.provider(scene.environment)
         window, (baseline, why) = await asyncio.gather(
             monitoring.series(scene.entities, scene.window), _history(monitoring, scene)
         )
@@ -67,17 +61,14 @@ async def _history(monitoring: MonitoringProvider, scene: Scene) -> tuple[list[M
         return [], str(error)
 
 
-class Logs:
+class Logs(Reader[MonitoringProvider]):
     """The lines of the window, and of a span as long before it."""
 
     name = "logs"
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
-
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return `logs` and `logs_baseline`."""
-        monitoring = self._integrations.get(MonitoringProvider, scene.environment)
+        monitoring = self.provider(scene.environment)
         start, end = scene.window.start, scene.window.end
         window, before = await asyncio.gather(
             monitoring.logs(scene.entities, scene.window, limit=LINES_MAX),
@@ -86,17 +77,14 @@ class Logs:
         return {"logs": [_line(line) for line in window], "logs_baseline": [_line(line) for line in before]}
 
 
-class Monitors:
+class Monitors(Reader[MonitoringProvider]):
     """What the monitoring system itself sees firing now."""
 
     name = "monitors"
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
-
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return `events` of kind `alert`, of the entities looked at and of none."""
-        found = await self._integrations.get(MonitoringProvider, scene.environment).monitors()
+        found = await self.provider(scene.environment).monitors()
         return {
             "events": [
                 {

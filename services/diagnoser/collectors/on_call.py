@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
+from services.diagnoser.collectors.reader import Reader
 from services.diagnoser.domain.gathering import CaseJSON
 from services.diagnoser.ports import Scene
 from shared.integrations.reading import AlertingProvider
-from shared.integrations.registry import Integrations
 
 
-class OnCallDuty:
+class OnCallDuty(Reader[AlertingProvider]):
     """Who is on call for the services of the incident."""
 
     name = "on-call"
 
-    def __init__(self, integrations: Integrations) -> None:
-        self._integrations = integrations
-
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return `raw.on_call`, one entry for each service."""
-        provider = self._integrations.get(AlertingProvider, scene.environment)
+        provider = self.provider(scene.environment)
         duty: dict[str, dict[int, str]] = {}
         for entry in await provider.on_call(scene.services) if scene.services else ():
             duty.setdefault(entry.service, {})[entry.level] = entry.person

@@ -54,6 +54,7 @@ _DETAIL_MAX = 200
 _NUMBERS = frozenset({"baseline", "window"})
 
 Found = TypeVar("Found")
+Collected = tuple[CaseJSON, list[CollectorOutcome]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,8 @@ class Investigator:
         del renew
         asked = Asked.model_validate(claimed.args)
         parts, outcomes = await self._gather(asked)
-        case = await asyncio.to_thread(redacted, assemble(asked, parts), self._means.redact)
+        beside = asyncio.to_thread if any(parts) else _at_once  # Without evidence there is too little to do.
+        case = await beside(redacted, assemble(asked, parts), self._means.redact)
         case = await recall(self._means.backgrounds, asked.environment, case)
         began = monotonic()
         conclusion = with_gaps(await self._judge(asked, case, outcomes), gaps_of(outcomes))
@@ -96,7 +98,7 @@ class Investigator:
             "collectors": [outcome.model_dump(mode="json") for outcome in outcomes],
             "replies": said and cleaned(said, self._means.redact.value).model_dump(mode="json"),
         }
-        kept = Kept(fence=claimed.fence, data=await asyncio.to_thread(packed, full))
+        kept = Kept(fence=claimed.fence, data=await beside(packed, full))
         CONCLUDED.labels(conclusion.result.status, str(conclusion.result.degraded is not None).lower()).inc()
         signs = signs_of(asked, case, conclusion)
         alike, back = await self._look_back(asked, signs)
@@ -131,17 +133,36 @@ class Investigator:
         """Return parts of the case, and how each collector fared."""
         means = self._means
         around = _scene(asked, asked.latest, ())
-        (now, clock), (topology, mapped) = await asyncio.gather(
-            self._try(means.clock.name, lambda: means.clock.now(asked.environment), LOOK_AROUND, asked.latest),
-            self._collect(means.topology, around),
+        (now, clock), [(topology, mapped)] = await asyncio.gather(
+            self._data_time(asked), self._collect_all([means.topology], around)
         )
         near = entities_near(asked, topology.get("topology", {}))
         scene = _scene(asked, now, near, means.collect_seconds)
-        found = await asyncio.gather(*(self._collect(one, scene) for one in means.collectors))
+        found = await self._collect_all(means.collectors, scene)
         fared = [clock, *mapped, *(outcome for _, outcomes in found for outcome in outcomes)]
         return [topology, *(part for part, _ in found)], fared
 
-    async def _collect(self, collector: Collector, scene: Scene) -> tuple[CaseJSON, list[CollectorOutcome]]:
+    async def _data_time(self, asked: Asked) -> tuple[datetime, CollectorOutcome]:
+        clock = self._means.clock
+        gap = self._gap(clock.name, clock.missing(asked.environment))
+        if gap is not None:
+            return asked.latest, gap
+        return await self._try(clock.name, lambda: clock.now(asked.environment), LOOK_AROUND, asked.latest)
+
+    async def _collect_all(self, collectors: Sequence[Collector], scene: Scene) -> list[Collected]:
+        """Return what each collector found, as `_collect` does; for who has nobody to ask nothing is started."""
+        gaps = [self._gap(one.name, one.missing(scene.environment)) for one in collectors]
+        asked = [self._collect(one, scene) for one, gap in zip(collectors, gaps, strict=True) if gap is None]
+        for gap in filter(None, gaps):
+            COLLECTED.labels(gap.collector, gap.outcome).observe(0.0)
+        found = iter(await asyncio.gather(*asked))
+        return [next(found) if gap is None else ({}, [gap]) for gap in gaps]
+
+    def _gap(self, name: str, why: str) -> CollectorOutcome | None:
+        """Return the outcome of a collector that has nobody to ask, None when it has somebody."""
+        return CollectorOutcome(collector=name, outcome=GAP, detail=self._told(why)) if why else None
+
+    async def _collect(self, collector: Collector, scene: Scene) -> Collected:
         """Return what a collector found, how it went, and a gap for each thing that it could not fetch whole."""
         nothing: CaseJSON = {}
         part, outcome = await self._try(collector.name, lambda: collector.collect(scene), scene.seconds, nothing)
@@ -191,6 +212,10 @@ class Investigator:
             log.warning("engine_gave_no_conclusion", extra={"case": case["case_id"], "reason": str(error)})
             reason = "no_answer" if isinstance(error, UnavailableError) else error.reason
             return without_engine(self._means.redact.text(f"{reason}: {error}"))
+
+
+async def _at_once(work: Callable[..., Found], *given: object) -> Found:
+    return work(*given)
 
 
 def redacted(case: CaseJSON, redact: Redact) -> dict[str, JSON]:

@@ -106,6 +106,21 @@ async def test_a_collector_that_fails_leaves_a_gap_that_can_be_cited_and_holds_n
     assert concluded["result"]["missing"] == ["changes"]
 
 
+async def test_where_nothing_is_connected_each_collector_has_a_gap_that_says_so(running: Running) -> None:
+    given = await running.deliver(cpu(running.outside.now()), environment="live")
+
+    gathered = await running.said("evidence.gathered")
+
+    fared = {one["collector"]: (one["outcome"], one["detail"]) for one in gathered["collectors"]}
+    assert fared.pop("history")[0] == "empty"
+    assert {outcome for outcome, _ in fared.values()} == {"gap"}
+    assert fared["on-call"][1] == "no AlertingProvider is connected for environment 'live'"
+    assert {item["id"] for item in gathered["evidence"]} == {f"gap-{collector}" for collector in fared}
+    incident = (await running.decided(given))["incident_id"]
+    [kept] = await running.get(f"/incidents/{incident}/investigations")
+    assert len((await running.get(f"/evidence/{kept}"))["collectors"]) == len(fared)
+
+
 @pytest.mark.slow
 class TestImpatient:
     @pytest.fixture
