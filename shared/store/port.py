@@ -64,8 +64,10 @@ class AuditEntry:
 class Store(ABC):
     """The database of one service.
 
-    Every write is durable when its call returns. Calls raise `UnavailableError` while the database is away; nothing
-    is lost, and the caller may try again. All times are seconds since the epoch on the database's clock.
+    Every write is durable when its call returns, but for what is done again without harm: `sent`, and the claim and the
+    renewal of `repeatable` work, outlive the process, and need not outlive the power. Calls raise `UnavailableError`
+    while the database is away; nothing is lost, and the caller may try again. All times are seconds since the epoch on
+    the database's clock.
     """
 
     service: str

@@ -48,11 +48,16 @@ Work = Callable[[Group], Any]
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One caller's work. `alone` work runs outside a group, in a transaction of its own."""
+    """One caller's work. `alone` work runs outside a group, in a transaction of its own.
+
+    `light` work may be lost when the machine loses its power, because it is then done again without harm: alone in a
+    group, its commit does not wait for the disk.
+    """
 
     work: Work
     future: asyncio.Future[Any]
     alone: bool = False
+    light: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class Writer:
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._deciding = False
+        self._work_waits = False
         self._backoff = 0.0
         self._in_hand: list[Job] = []
         self._thread = threading.Thread(target=self._run, name=f"store-{rules.service}", daemon=True)
@@ -98,13 +104,13 @@ class Writer:
         self._deciding = True
         self._jobs.put(None)
 
-    def submit(self, work: Work, *, alone: bool = False) -> asyncio.Future[Any]:
-        """Run `work` on the writer thread; the future is done when the result is durable."""
+    def submit(self, work: Work, *, alone: bool = False, light: bool = False) -> asyncio.Future[Any]:
+        """Run `work` on the writer thread; the future is done when its result is durable, or committed if `light`."""
         future = self._loop.create_future()
         if self._closing.is_set() or not self._thread.is_alive():
             future.set_exception(UnavailableError(f"the store of {self.rules.service} is closed"))
         else:
-            self._jobs.put(Job(work, future, alone))
+            self._jobs.put(Job(work, future, alone, light))
         return future
 
     async def close(self) -> None:
@@ -147,6 +153,7 @@ class Writer:
         try:
             group, told, decided = self._commit_once_or_carefully(jobs)
             pause = self._until_due()
+            self._work_waits = pause == 0.0
         except sqlite3.Error as error:
             return self._trouble(jobs, error)
         self._backoff = 0.0
@@ -159,21 +166,27 @@ class Writer:
         return Group(self._connection, self.rules, self._clock.now(), self._numbers, careful)
 
     def _commit_once_or_carefully(self, jobs: list[Job]) -> tuple[Group, list[Told], int]:
-        group = self._group()
+        light = bool(jobs) and all(job.light for job in jobs) and not self._work_waits
+        if light:
+            self._connection.execute("pragma synchronous=normal")
         try:
-            return group, *self._commit(group, jobs)
+            group = self._group()
+            return group, *self._commit(group, jobs, decide=self._deciding and not light)
         except (sqlite3.IntegrityError, ConfigurationError):
             self._connection.execute("rollback")
             group = self._group(careful=True)
-            return group, *self._commit(group, jobs)
+            return group, *self._commit(group, jobs, decide=self._deciding and not light)
+        finally:
+            if light:
+                self._connection.execute("pragma synchronous=full")
 
-    def _commit(self, group: Group, jobs: list[Job]) -> tuple[list[Told], int]:
+    def _commit(self, group: Group, jobs: list[Job], *, decide: bool) -> tuple[list[Told], int]:
         """Do everything of one group and commit it; return what callers are told and how much was decided."""
         self._connection.execute("begin immediate")
-        decided = activities.lose(group) if self._deciding else 0
+        decided = activities.lose(group) if decide else 0
         job, step = (self._job, self._aggregate) if group.careful else (_job, transitions.step)
         told = [job(group, one) for one in jobs]
-        if self._deciding:
+        if decide:
             decided += self._decide_lanes(group, step)
         keep(group, *group.pending)
         if jobs or decided:
@@ -184,14 +197,19 @@ class Writer:
         return told, decided
 
     def _decide_lanes(self, group: Group, step: Callable[[Group, str, int], None]) -> int:
-        end, decided = monotonic() + GROUP_BOX, 0
-        for lane in (Lane.URGENT, Lane.NORMAL):
-            due = self._connection.execute(transitions.CLAIM, (lane, group.now, AGGREGATES_MAX)).fetchall()
-            for aggregate, done in due:
-                step(group, aggregate, done)
-                decided += 1
-                if monotonic() > end:
-                    return decided
+        """Decide what is due, and what comes of it for siblings, as long as there is room in the group."""
+        end, room = monotonic() + GROUP_BOX, {Lane.URGENT: AGGREGATES_MAX, Lane.NORMAL: AGGREGATES_MAX}
+        decided, before = 0, -1
+        while decided > before:
+            before = decided
+            for lane, left in room.items():
+                due = self._connection.execute(transitions.CLAIM, (lane, group.now, left)).fetchall()
+                room[lane] -= len(due)
+                for aggregate, done in due:
+                    step(group, aggregate, done)
+                    decided += 1
+                    if monotonic() > end:
+                        return decided
         return decided
 
     def _aggregate(self, group: Group, aggregate: str, done: int) -> None:
