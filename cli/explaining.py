@@ -94,6 +94,7 @@ def _found(findings: Sequence[Mapping[str, Any]]) -> list[str]:
 def _confidence(diagnosis: Mapping[str, Any]) -> list[str]:
     said = [f"{round(diagnosis['confidence'] * 100)} %, by code from the evidence ({diagnosis['engine']} engine)"]
     said += [f"degraded: {diagnosis['degraded']}"] if diagnosis["degraded"] else []
+    said += [f"degraded, {text}" for text in diagnosis.get("degraded_steps", ())]
     return [*said, *diagnosis["confidence_from"]]
 
 
@@ -118,9 +119,9 @@ def _diagnosis(detail: Detail) -> list[str]:
     return [*made, *lines, *([f"{more} more findings on the page"] if more > 0 else [])]
 
 
-def made_by(diagnosis: Mapping[str, Any]) -> list[str]:
-    """Return a line about who made a diagnosis, unless code alone did."""
-    engine, degraded = diagnosis.get("engine", "offline"), diagnosis.get("degraded")
+def made_by(told: Mapping[str, Any]) -> list[str]:
+    """Return a line about who made a diagnosis or an answer, unless code alone did."""
+    engine, degraded = told.get("engine", "offline"), told.get("degraded")
     if engine == "offline":
         return []
     return [f"{engine.upper()} engine" + (f", degraded: {degraded}" if degraded else "")]

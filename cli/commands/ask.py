@@ -14,6 +14,7 @@ from cli.answers import POLL, SECONDS, answer
 from cli.client import DATA, Client, incident_path, server
 from cli.commands.incidents import CONCLUSIONS, INVESTIGATED_WITHIN, Output
 from cli.errors import Exit, HintedError
+from cli.explaining import made_by
 from cli.output import say, write, write_one
 from shared.errors import UnavailableError
 from shared.incident.enums import Stage
@@ -55,6 +56,7 @@ def ask(
         return
     for sentence in body["sentences"]:
         write(f"{sentence['text']}  [{', '.join(sentence['cites'])}]")
+    write(*made_by(body))
     write(*(f"Not checked: {text}" for text in body["not_checked"]))
     write(*(f"You can ask: {text}" for text in body["can_ask"]))
 

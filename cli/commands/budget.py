@@ -14,12 +14,20 @@ COLUMNS = ("of", "what", "used", "left", "limit")
 
 
 def budget(*, data: Path = DATA, output: Output = "table") -> None:
-    """Show what asking the model has used and what is left: today, and for the latest incidents."""
+    """Show what asking the model has used and what is left: today, and for the latest incidents.
+
+    What was asked before in the same words is not asked again; that is what was saved.
+    """
     found = server(data).get("/api/budget")
     if output != "table":
         write_one(found, output)
         return
     rows = [*_rows(f"day {found['day']['id']}", found["day"])]
+    rows += [
+        {"of": "saved today", "what": name, "used": _number(amount), "left": "", "limit": ""}
+        for name, amount in found["saved"].items()
+        if amount
+    ]
     for one in found["incidents"]:
         rows += _rows(one["id"], one)
     show(rows, COLUMNS, "table")

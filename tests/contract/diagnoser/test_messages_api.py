@@ -12,15 +12,18 @@ import pytest
 from pydantic import SecretStr
 
 from services.diagnoser.adapters.engine_process import EngineProcess
+from services.diagnoser.domain.advice import Advice, Facts, StepName
 from services.diagnoser.domain.case import Case, read_case
 from services.diagnoser.domain.model_use import Reach, Use
 from services.diagnoser.domain.opinion import PASSED, Opinion
-from services.diagnoser.engines.anthropic import conversation
-from services.diagnoser.engines.anthropic.consulting import Terms, client_of, opinion
+from services.diagnoser.engines.anthropic import conversation, prompts
+from services.diagnoser.engines.anthropic.consulting import Terms, advice, client_of, opinion
 from services.diagnoser.engines.anthropic.ground import ground_of
+from services.diagnoser.engines.anthropic.page import Page
 from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from shared.errors import UnavailableError
+from shared.incident.evidence import Evidence
 from tests.support.cases import case, lines, ramp, series
 from tests.support.kinds import eventually
 from tests.support.messages_api import MessagesServer, failure, http, message, text
@@ -219,3 +222,73 @@ async def test_offline_cases_are_answered_while_the_model_is_asked() -> None:
     assert found.result.engine == "offline"
     with pytest.raises(UnavailableError, match="the engine ended"):
         await asking
+
+
+FACTS = Facts(
+    incident_id="INC-A",
+    question="did it help?",
+    evidence=(Evidence(id="M01", kind="metric", entity="web-a", channel="memory", summary="memory fell to 44.9 %"),),
+)
+ADDED = {"chosen": [], "sentences": [{"statement": "memory of web-a fell to 44.9 %", "cites": ["M01"]}]}
+STEPS: tuple[StepName, ...] = ("classify", "recommend", "summarise", "answer")
+
+
+async def advised(*answers: bytes | None, step: StepName = "answer") -> tuple[Advice, MessagesServer]:
+    """Return what comes of these answers in a small step, and the server that gave them."""
+    async with MessagesServer(list(answers)) as server:
+        reach = Reach(kind="anthropic", model="claude-sonnet-5-5", base_url=server.url, key=SecretStr(KEY))
+        async with client_of(reach) as client:
+            terms = Terms(reach=reach, allowance=ALLOWANCE.model_copy(update={"seconds": 2.0}))
+            found = await advice(step, Page(FACTS, CATALOGUE), client, terms)
+    return found, server
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_a_small_step_is_one_request_without_tools(step: StepName) -> None:
+    found, server = await advised(message(text(ADDED)), step=step)
+
+    assert (found.outcome, [one.text for one in found.sentences]) == (PASSED, ["memory of web-a fell to 44.9 %"])
+    [request] = server.asked
+    assert not {"tools", "tool_choice"} & set(request)
+    assert request["system"][0]["text"] == prompts.instructions(step)
+    assert request["output_config"]["format"]["schema"]["required"] == ["chosen", "sentences"]
+    assert found.used.cost_usd == pytest.approx((1000 * 2 + 400 * 2.5 + 600 * 0.2 + 100 * 10) / 1e6)
+
+
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize(
+    "answers,outcome",
+    [
+        pytest.param([message([], "refusal")], "refusal", id="a refusal"),
+        pytest.param([message(text("{"), "max_tokens")], "max_tokens", id="an answer that was cut off"),
+        pytest.param([failure(529, "overloaded_error")], "unavailable", id="an overload that lasts"),
+        pytest.param([failure(401, "authentication_error")], "not_accepted", id="a key that is wrong"),
+        pytest.param([message([LOOK], "tool_use")], "budget", id="calls of a tool where there is none"),
+        pytest.param([message(text("no JSON"))], "gate", id="text that is no answer, twice"),
+        pytest.param([None], "timeout", id="no answer"),
+    ],
+)
+async def test_whatever_goes_wrong_a_small_step_adds_nothing(answers: list[bytes | None], outcome: str) -> None:
+    found, _ = await advised(*answers)
+
+    assert (found.outcome, found.sentences, found.chosen) == (outcome, (), ())
+    assert (found.degraded or "").startswith(outcome)
+
+
+async def test_half_a_character_in_an_answer_does_not_break_the_next_request() -> None:
+    broken = message(text("not \ud83d JSON"))
+    found, server = await advised(broken, message(text(ADDED)))
+
+    assert (found.outcome, len(server.asked), found.used.turns) == (PASSED, 2, 2)
+
+
+async def test_the_child_asks_the_same_once() -> None:
+    process = EngineProcess(case_seconds=20.0)
+    async with MessagesServer([message(text(ADDED))]) as server:
+        first, again = [await process.advise("answer", FACTS, terms_for(server), seconds=20.0) for _ in range(2)]
+        status = await asyncio.to_thread(Path(f"/proc/{process.pid}/status").read_text)
+        await process.stop()
+
+    assert (len(server.asked), first.sentences) == (1, again.sentences)
+    assert (again.used.turns, again.saved.turns, again.saved.cost_usd) == (0, 1, first.used.cost_usd)
+    assert int(re.search(r"VmHWM:\s*(\d+)", status)[1]) / 1024 < MEBIBYTES  # type: ignore[index]  # always there

@@ -19,8 +19,10 @@ from services.diagnoser import app as diagnoser
 from services.diagnoser.adapters.tables import MODEL_USE
 from services.diagnoser.settings import Settings
 from shared.errors import ConfigurationError, RefusedError
+from shared.events.approvals import PlanRefused
+from shared.events.people import QuestionAsked
 from shared.runtime.service import Surroundings
-from tests.contract.diagnoser.conftest import KEY, PROJECT, TOKEN, Outside, Running, Start, alert
+from tests.contract.diagnoser.conftest import KEY, PERSON, PROJECT, TOKEN, Outside, Running, Start, alert
 from tests.support.kinds import eventually
 
 pytestmark = pytest.mark.slow
@@ -125,7 +127,10 @@ class TestSlow:
 
         [result] = await eventually(there, 30.0)
         assert result["degraded"] == "unavailable: the model could not be asked"
-        assert (await running.get("/budget"))["day"]["used"]["turns"] in {6, 7}  # one more when it was asked to classify, too
+        assert (await running.get("/budget"))["day"]["used"]["turns"] in {
+            6,
+            7,
+        }  # one more when it was asked to classify, too
         await told_again(running)
 
     async def test_a_model_that_is_too_slow_leaves_the_offline_answer(self, start: Start) -> None:
@@ -183,3 +188,78 @@ async def test_a_model_without_a_key_is_refused_at_the_start(running: Running, o
 
     with pytest.raises(ConfigurationError, match=r"needs diagnoser\.model\.api_key"):
         diagnoser.build_app(settings, running.bus, running.store, surroundings)
+
+
+ADDED = {"statement": "it was opened", "cites": ["incident.opened"]}
+QUESTION = "what is the meaning of it all?"
+
+
+async def asked(running: Running, incident: str, number: int) -> dict[str, Any]:
+    """Ask a question that code does not understand, and return the answer."""
+    question = QuestionAsked(request_id=f"req-{number}", actor=PERSON, incident_id=incident, text=QUESTION)
+    await running.say(question, incident, f"notifier/request/req-{number}")
+
+    async def there() -> list[dict[str, Any]]:
+        found = [body for envelope, body in running.events() if envelope.type == "question.answered"]
+        return [body for body in found if body["question_id"] == f"req-{number}"]
+
+    return (await eventually(there, 30.0))[0]
+
+
+def only_incident(running: Running) -> str:
+    [incident] = {envelope.subject for envelope, _ in running.events() if envelope.type.startswith("diagnosis.")}
+    return str(incident)
+
+
+class TestSteps:
+    @pytest.fixture
+    def changes(self, tmp_path: Path) -> dict[str, Any]:
+        replies = tmp_path / "replies"
+        replies.mkdir()
+        diagnosed = {"status": "inconclusive", "causes": [], "findings": [], "ruled_out": []}
+        texts: dict[str, Any] = {"diagnose": diagnosed, "answer": {"chosen": [], "sentences": [ADDED]}}
+        for step, answer in texts.items():
+            turn = {"content": [{"type": "text", "text": orjson.dumps(answer).decode()}]}
+            (replies / f"{step}.json").write_bytes(orjson.dumps({"step": step, "turns": [turn]}))
+        return {**CHANGED, "model": {"replies": replies, "day": {"turns": 12}, "incident": {"turns": 12}}}
+
+    async def test_the_model_answers_pays_once_for_the_same_and_nothing_beyond_the_budget(self, start: Start) -> None:
+        running = await start()
+        await concluded(running)
+        incident = only_incident(running)
+
+        first = await asked(running, incident, 1)
+        paid = await running.get("/budget")
+        again = await asked(running, incident, 2)
+        after = await running.get("/budget")
+        await running.store.execute(update(MODEL_USE).values(turns=12))
+        without = await asked(running, incident, 3)
+
+        assert (first["engine"], first["degraded"]) == ("recorded", None)
+        assert first["text"].startswith("Incident opened: ")
+        assert first["text"] == again["text"]
+        assert after["day"]["used"]["turns"] == paid["day"]["used"]["turns"]
+        assert (paid["saved"]["turns"], after["saved"]["turns"]) == (0, 1)
+        assert after["saved"]["cost_usd"] > 0
+        assert without["degraded"] == "budget: used up for this day"
+        assert without["text"].startswith("This is not a question")
+
+    async def test_a_summary_is_written_when_the_model_has_nothing_to_replay(self, start: Start) -> None:
+        running = await start()
+        result = await concluded(running)
+        incident = only_incident(running)
+        if result["status"] == "diagnosed":
+            made = (await running.said("recommendation.made"))["recommendation_id"]
+            refused = PlanRefused(recommendation_id=made, runbook_id="r", why="no_actuator")
+            await running.say(refused, incident, "executor/incident/x:1")
+
+        async def closed() -> bool:
+            # Until the refusal of the plan has arrived, a person's close is refused, too.
+            await running.ask("close", incident)
+            return "incident.closed" in running.types(incident)
+
+        await eventually(closed, 30.0)
+
+        summary = await running.said("summary.written")
+        assert summary["degraded"] == "unavailable: no recorded reply fits and there is no default"
+        assert summary["sentences"][0]["text"].startswith("Incident opened")

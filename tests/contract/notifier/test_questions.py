@@ -236,3 +236,13 @@ class TestViewer:
         assert asked.status_code == 202
         assert (judged.status_code, judged.json()["error"]) == (409, "vera is no responder or approver")
         assert (again.status_code, again.json()["error"]) == (409, "vera is no responder")
+
+
+async def test_the_page_says_that_a_models_part_is_replayed_and_why_it_has_no_word(running: Running) -> None:
+    await told(running)
+    asked = (await post(running, "questions", {"text": "why?"})).json()["question_id"]
+    await running.tell(answered(asked, engine="recorded", degraded="refusal: it does not want to"))
+
+    text = await page(running, "Degraded: refusal")
+
+    assert "<b>RECORDED</b>" in text
