@@ -51,8 +51,9 @@ REST_LIMIT = 40.0
 class House:
     """Some services over the files of a folder."""
 
-    def __init__(self, folder: Path, stack: AsyncExitStack) -> None:
+    def __init__(self, folder: Path, stack: AsyncExitStack, patience: float) -> None:
         self.folder = folder
+        self.patience = patience
         self.bus = EmbeddedBus(folder / "bus.db")
         self._stack = stack
         self._services: list[Service] = []
@@ -93,7 +94,7 @@ class House:
             said = [body for type_, body in said_in(self.bus, topic, source) if type_ in types]
             return said[-1] if said else None
 
-        return await eventually(there, REST_LIMIT) or {}
+        return await eventually(there, self.patience) or {}
 
     async def rest(self, *names: str) -> None:
         """Return when nothing waits in the files of these services, and all that is on the log was read."""
@@ -110,14 +111,14 @@ class House:
             is_idle, before = await look()
             return is_idle and await all_read() and await look() == (True, before)
 
-        await eventually(is_over, REST_LIMIT)
+        await eventually(is_over, self.patience)
 
 
 @asynccontextmanager
-async def house_in(folder: Path) -> AsyncIterator[House]:
-    """Stop all in order at the end."""
+async def house_in(folder: Path, patience: float = REST_LIMIT) -> AsyncIterator[House]:
+    """Stop all in order at the end. Nothing is waited for longer than `patience` seconds."""
     async with AsyncExitStack() as stack:
-        yield House(folder, stack)
+        yield House(folder, stack, patience)
 
 
 def said_in(bus: EmbeddedBus, topic: str, source: str, most: int = 1000) -> list[tuple[str, dict[str, Any]]]:

@@ -5,7 +5,8 @@ given control away, so what it waits for is under way; or it is about to get it 
 happened and nothing was made of it. One undisturbed life of a story tells which points there are. Then each chosen
 point has a life of its own that ends there, in a fork, so that really nothing of its memory is left; the next life,
 begun later over the same files, has to end well, and what both left behind is judged. That next life has points too:
-one more story ends at the first, then at one of those, and it is the third life that has to end well.
+one more story ends at the first, then at one of those, and it is the third life that has to end well. Or a life does
+not end at its point but stands still there for longer than any lease, as after `kill -STOP`, and goes on.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ VISITS = 4
 """Visits of a failpoint among which one is drawn."""
 TRIES = 3
 """Lives in which a point must be met; a few are met only by chance."""
+STOOD = "stood"
+"""File that says that a life stood still."""
 MET = "met.json"
 """File in which a life tells its points."""
 
@@ -185,6 +188,7 @@ def in_fork(work: Callable[[], None], said: Path) -> int:
         with said.open("ab") as output:
             os.dup2(output.fileno(), sys.stdout.fileno())
             os.dup2(output.fileno(), sys.stderr.fileno())
+        signal.signal(signal.SIGALRM, _is_stuck)
         signal.alarm(LIFE_LIMIT)
         work()
         code = 0
@@ -193,6 +197,10 @@ def in_fork(work: Callable[[], None], said: Path) -> int:
     finally:
         sys.stderr.flush()
         os._exit(code)
+
+
+def _is_stuck(*_: object) -> None:
+    raise TimeoutError(f"not over within {LIFE_LIMIT} s")
 
 
 def points_of(story: Story, folder: Path) -> list[Point]:
@@ -210,6 +218,24 @@ def explore(story: Story, folder: Path, *samples: Sample) -> Explored:
     story.prepare()
     explored = Explored(points_of(story, folder))
     _end_at_some(story, folder / "undisturbed", (), samples, explored)
+    return explored
+
+
+def explore_pauses(story: Story, folder: Path, sample: Sample) -> Explored:
+    """Let a life of the story stand still at each chosen point, and judge what it makes of the rest."""
+    story.prepare()
+    explored = Explored(points_of(story, folder))
+    for number, point in enumerate(sample.order(explored.points, story.heart)):
+        if len(explored.ended) == (sample.count or len(explored.points)):
+            break
+        story.prepare()
+        place = _made(folder / str(number))
+        code = in_fork(partial(_pause, story, place, point), place / "said")
+        (explored.ended if (place / STOOD).exists() else explored.not_met).append((point,))
+        if code:
+            explored.broken.append((f"stood still at {point}", f"exit {code}: {_tail_of(place / 'said')}"))
+        else:
+            shutil.rmtree(place)
     return explored
 
 
@@ -280,6 +306,23 @@ def _die_at_failpoint(story: Story, folder: Path, point: Point) -> None:
 
 
 def _die(story: Story, folder: Path, point: Point, life: int) -> None:
+    _run_ahead(story, life)
+    watched(story.live(folder), _at(point, lambda: os.kill(os.getpid(), signal.SIGKILL)))
+
+
+def _pause(story: Story, folder: Path, point: Point) -> None:
+    def stand_still() -> None:
+        (folder / STOOD).touch()
+        wall, monotonic = time.time, time.monotonic
+        time.time = lambda: wall() + LATER
+        time.monotonic = lambda: monotonic() + LATER
+
+    watched(story.live(folder), _at(point, stand_still))
+    story.judge(folder)
+
+
+def _at(point: Point, do: Callable[[], None]) -> Reach:
+    """Do something at this visit of the point."""
     left = point.visit
 
     def reach(place: str, moment: str) -> None:
@@ -287,10 +330,9 @@ def _die(story: Story, folder: Path, point: Point, life: int) -> None:
         if (place, moment) == (point.place, point.moment):
             left -= 1
             if not left:
-                os.kill(os.getpid(), signal.SIGKILL)
+                do()
 
-    _run_ahead(story, life)
-    watched(story.live(folder), reach)
+    return reach
 
 
 def _live_on(story: Story, folder: Path, life: int) -> None:

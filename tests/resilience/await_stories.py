@@ -39,12 +39,14 @@ from shared.runbooks.load import load_runbooks
 from shared.runtime.secrets import private_key, public_text
 from tests.resilience.account import left_behind, verify
 from tests.resilience.await_house import INCIDENT, PROJECT, InWorld, check_files, house_in, said_in
-from tests.resilience.await_points import Sample, Story, explore, explore_failpoints
+from tests.resilience.await_points import LATER, LIFE_LIMIT, Sample, Story, explore, explore_failpoints, explore_pauses
 from tests.resilience.checker import file_of
 from tests.support import echo_main
 from tests.support.world import append_line, lines
 from tests.unit.notifier import story as words
 
+PATIENCE = LIFE_LIMIT + LATER
+"""Seconds, by a clock that may jump, until a life is stuck for sure."""
 SECRET, RECEIPT_KEY = "sender-secret", "receipt-key"
 RUNBOOK, HOST = "restart-leaking-service", "prod-web-03"
 QUICKER = {"timeout_seconds: 60": "timeout_seconds: 5", "settle_seconds: 5": "settle_seconds: 0"}
@@ -69,7 +71,7 @@ class Webhooks(Story):
 
     async def live(self, folder: Path) -> None:
         """Send what is not acknowledged, one after the other, until nothing waits any more."""
-        async with house_in(folder) as house:
+        async with house_in(folder, PATIENCE) as house:
             given = {"receipt_key": RECEIPT_KEY, "datadog": {"secrets": [SECRET]}}
             taking = await house.add("ingest", ingest, IngestSettings.model_validate(given))
             settings = DiagnoserSettings.model_validate({"receipt_key": RECEIPT_KEY, "close_after": 3600})
@@ -144,7 +146,7 @@ class Calls(InWorld):
         """Go on until the executor has had its last word."""
         environment = f"sim:{await self.run_of(folder)}"
         runbooks = self._runbooks(folder)
-        async with house_in(folder) as house:
+        async with house_in(folder, PATIENCE) as house:
             given = {"trusted_keys": {"test": public_text(private_key(words.PEM))}, "runbooks": runbooks}
             settings = ExecutorSettings.model_validate({**given, "world": self.settings()})
             await house.add("executor", executor, settings)
@@ -237,7 +239,7 @@ class Posts(InWorld):
         """Go on until the channel has the newest version and the executor was told so."""
         environment = f"sim:{await self.run_of(folder)}"
         given = {"signing_key": words.PEM, "kid": "test", "terminal": False, "world": self.settings()}
-        async with house_in(folder) as house:
+        async with house_in(folder, PATIENCE) as house:
             await house.add("notifier", notifier, NotifierSettings.model_validate(given))
             await house.start()
             await house.tell(environment, *words.until_asked()[:-1], words.asked(environment=environment))
@@ -288,16 +290,20 @@ def main(
     seed: int = 0,
     url: str = "",
     failpoints: tuple[str, ...] = (),
+    pause: bool = False,
 ) -> None:
     """Explore a story and print what was found.
 
-    At so many of its points (0: all), after each of which the next life ends at so many of its own; or at failpoints.
+    It ends at so many of its points (0: all), after each of which the next life ends at so many of its own; or at
+    failpoints; or it only stands still at its points.
     """
     folder.mkdir(parents=True)
     story = story_of(name, folder, url)
     try:
         if failpoints:
             found = explore_failpoints(story, folder, failpoints, seed)
+        elif pause:
+            found = explore_pauses(story, folder, Sample(count, seed))
         else:
             found = explore(story, folder, *(Sample(size, seed) for size in ((count, again) if again else (count,))))
     finally:

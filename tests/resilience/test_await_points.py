@@ -37,9 +37,11 @@ HEARTS = {
 """Story -> files of the product that must be among what waits in it."""
 
 
-def explored(names: Sequence[str], folder: Path, count: int, *, again: int = 0, url: str = "") -> dict[str, Any]:
+def explored(
+    names: Sequence[str], folder: Path, count: int, *more: str, again: int = 0, url: str = ""
+) -> dict[str, Any]:
     """Stop the stories at so many of their points, and what follows each at so many of its own."""
-    options = [f"--count={count}", f"--again={again}", *([f"--url={url}"] if url else [])]
+    options = [f"--count={count}", f"--again={again}", *([f"--url={url}"] if url else []), *more]
     return run(folder, random.SystemRandom().randrange(2**32), dict.fromkeys(names, options))
 
 
@@ -134,6 +136,15 @@ def test_ended_again_and_again_work_on_a_server_is_mended_at_last(
     tmp_path: Path, postgres_url: str, enter: Enter
 ) -> None:
     verify(explored(["work-postgres"], tmp_path, MANY, again=2, url=postgres_url), enter, MANY, 2)
+
+
+@pytest.mark.nightly
+def test_standing_still_at_any_point_for_longer_than_leases_changes_nothing(tmp_path: Path, enter: Enter) -> None:
+    for name, one in explored(HERE, tmp_path, ALL, "--pause").items():
+        assert not one["broken"], "\n".join(map("\n".join, one["broken"]))
+        assert len(one["ended"]) >= 0.9 * len(one["points"]), one["not_met"]
+        fault = "stands still where a task waits, for longer than any lease"
+        enter(Line("F6", fault, PARTS[name][0], "0", 0, 0, within="60 s"))
 
 
 @pytest.mark.nightly
