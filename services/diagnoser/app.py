@@ -118,7 +118,7 @@ def build_app(
     store.configure(config, config.sha256)
     for topic, route in ROUTES.items():
         bus.subscribe(Subscription(group(NAME, topic), topic, route, store))
-    integrations = Integrations(_world(settings))
+    integrations = Integrations({**_world(settings), **_datadog(settings)}, live=_live(settings))
     budget = StoredBudget(store, day=use_of(settings.model.day), incident=use_of(settings.model.incident))
     engine = engine or _engine(settings, surroundings, budget)
     archive, memory = StoredArchive(store), StoredMemory(store)
@@ -191,7 +191,21 @@ def _world(settings: Settings) -> Mapping[str, str]:
     return {"world_url": settings.world.url, "world_token": settings.world.token.get_secret_value()}
 
 
+def _datadog(settings: Settings) -> Mapping[str, object]:
+    given = settings.datadog
+    keys = {"api_key": given.api_key.get_secret_value(), "app_key": given.application_key.get_secret_value()}
+    return {f"datadog_{name}": value for name, value in {**keys, "url": given.url, "metrics": given.metrics}.items()}
+
+
+def _live(settings: Settings) -> Mapping[str, str]:
+    """Return who serves live environments: whom there are keys for."""
+    given = settings.datadog
+    is_connected = given.api_key.get_secret_value() and given.application_key.get_secret_value()
+    return {"MonitoringProvider": "shared.integrations.datadog:DatadogMonitoring"} if is_connected else {}
+
+
 def _secrets(settings: Settings, surroundings: Surroundings) -> list[str]:
     """Return the secrets this process knows, so that no evidence repeats one."""
-    given = (settings.receipt_key, settings.world.token, settings.model.api_key)
+    vendors = (settings.datadog.api_key, settings.datadog.application_key)
+    given = (settings.receipt_key, settings.world.token, settings.model.api_key, *vendors)
     return [*(secret.get_secret_value() for secret in given), surroundings.service_token]

@@ -88,6 +88,18 @@ class ModelSettings(Section):
         return self
 
 
+class DatadogSettings(Section):
+    """The organisation at Datadog whose metrics, logs and monitors live incidents are looked up in."""
+
+    url: WebAddress = "https://api.datadoghq.com"
+    """The API of its site."""
+    api_key: SecretStr = SecretStr("")
+    application_key: SecretStr = SecretStr("")
+    """Without both keys nothing is connected."""
+    metrics: tuple[str, ...] = ()
+    """Such as `avg:system.cpu.user by host`: the tag names the entity. Empty: a few of its agent's and its tracer's."""
+
+
 class Settings(Section):
     """The diagnoser. All times are wall seconds."""
 
@@ -110,4 +122,5 @@ class Settings(Section):
     engine: Literal["offline", "anthropic", "recorded"] = "offline"
     """Who diagnoses: code alone, or a model beside it; `recorded` replays stored replies and needs no key."""
     model: ModelSettings = ModelSettings()
+    datadog: DatadogSettings = DatadogSettings()
     world: WorldSettings = WorldSettings()

@@ -10,9 +10,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from shared.errors import UnavailableError
 from shared.incident.enums import AlertStatus
 from shared.incident.evidence import MetricTimeSeries
+
+
+class CutShortError(UnavailableError):
+    """Not all of what was asked for could be fetched; `found` is what could. The message says what is not, and why."""
+
+    reason = "cut_short"
+
+    def __init__(self, message: str, found: Sequence[Any]) -> None:
+        super().__init__(message)
+        self.found = found
 
 
 @dataclass(frozen=True, slots=True)

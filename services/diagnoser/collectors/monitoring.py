@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from services.diagnoser.collectors.reader import Reader
 from services.diagnoser.domain.gathering import CUT, CaseJSON
 from services.diagnoser.ports import Scene
 from shared.errors import UnavailableError
 from shared.incident.evidence import MetricTimeSeries
-from shared.integrations.reading import LogLine, MonitoringProvider, Window
+from shared.integrations.reading import CutShortError, LogLine, MonitoringProvider, Window
+
+Read = TypeVar("Read")
 
 LINES_MAX = 3000
-HISTORY = "history of metrics"
+HISTORY, MORE = "history of metrics", "more metrics"
+MORE_LOGS, EARLIER_LOGS = "more logs", "earlier logs"
+"""What may be cut; as gaps they have these names."""
 PATIENCE = 0.75
 """The share of its time that a collector gives what it can do without."""
 
@@ -39,26 +43,38 @@ class Metrics(Reader[MonitoringProvider]):
     name = "metrics"
 
     async def collect(self, scene: Scene) -> CaseJSON:
-        """Return `metrics`, and under `CUT` why their history is missing."""
+        """Return `metrics`, and under `CUT` why some of them, or of their history, are missing."""
         monitoring = self.provider(scene.environment)
-        window, (baseline, why) = await asyncio.gather(
-            monitoring.series(scene.entities, scene.window), _history(monitoring, scene)
+        (window, cut), (baseline, why) = await asyncio.gather(
+            _whole(monitoring.series(scene.entities, scene.window)), _history(monitoring, scene)
         )
         before = {series.id: series.values for series in baseline}
         metrics = [_metric(series, before.get(series.id, ())) for series in window]
-        return {"metrics": metrics, CUT: {HISTORY: why} if why and window else {}}
+        return {"metrics": metrics, CUT: _cuts({MORE: cut, HISTORY: why if window else ""})}
 
 
-async def _history(monitoring: MonitoringProvider, scene: Scene) -> tuple[list[MetricTimeSeries], str]:
-    """Return the series before the window, or why there are none; in time for the window to be used."""
+async def _whole(reading: Awaitable[list[Read]]) -> tuple[Sequence[Read], str]:
+    """Return what could be read, and why it is not all."""
+    try:
+        return await reading, ""
+    except CutShortError as error:
+        return error.found, str(error)
+
+
+async def _history(monitoring: MonitoringProvider, scene: Scene) -> tuple[Sequence[MetricTimeSeries], str]:
+    """Return the series before the window, and why they are not all; in time for the window to be used."""
     limit = scene.seconds * PATIENCE
     try:
         async with asyncio.timeout(limit):
-            return await monitoring.series(scene.entities, scene.baseline), ""
+            return await _whole(monitoring.series(scene.entities, scene.baseline))
     except TimeoutError:
         return [], f"no answer within {limit:g} s"
     except UnavailableError as error:
         return [], str(error)
+
+
+def _cuts(why: Mapping[str, str]) -> dict[str, str]:
+    return {what: said for what, said in why.items() if said}
 
 
 class Logs(Reader[MonitoringProvider]):
@@ -67,14 +83,15 @@ class Logs(Reader[MonitoringProvider]):
     name = "logs"
 
     async def collect(self, scene: Scene) -> CaseJSON:
-        """Return `logs` and `logs_baseline`."""
+        """Return `logs` and `logs_baseline`, and under `CUT` why some of them are missing."""
         monitoring = self.provider(scene.environment)
         start, end = scene.window.start, scene.window.end
-        window, before = await asyncio.gather(
-            monitoring.logs(scene.entities, scene.window, limit=LINES_MAX),
-            monitoring.logs(scene.entities, Window(start - (end - start), start), limit=LINES_MAX),
+        (window, cut), (before, why) = await asyncio.gather(
+            _whole(monitoring.logs(scene.entities, scene.window, limit=LINES_MAX)),
+            _whole(monitoring.logs(scene.entities, Window(start - (end - start), start), limit=LINES_MAX)),
         )
-        return {"logs": [_line(line) for line in window], "logs_baseline": [_line(line) for line in before]}
+        found = {"logs": [_line(line) for line in window], "logs_baseline": [_line(line) for line in before]}
+        return {**found, CUT: _cuts({MORE_LOGS: cut, EARLIER_LOGS: why})}
 
 
 class Monitors(Reader[MonitoringProvider]):
