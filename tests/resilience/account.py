@@ -151,13 +151,13 @@ def _verify_activities(key: str, state: JSON, left: Left) -> None:
     assert [activity for activity, how in told if how != ACTIVITY_LATE] == list(ends), f"{key}: done and lost"
     assert set(ends) == {f"look/{key}", *(f"act/{key}/{n}" for n in range(PINGS))}
     assert [f"look/{key}", ACTIVITY_DONE, "looked"] in state["activities"]
-    done = {activity for activity, how, result in state["activities"] if (how, result) == (ACTIVITY_DONE, "acted")}
+    results = {activity: result for activity, how, result in state["activities"] if how == ACTIVITY_DONE}
     for n in range(PINGS):
         act = f"act/{key}/{n}"
-        # A lost call may have been made; a call that was not made is lost, and one told as done was made.
-        assert (act in done) != (ends[act] == ACTIVITY_LOST), act
-        assert act in left.acts or ends[act] == ACTIVITY_LOST, act
-    assert {activity for activity, how in told if how == ACTIVITY_LATE} <= set(ends) - done
+        # A lost call may have been made. One told as done was; whoever's lease had ended before it made none, says so.
+        made = (results.get(act), act in left.acts)
+        assert ends[act] == ACTIVITY_LOST or made in {("acted", True), ("no call", False)}, f"{act}: {made}"
+    assert {activity for activity, how in told if how == ACTIVITY_LATE} <= set(ends) - set(results)
 
 
 def _verify_events(key: str, taken: Sequence[int], left: Left) -> None:
