@@ -24,7 +24,7 @@ def _from(*stages: Stage | tuple[Stage, ...], to: Stage) -> dict[Stage, Stage]:
 
 
 MOVES: Mapping[str, Mapping[Stage, Stage]] = {
-    "investigation.started": _from(Stage.OPEN, _HALTED, to=Stage.INVESTIGATING),
+    "investigation.started": _from(Stage.OPEN, to=Stage.INVESTIGATING),
     "diagnosis.inconclusive": _from(Stage.OPEN, Stage.INVESTIGATING, to=Stage.NEEDS_HUMAN),
     "diagnosis.no_active_fault": _from(Stage.OPEN, Stage.INVESTIGATING, to=Stage.NEEDS_HUMAN),
     "recommendation.made/some": _from(Stage.OPEN, Stage.INVESTIGATING, _HALTED, to=Stage.RECOMMENDED),
@@ -91,8 +91,8 @@ IGNORED: Mapping[str, tuple[tuple[Stage, ...], str]] = {
     "step.reconciled": (tuple(Stage), "part of an execution"),
     "step.skipped": (tuple(Stage), "part of an execution"),
     "investigation.started": (
-        (*_BEFORE_APPROVAL[1:], Stage.AWAITING_APPROVAL, *_CHANGING, *_OVER, Stage.CLOSED),
-        "a fresh look runs beside what goes on",
+        tuple(stage for stage in Stage if stage is not Stage.OPEN),
+        "a fresh look runs beside what goes on; what waits for a person waits until something new is proposed",
     ),
     "diagnosis.inconclusive": (
         (Stage.RECOMMENDED, Stage.AWAITING_APPROVAL, *_CHANGING, *_OVER, *_HALTED, Stage.CLOSED),

@@ -14,7 +14,7 @@ from shared.incident.model import IncidentId, Model
 from shared.lifecycle.stage import Progress, advance
 from shared.lifecycle.timeline import Told
 
-FOLD = 3
+FOLD = 4
 
 
 class PendingApproval(Model):
@@ -66,7 +66,7 @@ def apply(overview: Overview | None, event: Told, *, incident_id: str, environme
         said = dict(told(event.body)) if told else {}
         incident |= said.pop("incident", {})
         return Overview.model_validate(
-            {**overview.model_dump(), **change, **said, "incident": {**overview.incident.model_dump(), **incident}}
+            {**dict(overview), **change, **said, "incident": {**dict(overview.incident), **incident}}
         )
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
         moved = overview.incident.model_copy(update={"stage": after.stage})

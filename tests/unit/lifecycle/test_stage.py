@@ -74,6 +74,8 @@ HAPPY = (
         ((*HAPPY[:3], "incident.source_recovered"), Stage.RESOLVED),
         ((*HAPPY[:3], "incident.source_recovered", "approval.withdrawn"), Stage.RESOLVED),
         ((*HAPPY[:3], "approval.rejected"), Stage.REJECTED),
+        ((*HAPPY[:3], "approval.rejected", "investigation.started", "diagnosis.concluded"), Stage.REJECTED),
+        ((*HAPPY[:3], "approval.rejected", "investigation.started", "recommendation.made/some"), Stage.RECOMMENDED),
         ((*HAPPY[:3], "approval.expired"), Stage.EXPIRED),
         ((*HAPPY[:3], "approval.superseded", "approval.requested"), Stage.AWAITING_APPROVAL),
         ((*HAPPY[:4], "execution.finished/failed", "approval.requested"), Stage.AWAITING_APPROVAL),
