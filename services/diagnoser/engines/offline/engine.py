@@ -14,8 +14,10 @@ from services.diagnoser.engines.offline.calibrator import load_calibrator
 from services.diagnoser.engines.offline.catalogue import Catalogue
 from services.diagnoser.engines.offline.certainty import certainty, is_conclusive
 from services.diagnoser.engines.offline.channels import ACTIVE
+from services.diagnoser.engines.offline.preexisting import preexisting, rests_on
 from services.diagnoser.engines.offline.scene import Scene, impact, scene_of
 from services.diagnoser.engines.offline.telling import (
+    RULED_OUT_MAX,
     cites,
     contradictions,
     contraindications,
@@ -27,6 +29,7 @@ from services.diagnoser.engines.offline.telling import (
     ruled_out,
     steps,
     title,
+    was_so_before,
 )
 from services.diagnoser.engines.offline.weighing import Hypothesis, hypotheses
 from services.diagnoser.engines.offline.wording import moved
@@ -98,7 +101,8 @@ def _calm_confidence(scene: Scene) -> float:
 
 
 def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> DiagnosticResult:
-    standing = [one for one in found if not one.is_ruled_out]
+    old = preexisting(scene)
+    standing = [one for one in found if not one.is_ruled_out and not rests_on(one, old)]
     certain = certainty(scene, standing)
     sure = certain.confidences
     top = standing[0] if standing else None
@@ -119,7 +123,8 @@ def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> Diagnostic
     )
     told = findings(book, scene, top)
     shown = [one for one, _ in ranked]
-    against = ruled_out(book, top, [one for one in found if one not in shown])
+    before = was_so_before(book, [one for one in found if not one.is_ruled_out and rests_on(one, old)])
+    against = (*before, *ruled_out(book, top, [one for one in found if one not in shown]))[:RULED_OUT_MAX]
     lacking = _lacking(book, scene, standing, is_known=is_known)
     return DiagnosticResult(
         status="diagnosed" if is_known else "inconclusive",

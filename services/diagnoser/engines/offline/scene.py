@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from services.diagnoser.domain.case import Case, CaseAlert, CaseSeries
-from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED, Standing, standing, trend
+from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED, WINDOWS, Standing, standing, trend
 from services.diagnoser.engines.offline.channels import HARMS, OTHER, Meaning, meaning
 from services.diagnoser.engines.offline.counting import rated
 from services.diagnoser.engines.offline.facts import OF_NODES, SERIOUS, Fact
@@ -17,6 +17,10 @@ from services.diagnoser.engines.offline.states import facts_of
 from services.diagnoser.engines.offline.tools import lines
 from services.diagnoser.engines.offline.topology import Map, map_of
 
+STOCKS = frozenset({"memory", "disk", "connections"})
+"""Channels in which what is used stays used."""
+NEWS = 0.5
+"""The share of a shift that was there just before the window from which on it is no news."""
 NEARLY_FULL = 0.85
 FULL = 0.92
 RARE = 0.1
@@ -64,6 +68,16 @@ class Observation:
     def is_harmful(self) -> bool:
         """Whether it is outside its background on the harmful side, now."""
         return self.harm >= SHIFTED
+
+    @property
+    def is_old(self) -> bool:
+        """Whether most of its harm was there before the window, by a history that is not thin, and is no news.
+
+        What still grows is news however long it has, and what is nearly full does harm once it is full.
+        """
+        stands, is_full = self.standing, (self.used or 0.0) >= NEARLY_FULL
+        is_known = self.is_harmful and stands.share_before >= NEWS and stands.windows >= WINDOWS
+        return is_known and not self.is_ramp and not (is_full and self.channel in STOCKS)
 
     @property
     def used(self) -> float | None:

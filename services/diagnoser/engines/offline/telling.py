@@ -138,6 +138,15 @@ def ruled_out(book: Book, top: Hypothesis | None, others: Sequence[Hypothesis]) 
     return tuple(islice([*told.values(), *changes], RULED_OUT_MAX))
 
 
+def was_so_before(book: Book, old: Sequence[Hypothesis]) -> list[Finding]:
+    """Return what is no cause because all that shows it was so before the incident."""
+    told: dict[str, Finding] = {}
+    for one in (one for one in old if one.cause):
+        said = f"{title(one)}: it was so before the incident began"
+        told.setdefault(one.id, Finding(statement=said, cites=book.observations(one.observations[:3])))
+    return list(told.values())
+
+
 def contradictions(book: Book, top: Hypothesis | None) -> tuple[Finding, ...]:
     """Return what speaks against the first hypothesis and does not rule it out."""
     told: dict[str, Finding] = {}

@@ -49,7 +49,8 @@ def moved(one: Observation) -> str:
     if not one.is_harmful and abs(stands.shift) < SHOWN:
         return f"{subject} is within its background: {quantity(stands.after, unit)}"
     verb = "has grown without a break" if one.is_ramp else "went" if one.onset else "goes"
-    return f"{subject} {verb} from {quantity(stands.before, unit)} to {quantity(stands.after, unit)}"
+    old = ", and was so before the window" if one.is_old else ""
+    return f"{subject} {verb} from {quantity(stands.before, unit)} to {quantity(stands.after, unit)}{old}"
 
 
 SHOWN = 3.0
