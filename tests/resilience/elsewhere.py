@@ -67,6 +67,96 @@ _SHOWN: Mapping[str, Mapping[str, tuple[str, str, str, str]]] = {
             "its clock",
         ),
     },
+    "tests/contract/store/test_postgres_server.py": {
+        "test_a_server_that_is_killed_at_work_loses_and_doubles_nothing": (
+            "F13",
+            "the database server killed twice under load",
+            "store, postgres",
+            "30 s",
+        ),
+    },
+    "tests/contract/store/test_postgres_replicas.py": {
+        "test_a_replica_that_outlived_its_lease_commits_nothing": (
+            "F6",
+            "a transition that outlived its lease",
+            "store, postgres, two processes",
+            "at once",
+        ),
+        "test_a_leader_that_is_gone_or_frozen_is_replaced": (
+            "F6",
+            "whoever relays is stopped (SIGSTOP), replaced, and goes on",
+            "store, postgres, two processes",
+            "20 s",
+        ),
+    },
+    "tests/contract/executor/test_calls.py": {
+        "test_whose_lease_has_ended_calls_nothing": (
+            "F6",
+            "a lease that ends right before the call",
+            "executor, simulated world",
+            "no call",
+        ),
+        "test_while_the_database_is_away_nothing_is_called": (
+            "F20",
+            "no database right before the call",
+            "executor, simulated world",
+            "no call",
+        ),
+    },
+    "tests/resilience/test_decision_races.py": {
+        "test_approve_and_expire": (
+            "F31",
+            "approved at the instant at which it expires",
+            "executor and notifier, sqlite and postgres",
+            "one winner",
+        ),
+        "test_approve_and_reject": (
+            "F31",
+            "approved and rejected at once",
+            "executor and notifier, sqlite and postgres",
+            "one winner",
+        ),
+        "test_two_approvers_where_two_are_needed": (
+            "F31",
+            "two who approve at once where two must",
+            "executor and notifier, sqlite and postgres",
+            "both count",
+        ),
+        "test_approve_and_a_plan_that_supersedes_it": (
+            "F31",
+            "approved while another plan takes its place",
+            "executor and notifier, sqlite and postgres",
+            "one winner",
+        ),
+    },
+    "tests/unit/executor/test_directing.py": {
+        "test_a_cancel_before_the_first_call_means_that_none_is_made": (
+            "F32",
+            "cancelled before the first call",
+            "executor's transitions, in memory",
+            "no call",
+        ),
+        "test_a_cancel_between_steps_tells_a_person_what_was_done": (
+            "F32",
+            "cancelled between two steps",
+            "executor's transitions, in memory",
+            "no further call",
+        ),
+        "test_a_cancel_while_a_call_is_in_flight_is_answered_at_once_and_stops_before_the_next_call": (
+            "F32",
+            "cancelled during a call",
+            "executor's transitions, in memory",
+            "no further call",
+        ),
+    },
+    "tests/contract/executor/test_freeze.py": {
+        "test_after_a_freeze_nothing_is_called": (
+            "F32",
+            "frozen after the approval",
+            "executor, simulated world",
+            "no call",
+        ),
+    },
     "tests/contract/cli/test_errors.py": {
         "test_a_mistyped_key_names_its_line_and_the_key_that_was_meant": (
             "F34",

@@ -153,8 +153,7 @@ async def test_a_bus_whose_broker_is_away_starts_says_so_and_reads_once_it_is_ba
         private_kafka.stop()
         try:
             await bus.start()
-            await asyncio.sleep(0.5)
-            assert "Kafka" in (bus.problem() or "")
+            await eventually(lambda: told_of(bus, "Kafka"))
             with pytest.raises(UnavailableError):
                 await bus.append([echo.Ping("k", 0).record()], limit=1.0)
         finally:
