@@ -200,12 +200,11 @@ def test_where_the_model_was_not_asked_the_offline_conclusion_is_made_again_with
     [
         pytest.param("the key is AKIAABCDEFGHIJKLMNOP", id="a secret"),
         pytest.param("x" * TURN_BYTES, id="too large"),
-        pytest.param("\ud800", id="no text"),
     ],
 )
 def test_a_reply_that_could_not_be_kept_whole_is_kept_without_it_and_refused(reply: str) -> None:
     stored = of_a_model(Scripted([replace(said(reply), stop="refusal")]))
 
-    assert reply.encode(errors="surrogatepass") not in orjson.dumps(stored)
+    assert reply.encode() not in orjson.dumps(stored)
     with pytest.raises(RefusedError, match="reply 1 of the model is not kept whole"):
         rerun(stored, nobody, ask_again)
