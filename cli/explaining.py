@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cli.output import moment
+from cli.output import moment, percent
 
 FINDINGS_MAX = 5
 CITES_MAX = 3
@@ -92,7 +92,7 @@ def _found(findings: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _confidence(diagnosis: Mapping[str, Any]) -> list[str]:
-    said = [f"{round(diagnosis['confidence'] * 100)} %, by code from the evidence ({diagnosis['engine']} engine)"]
+    said = [f"{percent(diagnosis['confidence'])}, by code from the evidence ({diagnosis['engine']} engine)"]
     said += [f"degraded: {diagnosis['degraded']}"] if diagnosis["degraded"] else []
     said += [f"degraded, {text}" for text in diagnosis.get("degraded_steps", ())]
     return [*said, *diagnosis["confidence_from"]]
@@ -102,7 +102,7 @@ def _look_alike(one: Mapping[str, Any]) -> str:
     was = f"was {one['cause']}" if one["cause"] else "cause not known"
     judged = f", judged {one['verdict']}" if one["verdict"] else ""
     differs = [*(f"now {sign}" for sign in one["only_now"]), *(f"then {sign}" for sign in one["only_then"])]
-    alike = f"{one['incident_id']} {one['title']}: {round(one['likeness'] * 100)} % alike, {was}{judged}"
+    alike = f"{one['incident_id']} {one['title']}: {percent(one['likeness'])} alike, {was}{judged}"
     return f"{alike}; differs: {', '.join(differs) or 'in nothing'}"
 
 
@@ -117,6 +117,12 @@ def _diagnosis(detail: Detail) -> list[str]:
     lines = [f"{finding['statement']}  [{_cites(finding['cites'])}]" for finding in findings[:FINDINGS_MAX]]
     more = len(findings) - FINDINGS_MAX
     return [*made, *lines, *([f"{more} more findings on the page"] if more > 0 else [])]
+
+
+def stated(diagnosis: Mapping[str, Any]) -> str:
+    """Return what a diagnosis states, and how sure it is of a cause if it names one."""
+    sure = f" ({percent(diagnosis['confidence'])})" if diagnosis["status"] == "diagnosed" else ""
+    return f"{diagnosis['statement']}{sure}"
 
 
 def made_by(told: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from cli.answers import answer
 from cli.causes import check_cause
 from cli.client import DATA, command, incident_path, page, server
 from cli.errors import Exit
-from cli.explaining import advice, explanation, line, made_by, waiting
+from cli.explaining import advice, explanation, line, made_by, stated, waiting
 from cli.output import Entries, Format, say, write, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
@@ -55,7 +55,7 @@ def show(incident: str, *, explain: Flag = False, data: Path = DATA, output: Out
     write(f"{head['id']}  {head['stage']}  {head['severity']}  {head['title']}{mark}")
     diagnosis = detail.get("diagnosis")
     if diagnosis:
-        write(f"{diagnosis['statement']} ({round(diagnosis['confidence'] * 100)} %)", *made_by(diagnosis))
+        write(stated(diagnosis), *made_by(diagnosis))
     known = head["id"]
     by_command = f"{command(f'approve {known}', data)}, or reject {known} --reason TEXT"
     _tell(waiting(detail, lambda approval: (by_command, page(data, f"/a/{approval}"))))
@@ -129,7 +129,7 @@ def investigate(incident: str, *, data: Path = DATA, output: Output = "table") -
     )
     body = concluded["body"]
     if output == "table":
-        write(f"{body['result']['statement']} ({round(body['result']['confidence'] * 100)} %)")
+        write(stated(body["result"]))
         write(*(f"changed: {change}" for change in body["changed"] or ("nothing",)))
     else:
         write_one({"incident": incident, "event": concluded["type"], **body}, output)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.explaining import advice, explained, explanation, waiting
+from cli.explaining import advice, explained, explanation, stated, waiting
 
 DETAIL: dict[str, Any] = {
     "diagnosis": {
@@ -194,3 +194,8 @@ def test_what_waits_says_until_when_what_it_does_and_how_to_decide() -> None:
             ],
         )
     ]
+
+
+def test_only_a_named_cause_has_a_confidence() -> None:
+    assert stated({"status": "diagnosed", "statement": "It leaks", "confidence": 0.966}) == "It leaks (97 %)"
+    assert stated({"status": "inconclusive", "statement": "Nothing was seen", "confidence": 0.0}) == "Nothing was seen"
