@@ -243,6 +243,29 @@ def test_there_is_a_recorded_reply_for_each_step_of_a_case_that_nobody_knows(ste
     assert (found.outcome, found.degraded, found.sentences) == ("passed", None, ())
 
 
+ENDED = (
+    entry(1, "incident.opened", "Incident opened: CPU is high on prod-web-03"),
+    entry(2, "recommendation.made", "Proposed runbook: Restart the leaking process on one host"),
+    entry(3, "verification.passed", "Verification passed: value < 70.0 (last read 44.5 %)"),
+    entry(4, "incident.source_recovered", "All alerts have recovered"),
+)
+
+
+@pytest.mark.parametrize(
+    "step,said_first",
+    [
+        pytest.param("answer", "verification passed, and all alerts have recovered", id="answer"),
+        pytest.param("summarise", "the proposed runbook was: restart the leaking process on one host", id="summarise"),
+    ],
+)
+def test_the_recorded_replies_for_the_shipped_scenario_pass(step: StepName, said_first: str) -> None:
+    facts = Facts(
+        incident_id="INC-A", question="Did the restart help?", entries=ENDED, sentences=("At storefront it is over.",)
+    )
+    found = advise(step, facts.model_dump(mode="json"), CATALOGUE, recorded(REPLIES))
+    assert (found.outcome, found.sentences[0].text) == ("passed", said_first)
+
+
 def test_secrets_in_facts_do_not_leave(monkeypatch: pytest.MonkeyPatch) -> None:
     leaky = entry(9, "incident.noted", "Note: password=hunter2-hunter2 and mail kim@shop.example")
     client = Scripted([told()])
