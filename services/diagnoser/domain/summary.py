@@ -41,7 +41,11 @@ def with_advice(
 ) -> tuple[SummarySentence, ...]:
     """Return a summary by code with what a model adds: first, and each sentence citing entries that are there."""
     there = {entry.id for entry in story}
-    added = [one for one in advice.sentences if there.issuperset(one.cites)]
+    added = [
+        SummarySentence(text=f"{one.text.rstrip('. ')}.", cites=one.cites)
+        for one in advice.sentences
+        if there.issuperset(one.cites)
+    ]
     told = {one.text for one in added}
     return (*added, *(one for one in said if one.text not in told))
 

@@ -59,7 +59,7 @@ class Incident:
         for message in messages:
             if message.type in ("open", "attach"):
                 keys.update(joining.row_key(one["alert"]["fingerprint"]) for one in joining.attached(message.body))
-            elif message.type in (QuestionAsked.type, ACTIVITY_DONE, TIMER):
+            elif message.type == QuestionAsked.type or _ends_waiting(message):
                 keys.add(investigating.SEEN_ROW)
             elif message.type == "recovered":
                 keys.add(joining.row_key(message.body["fingerprint"]))
@@ -107,6 +107,11 @@ class Incident:
             turn.state.investigating = ""
         decision.state = turn.state.json()
         return decision
+
+
+def _ends_waiting(message: Message) -> bool:
+    """Say whether it is the end of waiting for a model; the timer has the name of the activity."""
+    return message.type in (ACTIVITY_DONE, TIMER) and message.body["name"] == waiting.ACTIVITY
 
 
 def _take(turn: IncidentTurn) -> None:

@@ -6,8 +6,7 @@ from services.diagnoser.domain.advice import Facts
 from services.diagnoser.handlers.incident_turn import IncidentTurn
 from shared.store.model import JSON, Activity
 
-ACTIVITY = "tell"
-TIMER_NAME = "tell"
+ACTIVITY = TIMER_NAME = "tell"
 WITHIN = 20.0
 """Seconds after which it is said without the model, whatever has become of it; people wait 30 for an answer."""
 LIMIT = 18.0

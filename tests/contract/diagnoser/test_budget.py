@@ -53,6 +53,17 @@ async def test_what_was_not_used_is_given_back(budget: StoredBudget) -> None:
     assert [(row["id"], row["used"]["turns"]) for row in after["incidents"]] == [("INC-A", 2)]
 
 
+async def test_what_was_saved_is_counted_apart_and_limits_nothing(budget: StoredBudget) -> None:
+    saved = Use(turns=90, input_tokens=9_000_000, cost_usd=0.9)
+    for name in ("INC-A", "INC-B"):
+        await budget.settle(await budget.reserve(name, ONE), Use(), saved=saved)
+
+    account = await budget.account()
+    assert account["saved"] == pytest.approx(saved.plus(saved).model_dump())
+    assert account["day"]["used"] == pytest.approx(Use().model_dump())
+    assert {row["id"] for row in account["incidents"]} == {"INC-A", "INC-B"}
+
+
 async def test_what_is_never_settled_counts_and_survives_a_restart(budget: StoredBudget, stores: list[Store]) -> None:
     await budget.reserve("INC-A", ONE)
 
