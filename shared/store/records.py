@@ -95,6 +95,8 @@ def _must_be_given(column: Column[Any]) -> bool:
 
 def _checked(place: _Place, value: Any) -> Any:  # noqa: ANN401 -- any column type
     column, _, wanted, bind = place
+    if type(value) is str and wanted is str:
+        return plain(value)
     if value is None:
         if not column.nullable:
             raise ValueError(f"record without a value for {column.table.name}.{column.name}")
@@ -103,8 +105,6 @@ def _checked(place: _Place, value: Any) -> Any:  # noqa: ANN401 -- any column ty
         raise ValueError(
             f"record with a {type(value).__name__} for {column.table.name}.{column.name}, a {wanted.__name__}"
         )
-    if isinstance(value, str):
-        return plain(value)
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise ValueError(f"record with {value} for {column.table.name}.{column.name}: more than 64 bits")
     return bind(value) if bind else value

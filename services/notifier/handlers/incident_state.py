@@ -131,16 +131,11 @@ class Turn:
 
 def incident_record(overview: Overview) -> Record:
     """Return the row of the list; it is also what tells pages that the incident changed."""
-    incident = overview.incident
-    values = {
-        "id": incident.id,
-        "environment": incident.environment,
-        "stage": incident.stage.value,
-        "opened_at": overview.model_dump(mode="json")["incident"]["opened_at"],
-        "overview": overview.model_dump_json(),
-        "fold": FOLD,
-    }
-    return Record("incident", values, feed=incident.id)
+    kept = overview.model_dump(mode="json")
+    incident = kept["incident"]
+    values = {name: incident[name] for name in ("id", "environment", "stage", "opened_at")}
+    values |= {"overview": orjson.dumps(kept).decode(), "fold": FOLD}
+    return Record("incident", values, feed=incident["id"])
 
 
 def told(message: Message) -> Told:
