@@ -115,12 +115,12 @@ class Effects:
     @property
     def next_timer(self) -> float | None:
         """The earliest due time of the timers left."""
-        return min((due for due, _ in self.timers.values()), default=None)
+        return min((due for due, _ in self.timers.values()), default=None) if self.timers else None
 
     @property
     def timers_json(self) -> bytes:
         """The timers left, as JSON text."""
-        return orjson.dumps(self.timers)
+        return orjson.dumps(self.timers) if self.timers else b"{}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,8 +71,8 @@ def enqueue(group: Group, letters: Sequence[LocalRow | Accepted]) -> None:
 
 def keep(group: Group, *aggregates: str) -> None:
     """Put what is pending for these aggregates into their inboxes."""
-    for aggregate in aggregates:
-        group.connection.executemany(_INBOX, group.pending.pop(aggregate, ()))
+    rows = [row for aggregate in aggregates for row in group.pending.pop(aggregate, ())]
+    group.connection.executemany(_INBOX, rows)
 
 
 def take(group: Group, messages: Sequence[Accepted], subscription: str, offset: int) -> int:

@@ -104,7 +104,8 @@ def write(group: Group, done: int, effects: Effects) -> None:
             effects.timers_json.decode(),
         ),
     )
-    if pending := group.pending.get(aggregate):
+    pending = group.pending.get(aggregate)
+    if pending and pending[0][1] == done + 1:
         del pending[: effects.done - done]
     elif effects.done > done:
         execute(_DECIDED, (aggregate, done + 1, effects.done))
@@ -139,9 +140,10 @@ def _write_lists(group: Group, effects: Effects) -> None:
         many(_ACTIVITY, started)
     if effects.audit:
         many(_AUDIT, [(aggregate, seq, now, entry, digest) for seq, entry, digest in effects.audit])
-    for sql, parameters in runs(effects.records):
-        many(sql, parameters)
-    if feeds := dict.fromkeys(record.feed for record in effects.records if record.feed):
+    if effects.records:
+        for sql, parameters in runs(effects.records):
+            many(sql, parameters)
+        feeds = dict.fromkeys(record.feed for record in effects.records if record.feed)
         many("insert into change(feed) values(?)", [(feed,) for feed in feeds])
     if effects.replies:
         many(_REPLY, [(key, reply.decode(), now) for key, reply in effects.replies.items()])

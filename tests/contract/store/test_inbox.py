@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from shared.errors import ConfigurationError
-from shared.store.model import JSON, Decision, Incoming, Lane, Message
+from shared.store.model import BATCH_MAX, JSON, Decision, Incoming, Lane, Message
 from shared.store.port import Store
 from tests.contract.store.conftest import Opener
 from tests.support.kinds import Script, eventually, log_of, logged, say
@@ -44,6 +44,26 @@ async def test_concurrent_takes_lose_nothing_and_keep_the_order_of_each(store: S
     assert len(ids) == 160
     for caller in range(8):
         assert [i for i in ids if i.startswith(f"{caller}-")] == [f"{caller}-{i:02}" for i in range(20)]
+
+
+async def test_more_than_one_batch_taken_at_once_keeps_its_order(store: Store) -> None:
+    assert await store.take([say("doc/1", f"m{i:04}") for i in range(2 * BATCH_MAX + 100)]) == 2 * BATCH_MAX + 100
+
+    log = await logged(store, "doc/1", 2 * BATCH_MAX + 100)
+    assert [entry[1] for entry in log] == [f"m{i:04}" for i in range(2 * BATCH_MAX + 100)]
+    assert store.waiting() == 0
+
+
+async def test_what_an_aggregate_sends_to_itself_follows_what_waits(open_store: Opener) -> None:
+    store = await open_store(start=False)
+    await store.take([say("doc/1", "a", locals=[["doc/1", "a!", "told", {}]]), say("doc/1", "b")])
+
+    await store.start()
+    assert [entry[1] for entry in await logged(store, "doc/1", 3)] == ["a", "b", "a!"]
+    await store.take([say("doc/1", "c", locals=[["doc/1", "c!", "told", {}]])])
+
+    assert [entry[1] for entry in await logged(store, "doc/1", 5)] == ["a", "b", "a!", "c", "c!"]
+    assert store.waiting() == 0
 
 
 async def test_an_id_is_taken_once(store: Store) -> None:

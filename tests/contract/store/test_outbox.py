@@ -86,6 +86,25 @@ async def test_waiting_for_the_outbox_ends_when_there_is_something_to_send(store
         await waiting
 
 
+async def test_more_than_is_kept_in_memory_goes_out_in_order_each_row_once(store: Store) -> None:
+    count, sent = 2_300, list[str]()
+    await store.outbox()
+    for start in range(0, count, 100):
+        await store.take([say("doc/1", f"m{i}", events=[{}]) for i in range(start, start + 100)])
+
+    async def gone() -> bool:
+        rows = await store.outbox()
+        await store.sent(rows)
+        sent.extend(row.id for row in rows)
+        return len(sent) >= count
+
+    await eventually(gone)
+    assert sent == [f"thing/doc/1:{i + 1}" for i in range(count)]
+    assert await store.outbox() == []
+    await store.take([say("doc/1", "last", events=[{}])])
+    assert [row.id for row in await filled(store, 1)] == [f"thing/doc/1:{count + 1}"]
+
+
 async def test_numbers_go_on_after_a_restart(open_store: Opener) -> None:
     store = await open_store()
     await store.take([say("doc/1", "a", events=[{}, {}])])

@@ -165,6 +165,31 @@ async def test_a_decision_its_table_refuses_parks_the_aggregate(tmp_path: Path) 
     await store.close()
 
 
+async def test_a_refused_decision_takes_nothing_of_its_group_with_it(tmp_path: Path) -> None:
+    store = made(tmp_path / "thing.db")
+    await store.open()
+    assert isinstance(store, SQLiteStore)
+    await store._write(lambda g: g.connection.execute("create unique index one_text on note(text)"))
+    bad = [{"table": "note", "values": {"id": one, "text": "the same"}} for one in ("1", "2")]
+    await store.start()
+
+    taken = store.take(
+        [
+            say("doc/1", "before", events=[{}], locals=[["gate/1", "before!", "told", {}]]),
+            say("doc/2", "bad", events=[{}], locals=[["gate/1", "bad!", "told", {}]], records=bad),
+            say("doc/3", "after", events=[{}], locals=[["gate/1", "after!", "told", {}]]),
+        ]
+    )
+    assert await taken == 3
+
+    log = await logged(store, "gate/1", 2)
+    assert [entry[1] for entry in log] == ["before!", "after!"]
+    assert [row.id for row in await store.outbox()] == ["thing/doc/1:1", "thing/doc/3:1"]
+    assert [(dead.aggregate, dead.id) for dead in await store.dead()] == [("doc/2", "bad")]
+    assert store.waiting() == 0
+    await store.close()
+
+
 async def test_migrations_bring_a_database_to_the_newest_revision(tmp_path: Path) -> None:
     path = tmp_path / "a % b.db"
     sqlite3.connect(path).close()
