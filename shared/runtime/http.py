@@ -1,20 +1,23 @@
 """What uvicorn lacks: a deadline and a size for the head of a request, and an order in which a crowd gives way.
 
-Bodies are the application's: it knows what it waits for.
+It also puts the strict headers on every answer, whoever gives it. Bodies are the application's: it knows what it waits
+for.
 """
 
 from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from starlette.responses import PlainTextResponse
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from shared.runtime.web import HEADERS, StrictHeaders
+from shared.runtime.web import HEADERS
 
 HEAD_SECONDS = 5.0
 """From the connection, or from the first byte of a later request, to the end of the head."""
@@ -24,6 +27,11 @@ FIELDS_MAX = 100
 CROWD = 2
 """One in so many of the connections at which uvicorn refuses is where those that wait begin to give way."""
 
+AT_ONCE = "signoff.answer_at_once"
+"""In the extensions of a scope: the `answer_at_once` of its request."""
+
+_STRICT = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+_STRICT_TEXT = b"".join(b"%b: %b\r\n" % field for field in _STRICT)
 _TOO_LARGE = PlainTextResponse("the headers are too large\n", 431, headers={"connection": "close"})
 
 _receiving: WeakKeyDictionary[ServerState, dict[BoundedProtocol, None]] = WeakKeyDictionary()
@@ -35,6 +43,34 @@ def _last(status: int, text: str = "") -> bytes:
     ours = {"Content-Type": "text/plain; charset=utf-8", "Content-Length": str(len(text)), "Connection": "close"}
     fields = "".join(f"{name}: {value}\r\n" for name, value in {**HEADERS, **ours}.items())
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{fields}\r\n{text}".encode("ascii")
+
+
+class StrictCycle(RequestResponseCycle):
+    """One request. Its answer has the strict headers, where it does not say otherwise, also one that uvicorn gives."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if message["type"] == "http.response.start":
+            fields = list(message.get("headers", ()))
+            given = {name.lower() for name, _ in fields}
+            message = {**message, "headers": [*fields, *(field for field in _STRICT if field[0] not in given)]}
+        await super().send(message)
+
+    async def answer_at_once(self, status: int, fields: bytes, body: bytes) -> None:
+        """Answer a POST as the two messages of ASGI do, in one write and without looking through each header.
+
+        `fields` are whole lines of the head, beside the strict ones and the length.
+        """
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        self.response_started = self.response_complete = True
+        end = b"content-length: %d\r\n\r\n" if self.keep_alive else b"connection: close\r\ncontent-length: %d\r\n\r\n"
+        self.transport.write(b"".join((STATUS_LINE[status], _STRICT_TEXT, fields, end % len(body), body)))
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -79,7 +115,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._unlimit()
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        size = len(self.url) + sum(map(len, chain.from_iterable(self.headers)))
         if size <= HEAD_MAX and len(self.headers) <= FIELDS_MAX:
             super().on_headers_complete()
             return
@@ -94,9 +130,9 @@ class BoundedProtocol(HttpToolsProtocol):
         self.transport.close()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- as uvicorn declares them
-        # Another application than ours: uvicorn's refusal of too many requests at once, or ours of too large a head.
-        strict: Any = app if app is self.config.loaded_app else StrictHeaders(app)
-        super()._start_asgi_task(cycle, strict)
+        cycle.__class__ = StrictCycle  # uvicorn names its own class and has no place where another could be given.
+        cycle.scope["extensions"] = {AT_ONCE: cycle.answer_at_once}
+        super()._start_asgi_task(cycle, app)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from shared.errors import RefusedError
 from shared.runtime import http, server
@@ -147,3 +147,69 @@ async def test_a_request_too_many_is_refused_with_the_strict_headers(monkeypatch
 
     assert found == 503
     assert {name.lower() for name in HEADERS} <= {name.lower() for name in fields}
+
+
+async def fails(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
+    raise RuntimeError("on purpose")
+
+
+async def says_nothing(scope: Scope, receive: Receive, send: Send) -> None:
+    del scope, receive, send
+
+
+async def says_otherwise(scope: Scope, receive: Receive, send: Send) -> None:
+    await PlainTextResponse("a page", headers={"Cache-Control": "no-cache"})(scope, receive, send)
+
+
+async def at_once(scope: Scope, receive: Receive, send: Send) -> None:
+    del receive, send
+    await scope["extensions"][http.AT_ONCE](202, b"x-more: 1\r\n", b"kept")
+
+
+@pytest.mark.parametrize(
+    "app, status, more",
+    [
+        pytest.param(fails, 500, {"connection": "close"}, id="an application that fails before its first byte"),
+        pytest.param(says_nothing, 500, {"connection": "close"}, id="an application that does not answer"),
+        pytest.param(says_otherwise, 200, {"cache-control": "no-cache"}, id="an application with a header of its own"),
+        pytest.param(at_once, 202, {"x-more": "1", "content-length": "4"}, id="an answer in one piece"),
+    ],
+)
+async def test_whoever_answers_the_strict_headers_are_there_once(
+    app: ASGIApp, status: int, more: dict[str, str]
+) -> None:
+    listener = Listener(bind("127.0.0.1", 0, name="test"), app)
+    await listener.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        writer.write(b"POST / HTTP/1.1\r\nhost: a\r\n\r\n")
+        first, *fields = (await reader.readuntil(b"\r\n\r\n")).decode().rstrip().split("\r\n")
+        writer.close()
+    finally:
+        await listener.stop()
+
+    named = [(name.lower(), value) for name, value in (field.split(": ", 1) for field in fields)]
+    assert int(first.split()[1]) == status
+    assert len(dict(named)) == len(named)
+    expected = {name.lower(): value for name, value in HEADERS.items()} | more
+    assert {name: value for name, value in named if name in expected} == expected
+
+
+async def test_answers_in_one_piece_come_in_order_and_leave_the_connection_as_the_sender_wants_it() -> None:
+    listener = Listener(bind("127.0.0.1", 0, name="test"), at_once)
+    await listener.start()
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        request = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n"
+        writer.write(request + b"\r\na" + request + b"connection: close\r\n\r\nb")
+        answers = (await reader.read()).split(b"HTTP/1.1 ")[1:]
+        writer.close()
+    finally:
+        await listener.stop()
+
+    assert [answer.startswith(b"202 Accepted\r\n") and answer.endswith(b"\r\n\r\nkept") for answer in answers] == [
+        True,
+        True,
+    ]
+    assert [b"connection: close\r\n" in answer for answer in answers] == [False, True]
