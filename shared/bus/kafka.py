@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 
 from shared.bus.kafka_client import bounded, client_arguments, end_producer
 from shared.bus.kafka_intake import KafkaIntake, received
+from shared.bus.kafka_partition import partition
 from shared.bus.kafka_topics import check_topics
 from shared.bus.port import Bus, Lag, Received, Rejected, Subscription, WireRecord
 from shared.bus.settings import KafkaSettings
@@ -119,8 +120,7 @@ class KafkaBus(Bus):
         try:
             with self._deadlines.within(limit):
                 producer = self._producer or await self._ready_producer()
-                begun = [await self._begin(producer, record) for record in records]
-                await (begun[0] if len(begun) == 1 else asyncio.gather(*begun))  # One is the rule for webhooks.
+                await _all_of([await self._begin(producer, record) for record in records])
         except (TimeoutError, KafkaError, OSError) as error:
             # Another caller may have replaced it already.
             if producer is not None and producer is self._producer:
@@ -158,6 +158,7 @@ class KafkaBus(Bus):
                     enable_idempotence=True,
                     linger_ms=0,
                     max_batch_size=BATCH_BYTES,
+                    partitioner=partition,
                     **client_arguments(self._settings),
                 )
                 try:
@@ -172,3 +173,15 @@ class KafkaBus(Bus):
         task = asyncio.create_task(end_producer(producer, STOP_LIMIT))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+
+async def _all_of(begun: Sequence[asyncio.Future[object]]) -> None:
+    """Return when all are delivered. One after the other: most come at once, and a callback for each costs more."""
+    try:
+        for delivered in begun:
+            await delivered
+    except BaseException:
+        asyncio.gather(
+            *begun, return_exceptions=True
+        )  # Else the others complain that nobody asked what became of them.
+        raise
