@@ -60,7 +60,7 @@ def _read_strict(body: bytes) -> Any:  # noqa: ANN401 -- any JSON value
     digits; behind a quote such a number is text.
     """
     digits = body.translate(_DIGITS)
-    if digits.count(_LONG) != digits.count(b'"' + _LONG) or b"\\u003" in body:
+    if digits.count(_LONG) != digits.count(b'"' + _LONG) or (b"\\" in body and b"\\u003" in body):
         return None
     try:
         value = orjson.loads(body)
@@ -129,7 +129,7 @@ def prose(value: object, limit: int) -> str:
     if not isinstance(value, (str, int, float)) or isinstance(value, bool):
         return ""
     text = str(value)
-    if not (text.isascii() and text.isprintable()):
+    if not (text.isascii() and text.replace("\n", "").isprintable()):
         text = _CONTROL.sub("", text.encode("utf-8", "replace").decode())
     return _some(text, limit)
 
