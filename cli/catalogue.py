@@ -54,11 +54,13 @@ GROUPS: Mapping[str, tuple[str, Commands]] = {
         },
     ),
     "dead-letters": (
-        "Messages that could not be handled.",
+        "Messages that could not be handled, and keys that could not be sent.",
         {
             "list": ("dead_letters:list_", "List them."),
             "show": ("dead_letters:show", "Show one with its body."),
             "requeue": ("dead_letters:requeue", "Handle one again."),
+            "parked": ("dead_letters:parked", "List keys of which nothing is sent any more."),
+            "release": ("dead_letters:release", "Send what waits under such a key again."),
         },
     ),
     "topics": (

@@ -43,5 +43,23 @@ def requeue(service: str, message_id: str, *, data: Path = DATA) -> None:
     write_json(server(data).post(f"{_path(service, message_id)}/requeue"))
 
 
+def parked(*, data: Path = DATA, output: Output = "table") -> None:
+    """List keys of which nothing is sent any more, because something under them cannot be sent."""
+    show_rows(server(data).get("/api/parked-keys"), ("service", "topic", "key", "reason"), output)
+
+
+def release(service: str, topic: str, key: str, *, data: Path = DATA) -> None:
+    """Send what waits under a parked key again; it is parked again if it still cannot be sent.
+
+    Parameters
+    ----------
+    service
+        Whose key it is.
+    topic, key
+        As `signoff dead-letters parked` shows them.
+    """
+    write_json(server(data).post(f"/api/parked-keys/{quote(service)}/release", {"topic": topic, "key": key}))
+
+
 def _path(service: str, message_id: str) -> str:
     return f"/api/dead-letters/{quote(service)}/{quote(message_id)}"

@@ -137,7 +137,10 @@ def build_app(
     activities = {ACTIVITY: Investigator(means).investigate, waiting.ACTIVITY: Teller(adviser).tell}
     worker = ActivityWorker(store, activities)
     service = Diagnoser(bus, Relay(store, bus), worker, Retention(store), (engine, integrations))
-    routes = [*read_routes(StoredRecords(store), archive, budget, memory, receipt_key), *care_routes(store)]
+    routes = [
+        *read_routes(StoredRecords(store), archive, budget, memory, bus=bus, receipt_key=receipt_key),
+        *care_routes(store),
+    ]
     service.asgi = service_asgi(routes, token=surroundings.service_token, problems=service.problems)
     return service
 

@@ -1,15 +1,19 @@
-"""Routes for the care of a store, the same in every service: dead letters, and putting them back."""
+"""Routes for the care of a store, the same in every service: dead letters, parked keys, and putting them back."""
 
 from __future__ import annotations
 
 from typing import Any
 
+import orjson
+from sqlalchemy import column, select, table
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from shared.errors import NotFoundError
 from shared.store.port import DeadMessage, Store
+
+_PARKED = table("parked_key", column("topic"), column("key"), column("reason"), column("at"))
 
 
 def care_routes(store: Store) -> list[Route]:
@@ -31,7 +35,22 @@ def care_routes(store: Store) -> list[Route]:
             raise NotFoundError(f"no dead message {message_id!r} in {store.service}")
         return JSONResponse({"requeued": message_id})
 
+    async def parked(_: Request) -> Response:
+        found = await store.select(select(_PARKED).order_by(_PARKED.c.at))
+        return JSONResponse([{"service": store.service, **row} for row in found])
+
+    async def released(request: Request) -> Response:
+        asked = orjson.loads(await request.body())
+        topic, key = str(asked["topic"]), str(asked["key"])
+        named = select(_PARKED.c.key).where(_PARKED.c.topic == topic, _PARKED.c.key == key)
+        if not await store.select(named):
+            raise NotFoundError(f"no key {key!r} of {topic!r} is parked in {store.service}")
+        await store.unpark_key(topic, key)
+        return JSONResponse({"released": {"topic": topic, "key": key}})
+
     return [
+        Route("/control/parked-keys", parked),
+        Route("/control/parked-keys/release", released, methods=["POST"]),
         Route("/control/dead-letters", listed),
         Route("/control/dead-letters/requeue/{message_id:path}", requeued, methods=["POST"]),
         Route("/control/dead-letters/{message_id:path}", shown),

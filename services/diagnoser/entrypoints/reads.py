@@ -11,14 +11,19 @@ from starlette.routing import Route
 
 from services.diagnoser.handlers.showing import show_delivery
 from services.diagnoser.ports import Archive, Budget, Memory, Records
+from shared.bus.port import Bus
+from shared.errors import UnavailableError
+from shared.events.payload import ALERTS
 from shared.incident.model import LIVE
 
 
-def read_routes(records: Records, archive: Archive, budget: Budget, memory: Memory, receipt_key: bytes) -> list[Route]:
+def read_routes(
+    records: Records, archive: Archive, budget: Budget, memory: Memory, *, bus: Bus, receipt_key: bytes
+) -> list[Route]:
     """Return the routes; the caller wraps them in the service token."""
 
     async def account(_: Request) -> Response:
-        return JSONResponse(await records.account())
+        return JSONResponse({**await records.account(), **await _waiting(bus)})
 
     async def delivery(request: Request) -> Response:
         return JSONResponse(await show_delivery(records, receipt_key, request.path_params["receipt"]))
@@ -49,3 +54,15 @@ def read_routes(records: Records, archive: Archive, budget: Budget, memory: Memo
         Route("/incidents/{incident}/investigations", investigations),
         Route("/evidence/{investigation}", evidence),
     ]
+
+
+async def _waiting(bus: Bus) -> dict[str, float | None]:
+    """Return how many deliveries the bus holds that were not taken, and the age of the oldest; None: nobody can say."""
+    try:
+        lags = [lag for lag in await bus.lags() if lag.subscription.endswith(ALERTS)]
+    except UnavailableError:
+        return {"bus_lag": None, "bus_oldest_seconds": None}
+    return {
+        "bus_lag": sum(lag.records for lag in lags),
+        "bus_oldest_seconds": max((lag.oldest_seconds for lag in lags), default=0.0),
+    }

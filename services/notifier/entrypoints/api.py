@@ -56,6 +56,13 @@ class QuestionBody(_Body):
     text: str
 
 
+class KeyBody(_Body):
+    """A key that is parked."""
+
+    topic: str
+    key: str
+
+
 class VerdictBody(_Body):
     """Whether a diagnosis was right, and which cause it was if one is known."""
 
@@ -278,6 +285,18 @@ async def dead_letter(use: Use, service: str, message_id: str) -> Any:  # noqa: 
 async def requeue(use: Use, who: Who, service: str, message_id: str) -> Any:  # noqa: ANN401 -- as the service tells it
     """Handle it again."""
     return await use.care.requeue(who, service, message_id)
+
+
+@router.get("/parked-keys")
+async def parked_keys(use: Use) -> list[dict[str, Any]]:
+    """List the keys of which a service sends nothing any more, because something under them cannot be sent."""
+    return await use.care.parked_keys()
+
+
+@router.post("/parked-keys/{service}/release")
+async def release(use: Use, who: Who, service: str, body: KeyBody) -> Any:  # noqa: ANN401 -- as the service tells it
+    """Send what waits under one of them again."""
+    return await use.care.release(who, service, body.topic, body.key)
 
 
 @router.get("/changes")

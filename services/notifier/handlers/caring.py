@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -69,14 +69,21 @@ class Care:
 
     async def dead_letters(self) -> list[dict[str, Any]]:
         """Return the dead letters of all services; one that does not answer says so in its place."""
-        found = await asyncio.gather(*(self._letters(name) for name in sorted(self._peers)))
-        return [letter for letters in found for letter in letters]
+        return await self._everywhere("/control/dead-letters", ("message_id", "aggregate", "type"))
 
-    async def _letters(self, service: str) -> list[dict[str, Any]]:
-        try:
-            return list(await self._peers[service].get("/control/dead-letters"))
-        except UnavailableError as error:
-            return [{"service": service, "message_id": "", "aggregate": "", "type": "", "reason": str(error)}]
+    async def parked_keys(self) -> list[dict[str, Any]]:
+        """Return the keys of which no service sends any more, likewise."""
+        return await self._everywhere("/control/parked-keys", ("topic", "key"))
+
+    async def _everywhere(self, path: str, names: Sequence[str]) -> list[dict[str, Any]]:
+        async def told(service: str) -> list[dict[str, Any]]:
+            try:
+                return list(await self._peers[service].get(path))
+            except UnavailableError as error:
+                return [{"service": service, **dict.fromkeys(names, ""), "reason": str(error)}]
+
+        found = await asyncio.gather(*(told(name) for name in sorted(self._peers)))
+        return [one for ones in found for one in ones]
 
     async def dead_letter(self, service: str, message_id: str) -> Any:  # noqa: ANN401 -- as the service tells it
         """Return one dead letter with its body."""
@@ -84,10 +91,18 @@ class Care:
 
     async def requeue(self, session: Session, service: str, message_id: str) -> Any:  # noqa: ANN401 -- as the service tells it
         """Have a dead message handled again."""
+        self._only_responders(session)
+        return await self._peer(service).post(f"/control/dead-letters/requeue/{quote(message_id)}", {})
+
+    async def release(self, session: Session, service: str, topic: str, key: str) -> Any:  # noqa: ANN401 -- as the service tells it
+        """Have what waits under a parked key sent again."""
+        self._only_responders(session)
+        return await self._peer(service).post("/control/parked-keys/release", {"topic": topic, "key": key})
+
+    def _only_responders(self, session: Session) -> None:
         person = self._people.find(session.person)
         if person is None or not person.has(Role.RESPONDER):
             raise RefusedError(f"{session.person} is no {Role.RESPONDER.value}")
-        return await self._peer(service).post(f"/control/dead-letters/requeue/{quote(message_id)}", {})
 
     def _peer(self, service: str) -> Peer:
         if service not in self._peers:

@@ -46,6 +46,8 @@ CLIENT_COMMANDS = [
     "dead-letters list",
     "dead-letters show ingest m",
     "dead-letters requeue ingest m",
+    "dead-letters parked",
+    "dead-letters release ingest alerts.v1 key",
     "world ledger",
     "world state",
     "world slack",

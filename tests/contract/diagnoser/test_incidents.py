@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from services.notifier.adapters.peers import HTTPPeer
 from services.notifier.handlers.caring import Care
 from shared.bus.port import WireRecord
 from shared.bus.topics import group
-from shared.errors import NotFoundError
+from shared.errors import NotFoundError, RefusedError
 from shared.events.approvals import PlanRefused
 from shared.events.deliveries import DeliveryNotAnAlert, DeliveryUnreadable
 from shared.events.envelope import headers_of
@@ -132,7 +133,8 @@ class TestDispositions:
 
         async def settled() -> dict[str, Any] | None:
             found: dict[str, Any] = await running.get("/deliveries/account")
-            return found if found["dead_without_receipt"] == 1 and not found["pending"] else None
+            is_settled = found["dead_without_receipt"] == 1 and not found["pending"] and not found["bus_lag"]
+            return found if is_settled else None
 
         assert await eventually(settled) == {
             "inserts": 21,
@@ -141,6 +143,8 @@ class TestDispositions:
             "pending": 0,
             "balanced": True,
             "kept": 20,
+            "bus_lag": 0,
+            "bus_oldest_seconds": 0.0,
         }
         [letter] = await running.get("/control/dead-letters")
         assert letter["service"] == "diagnoser"
@@ -341,6 +345,38 @@ async def test_the_notifier_reads_deliveries_accounts_silences_and_dead_letters(
     assert await care.silences() == []
     await client.aclose()
     await nobody.aclose()
+
+
+@dataclass
+class Visitor:
+    """Who asks: only their name counts here."""
+
+    person: str
+
+
+async def test_a_key_that_is_parked_is_listed_and_a_responder_has_it_sent_again(running: Running) -> None:
+    client = httpx.AsyncClient(
+        transport=httpx.ASGITransport(running.service.asgi),
+        base_url="http://diagnoser",
+        headers={"authorization": f"Bearer {TOKEN}"},
+    )
+    care = Care({"diagnoser": HTTPPeer("diagnoser", client)}, SAMPLE)
+    await running.store.park_key("incidents.v1", "INC-A/b", "too large")
+    responder: Any = Visitor("sample-responder")
+    stranger: Any = Visitor("nobody")
+
+    [parked] = await care.parked_keys()
+    assert (parked["service"], parked["topic"], parked["key"]) == ("diagnoser", "incidents.v1", "INC-A/b")
+    assert parked["reason"] == "too large"
+    with pytest.raises(RefusedError, match="nobody is no responder"):
+        await care.release(stranger, "diagnoser", "incidents.v1", "INC-A/b")
+    with pytest.raises(NotFoundError, match="no key 'INC-B' of"):
+        await care.release(responder, "diagnoser", "incidents.v1", "INC-B")
+
+    await care.release(responder, "diagnoser", "incidents.v1", "INC-A/b")
+
+    assert await care.parked_keys() == []
+    await client.aclose()
 
 
 async def _unknown(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 -- ASGI
