@@ -21,7 +21,19 @@ from benchmarks.bench import Bench
 from benchmarks.measuring import Row, table, timed
 from benchmarks.page import Result, machine, write
 
-BENCHES = ("startup", "ingest", "delivery", "pressed", "hostile", "store", "pipeline", "storm", "approvals", "console")
+BENCHES = (
+    "startup",
+    "ingest",
+    "delivery",
+    "pressed",
+    "hostile",
+    "store",
+    "pipeline",
+    "storm",
+    "outbreak",
+    "approvals",
+    "console",
+)
 
 
 class BenchModule(Protocol):
