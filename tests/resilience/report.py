@@ -69,7 +69,7 @@ def _matrix(name: str) -> str:
     if name.startswith("killed"):
         return "F4"
     if name.startswith("database: "):
-        return "F15"
+        return "F13" if _KILLED.search(name) else "F15"
     if name.startswith("database line"):
         return "F13, F14, F20"
     return "F11" if name.startswith("broker line") else "F7, F8"

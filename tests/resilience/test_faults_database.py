@@ -13,9 +13,9 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 
-from tests.resilience.account import left_behind, toll, verify
+from tests.resilience.account import in_all, left_behind, toll, verify
 from tests.resilience.conftest import Tell
-from tests.resilience.story import running, said, under_way
+from tests.resilience.story import END_LIMIT, running, said, under_way
 from tests.support.echo_main import Place
 from tests.support.postgres import LocalPostgres
 from tests.support.proxy import Proxy
@@ -28,6 +28,7 @@ LOCKED, SLOW, CONTENDED, CROWDED = 2.0, 12.0, 5.0, 4.0
 LATENCY = 2.5
 """Seconds that each piece waits, each way: a statement takes five."""
 SEED = 15
+KILLS, ROUNDS = 8, 12
 
 
 async def slow(proxy: Proxy, url: str) -> None:
@@ -119,3 +120,26 @@ async def test_a_database_without_room_for_a_connection_is_waited_for(
     private_postgres: LocalPostgres, tmp_path: Path, tell: Tell
 ) -> None:
     await suffer(crowded, private_postgres.create(), tmp_path, tell)
+
+
+@pytest.mark.nightly
+@pytest.mark.timeout(900)
+async def test_a_database_killed_again_and_again_loses_and_doubles_nothing(
+    private_postgres: LocalPostgres, tmp_path: Path, tell: Tell
+) -> None:
+    place = Place(private_postgres.create(), tmp_path)
+    seed = random.SystemRandom().randrange(2**32)
+    chance = random.Random(seed)
+    with running(place, "--settle", rounds=ROUNDS, pace=0.5) as process:
+        await under_way(place, process, steps=1)
+        for _ in range(KILLS):
+            await asyncio.to_thread(private_postgres.kill)
+            await asyncio.sleep(chance.uniform(0.0, 2.0))
+            await asyncio.to_thread(private_postgres.start)
+            await asyncio.sleep(chance.uniform(1.0, 5.0))
+        back = time.time()
+        assert await asyncio.to_thread(process.wait, 2 * END_LIMIT) == 0, said(place)
+    left = await left_behind(place, ROUNDS)
+    cost = in_all(toll(left, number, back) for number in range(ROUNDS))
+    tell("embedded", f"database: server killed {KILLS} times, seed {seed}", cost)
+    verify(left)
