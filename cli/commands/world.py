@@ -52,7 +52,8 @@ def slack(run: str = "", *, data: Path = DATA, output: Output = "table") -> None
     posts: list[dict[str, Any]] = _of_run(data, run, "slack")
     if output == "table":
         for post in posts:
-            write(*(f"{name}: {value}" for name, value in post.items()), "")
+            fields = (f"  {name}: {value}" for name, value in post["fields"].items())
+            write(post["text"], *fields, f"  {post['link']}", *(f"    {line}" for line in post["thread"]), "")
     else:
         show_rows(posts, (), output)
 

@@ -34,7 +34,7 @@ def notice(overview: Overview, base_url: str) -> Notice:
     text = f"Approve? {asked.title} ({head})" if asked else f"{head} · {incident.title}"
     fields = {"Incident": incident.title, "Stage": stage, "Services": ", ".join(incident.services) or "-"}
     if overview.cause:
-        fields["Likely cause"] = f"{overview.cause} ({overview.confidence:.0%})"
+        fields["Likely cause"] = f"{overview.cause} ({overview.confidence * 100:.0f} %)"
     if asked:
         fields["What will happen"] = asked.impact or asked.title
         fields["Risk"] = wording.risk(asked.risk)

@@ -136,7 +136,8 @@ def _proposed(body: Mapping[str, Any]) -> Change:
 def _verified(word: str) -> Callable[[Mapping[str, Any]], Change]:
     def change(body: Mapping[str, Any]) -> Change:
         observed = body["result"].get("observed") or ("",)
-        return {"verified": f"{word}: {body['result']['condition']} {observed[-1]}".strip()}
+        read = f", read {observed[-1]}" if observed[-1] else ""
+        return {"verified": f"{word}: {body['result']['condition']}{read}"}
 
     return change
 
