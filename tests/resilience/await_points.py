@@ -94,6 +94,8 @@ class Story(ABC):
     """Files, or lines' beginnings, of which each must be among what waits: what the story is about."""
     clock_may_run_ahead = True
     """Whether the next life may be told that it is later; a server has a clock of its own."""
+    deaths = 1
+    """How often what is judged may have been broken off."""
 
     def prepare(self) -> None:  # noqa: B027 -- most need nothing
         """Make what is outside as it was before the first life."""
@@ -339,6 +341,7 @@ def _live_on(story: Story, folder: Path, life: int) -> None:
     visits: Counter[tuple[str, str]] = Counter()
     _run_ahead(story, life)
     watched(story.live(folder), lambda place, moment: visits.update([(place, moment)]))
+    story.deaths = max(1, life)
     story.judge(folder)
     met = [[place, moment, count] for (place, moment), count in visits.items()]
     (folder / MET).write_bytes(orjson.dumps(met))
