@@ -171,6 +171,10 @@ class Memory(Protocol):
 class Backgrounds(Protocol):
     """What was normal for series before. Nothing is taken from another environment."""
 
+    async def seen(self, environment: str, entities: Collection[str]) -> Mapping[str, float]:
+        """Return up to which data time entities were looked at; those of which nothing is known are left out."""
+        ...
+
     async def find(self, environment: str, entities: Collection[str]) -> Sketches:
         """Return what is known of some entities; those of which nothing is known are left out."""
         ...

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
         pytest.param("store", marks=pytest.mark.postgres),
         pytest.param("pipeline", marks=pytest.mark.kafka),
         pytest.param("storm", marks=pytest.mark.kafka),
+        pytest.param("outbreak", marks=pytest.mark.nightly),
         "approvals",
         "console",
     ],

@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import orjson
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, and_, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.diagnoser.adapters.tables import BACKGROUND
@@ -24,10 +24,14 @@ class StoredBackgrounds:
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    async def seen(self, environment: str, entities: Collection[str]) -> Mapping[str, float]:
+        """Return up to which data time entities were looked at."""
+        statement = select(BACKGROUND.c.entity, BACKGROUND.c.seen).where(_of(environment, entities))
+        return {row["entity"]: row["seen"] for row in await self._store.select(statement)}
+
     async def find(self, environment: str, entities: Collection[str]) -> Sketches:
         """Return what is known of some entities."""
-        named = BACKGROUND.c.entity.in_(sorted(set(entities)))
-        rows = await self._store.select(select(BACKGROUND).where(BACKGROUND.c.environment == environment, named))
+        rows = await self._store.select(select(BACKGROUND).where(_of(environment, entities)))
         return await asyncio.to_thread(lambda: {row["entity"]: _unpacked(row["data"]) for row in rows})
 
     async def keep(self, environment: str, sketches: Sketches) -> None:
@@ -40,6 +44,10 @@ class StoredBackgrounds:
         changed = {name: new.excluded[name] for name in ("at", "seen", "data")}
         newer = BACKGROUND.c.seen < new.excluded.seen
         await self._store.execute(new.on_conflict_do_update(index_elements=KEY, set_=changed, where=newer))
+
+
+def _of(environment: str, entities: Collection[str]) -> ColumnElement[bool]:
+    return and_(BACKGROUND.c.environment == environment, BACKGROUND.c.entity.in_(sorted(set(entities))))
 
 
 def _row(entity: str, sketches: Mapping[str, Sketch]) -> dict[str, Any]:

@@ -49,6 +49,15 @@ Sketches = Mapping[str, Mapping[str, Sketch]]
 """Entity -> id of a series -> what was normal for it."""
 
 
+def needed(case: CaseJSON, seen: Mapping[str, float]) -> frozenset[str]:
+    """Return the entities whose sketches matter: history is thin, or there is some that is new since they were seen."""
+    return frozenset(
+        metric["entity"]
+        for metric in case.get("metrics", ())
+        if _depth(metric) < THIN or _end(metric) >= seen.get(metric["entity"], 0.0) + SPAN
+    )
+
+
 def learnt(case: CaseJSON, known: Sketches) -> dict[str, dict[str, Sketch]]:
     """Return the sketches of each entity of which there is something new to keep."""
     found: dict[str, dict[str, Sketch]] = {}
@@ -68,7 +77,7 @@ def with_backgrounds(case: CaseJSON, known: Sketches) -> CaseJSON:
 
 
 def _with_background(metric: Mapping[str, Any], sketch: Sketch | None) -> Mapping[str, Any]:
-    own = sum(value is not None for value in metric["baseline"]) // _length(metric["step_s"])
+    own = _depth(metric)
     if sketch is None or own >= THIN or sketch.windows <= own or sketch.unit != metric["unit"]:
         return metric
     if metric["window_t0"] - sketch.until > KEPT_FOR:
@@ -79,7 +88,7 @@ def _with_background(metric: Mapping[str, Any], sketch: Sketch | None) -> Mappin
 def _learn(metric: Mapping[str, Any], known: Sketch) -> Sketch | None:
     """Return a sketch that knows also the part of a baseline that is new, or None when too little time has passed."""
     step, end, baseline = metric["step_s"], metric["window_t0"], metric["baseline"]
-    seen = end + len(metric["window"]) * step
+    seen = _end(metric)
     if seen < known.seen + SPAN or not metric["window"]:
         return None
     fresh = int(min(max((end - known.seen) // step, 0), len(baseline)))
@@ -95,6 +104,15 @@ def _learn(metric: Mapping[str, Any], known: Sketch) -> Sketch | None:
         until=end,
         seen=seen,
     )
+
+
+def _depth(metric: Mapping[str, Any]) -> int:
+    """Return how many windows of a series were fetched."""
+    return sum(value is not None for value in metric["baseline"]) // _length(metric["step_s"])
+
+
+def _end(metric: Mapping[str, Any]) -> float:
+    return float(metric["window_t0"] + len(metric["window"]) * metric["step_s"])
 
 
 def _length(step: float) -> int:

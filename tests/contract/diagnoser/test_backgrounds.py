@@ -32,6 +32,7 @@ async def test_what_is_kept_is_found_again_in_its_environment_only(running: Runn
     await backgrounds.keep("live", {})
 
     assert await backgrounds.find("live", ["web", "web", "nobody"]) == {"web": sketch(5.0)}
+    assert await backgrounds.seen("live", ["web", "db", "nobody"]) == {"web": 5.0, "db": 6.0}
     assert await backgrounds.find("sim:x", ["web"]) == {}
     assert await backgrounds.find("live", []) == {}
 

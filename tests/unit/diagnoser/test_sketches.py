@@ -13,6 +13,7 @@ from services.diagnoser.domain.sketches import (
     WINDOWS_MAX,
     Sketch,
     learnt,
+    needed,
     with_backgrounds,
 )
 
@@ -141,6 +142,20 @@ def test_a_thin_history_is_given_what_is_known_from_before(
 def test_a_history_full_of_holes_is_thin() -> None:
     [told] = with_backgrounds(case(metric(baseline=[None] * 340 + [10.0] * 20)), remembered())["metrics"]
     assert told["background"]["windows"] == 96
+
+
+@pytest.mark.parametrize(
+    "points, seen, names",
+    [
+        pytest.param(360, {}, {"web"}, id="nothing is known: all of it is new"),
+        pytest.param(360, {"web": START + HOUR / 2}, set(), id="it was looked at up to now"),
+        pytest.param(360, {"web": START + HOUR / 2 - 240}, set(), id="less than one window is new"),
+        pytest.param(360, {"web": START}, {"web"}, id="half an hour is new"),
+        pytest.param(20, {"web": START + HOUR / 2}, {"web"}, id="a thin history needs what is known"),
+    ],
+)
+def test_sketches_are_read_where_they_matter(points: int, seen: dict[str, float], names: set[str]) -> None:
+    assert needed(case(metric(points=points)), seen) == names
 
 
 def test_a_case_without_metrics_stays_as_it_is() -> None:
