@@ -87,7 +87,7 @@ class ActivityWorker:
             if not free:
                 self._freed.clear()
                 await self._freed.wait()
-            elif not claimed:
+            elif len(claimed) < free:
                 await self._wait()
 
     async def _wait(self) -> None:

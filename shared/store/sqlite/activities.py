@@ -13,12 +13,11 @@ from shared.store.port import Claimed
 from shared.store.sqlite.group import Group, enqueue
 from shared.store.transition import LocalRow
 
-_DUE = "from activity where due<=?1 and {} and name in (select value from json_each(?2))"
-_CLAIM = """update activity set state=1, fence=fence+1, due=?1+lease where id in (select id {} order by due limit ?3)
+_CLAIM = """update activity set state=1, fence=fence+1, due=?1+lease where id in (select id from activity
+  where due<=?1 and (state=0 or kind='repeatable') and name in (select value from json_each(?2)) order by due limit ?3)
   returning id,agg,kind,name,args,fence,lease"""
-_REPEATABLE, _ONCE = "kind='repeatable'", "state=0 and kind='once'"
-_CLAIM_REPEATABLE, _CLAIM_ONCE = (_CLAIM.format(_DUE.format(which)) for which in (_REPEATABLE, _ONCE))
-_ONCE_WAITS = f"select 1 {_DUE.format(_ONCE)} limit 1"
+_ONCE_WAITS = """select 1 from activity where due<=? and state=0 and kind='once'
+  and name in (select value from json_each(?)) limit 1"""
 _LOST = "update activity set state=2, due=null where due<=? and kind='once' and state=1 returning id,agg,name"
 _RENEW = "update activity set due=?1+lease where id=?2 and fence=?3 and state=1 and due>?1"
 _RELEASE = "update activity set state=0, due=? where id=? and fence=? and state=1 and kind='repeatable'"
@@ -34,20 +33,16 @@ def free(connection: sqlite3.Connection) -> None:
     connection.execute(_FREE)
 
 
-def claim(group: Group, limit: int, names: Collection[str]) -> tuple[list[Claimed], bool]:
-    """Claim due repeatable activities under their lease; return whether `once` work waits too."""
+def claim_repeatable(group: Group, limit: int, names: Collection[str]) -> list[Claimed] | None:
+    """Claim due activities, all of them repeatable; None when `once` work waits, whose claim must reach the disk."""
     once = group.connection.execute(_ONCE_WAITS, (group.now, orjson.dumps(list(names)).decode())).fetchone()
-    return _claim(group, _CLAIM_REPEATABLE, limit, names), once is not None
+    return None if once else claim(group, limit, names)
 
 
-def claim_once(group: Group, limit: int, names: Collection[str]) -> list[Claimed]:
-    """Claim due `once` activities under their lease. Must be durable before a call begins."""
-    return _claim(group, _CLAIM_ONCE, limit, names)
-
-
-def _claim(group: Group, sql: str, limit: int, names: Collection[str]) -> list[Claimed]:
+def claim(group: Group, limit: int, names: Collection[str]) -> list[Claimed]:
+    """Claim due activities under their lease."""
     asked = (group.now, orjson.dumps(list(names)).decode(), limit)
-    rows = group.connection.execute(sql, asked).fetchall()
+    rows = group.connection.execute(_CLAIM, asked).fetchall()
     return [
         Claimed(activity, aggregate, kind, name, orjson.loads(args), fence, lease)
         for activity, aggregate, kind, name, args, fence, lease in rows

@@ -196,9 +196,9 @@ class SQLiteStore(Store):
     async def claim(self, *, limit: int, names: Collection[str]) -> list[Claimed]:
         self._activity_bells.hush(names)
         # A claim of repeatable work that is lost with the power is made again by whoever opens the data next.
-        found, once = await self._write(lambda g: activities.claim(g, limit, names), light=True)
-        if once and len(found) < limit:
-            found += await self._write(lambda g: activities.claim_once(g, limit - len(found), names))
+        found = await self._write(lambda g: activities.claim_repeatable(g, limit, names), light=True)
+        if found is None:
+            found = await self._write(lambda g: activities.claim(g, limit, names))
         return cast("list[Claimed]", found)
 
     async def renew(self, claimed: Claimed) -> bool:

@@ -67,6 +67,14 @@ async def test_an_activity_does_not_begin_before_its_time(store: Store) -> None:
     assert await store.now() >= start
 
 
+async def test_work_is_claimed_in_the_order_it_is_due_whatever_its_kind(store: Store) -> None:
+    for n, kind in enumerate(("repeatable", "once", "repeatable")):
+        await begin(store, kind, activity=f"a{n}")
+        await logged(store, "doc/1", n + 1)
+
+    assert [(await claim_one(store)).id for _ in range(3)] == ["a0", "a1", "a2"]
+
+
 async def test_the_same_id_begun_twice_runs_once(store: Store) -> None:
     given = {"id": "a", "name": "work", "args": None}
     await store.take([say("doc/1", "m", activities=[given]), say("doc/1", "n", activities=[given])])
