@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from shared.bus.port import WireRecord
+from shared.errors import UnavailableError
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class DeliveryLog(ABC):
     """Where deliveries become durable."""
 
     @abstractmethod
-    async def append(self, records: Sequence[WireRecord]) -> None:
-        """Keep the records of one delivery. Durable when it returns; raises UnavailableError when it is not."""
+    async def append(self, deliveries: Sequence[Sequence[WireRecord]]) -> Sequence[UnavailableError | None]:
+        """Keep the records of each delivery; say of each why it is not kept, None when it is durable."""
 
     @abstractmethod
     def kept(self) -> Kept:

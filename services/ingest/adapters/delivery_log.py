@@ -15,7 +15,7 @@ from sqlalchemy import func, select, table
 from services.ingest.handlers.metrics import ACKED, SPOOLED
 from services.ingest.handlers.spool import spooled
 from services.ingest.ports import DeliveryLog, Kept
-from shared.bus.port import Bus, WireRecord
+from shared.bus.port import Bus, Rejected, WireRecord
 from shared.errors import UnavailableError
 from shared.runtime.clock import monotonic
 from shared.runtime.tasks import begin_task, stop_tasks
@@ -70,12 +70,22 @@ class CircuitLog(DeliveryLog):
         full = self._in_spool >= self._spool_max
         return f"the spool is full ({self._in_spool} messages) and the bus does not take them" if full else None
 
-    async def append(self, records: Sequence[WireRecord]) -> None:
-        """Keep the records, on the bus or in the spool. Raises UnavailableError when neither takes them."""
-        if self._must_spool(records):
-            await self._spool(records)
-        else:
-            await self._append(records)
+    async def append(self, deliveries: Sequence[Sequence[WireRecord]]) -> Sequence[UnavailableError | None]:
+        """Keep the records of each delivery, on the bus or in the spool; say of each why neither takes it, if so."""
+        if self._opened is None and self._keys == set():
+            return await self._append(deliveries)
+        ways: dict[bool, list[int]] = {True: [], False: []}
+        for number, records in enumerate(deliveries):
+            must_spool = self._must_spool(records)
+            ways[must_spool].append(number)
+            if not must_spool and self._opened is not None:
+                self._opened = monotonic()  # One probe a second; the others spool meanwhile.
+        spooled_now, sent = await asyncio.gather(
+            self._spool([deliveries[number] for number in ways[True]]),
+            self._append([deliveries[number] for number in ways[False]]),
+        )
+        found = dict(zip(ways[True] + ways[False], [*spooled_now, *sent], strict=True))
+        return [found[number] for number in range(len(deliveries))]
 
     def kept(self) -> Kept:
         """Return the counts since the start."""
@@ -86,30 +96,39 @@ class CircuitLog(DeliveryLog):
             return True
         return self._opened is not None and monotonic() - self._opened < PROBE_SECONDS
 
-    async def _append(self, records: Sequence[WireRecord]) -> None:
-        if self._opened is not None:
-            self._opened = monotonic()  # One probe a second; the others spool meanwhile.
+    async def _append(self, deliveries: Sequence[Sequence[WireRecord]]) -> Sequence[UnavailableError | None]:
+        if not deliveries:
+            return []
         began = monotonic()
         try:
-            rejected = await self._bus.append(records, limit=self._limit)
+            rejected = await self._bus.append([record for one in deliveries for record in one], limit=self._limit)
         except UnavailableError as error:
             if self._answered < began:  # Else it came back while this one waited.
                 if self._opened is None:
                     log.warning("the bus does not answer, deliveries are spooled: %s", error)
                 self._opened = monotonic()
-            await self._spool(records)
-            return
-        if rejected:
-            raise UnavailableError(f"the bus refuses the delivery: {rejected[0].reason}")
+            return await self._spool(deliveries)
         if self._opened is not None:
             log.warning("the bus answers again")
         self._opened, self._answered = None, monotonic()
-        self._acked += len(records)
-        ACKED.inc(len(records))
+        problems = _problems(deliveries, rejected) if rejected else [None] * len(deliveries)
+        acked = sum(len(records) for records, problem in zip(deliveries, problems, strict=True) if problem is None)
+        self._acked += acked
+        ACKED.inc(acked)
+        return problems
 
-    async def _spool(self, records: Sequence[WireRecord]) -> None:
-        if self._in_spool + len(records) > self._spool_max:
-            raise UnavailableError(f"the spool is full ({self._in_spool} messages)")
+    async def _spool(self, deliveries: Sequence[Sequence[WireRecord]]) -> Sequence[UnavailableError | None]:
+        taken: list[WireRecord] = []
+        problems: list[UnavailableError | None] = []
+        for records in deliveries:
+            full = self._in_spool + len(taken) + len(records) > self._spool_max
+            problems.append(UnavailableError(f"the spool is full ({self._in_spool} messages)") if full else None)
+            taken += () if full else records
+        if taken and (problem := await self._take(taken)):
+            return [problem] * len(deliveries)
+        return problems
+
+    async def _take(self, records: Sequence[WireRecord]) -> UnavailableError | None:
         if self._keys is not None:
             self._keys.update(record.key for record in records)
         self._in_spool += len(records)
@@ -117,12 +136,15 @@ class CircuitLog(DeliveryLog):
         try:
             async with asyncio.timeout(self._limit):
                 await self._store.take([spooled(record) for record in records])
-        except TimeoutError as error:
-            raise UnavailableError(f"the spool took nothing for {self._limit:g} s") from error
+        except TimeoutError:
+            return UnavailableError(f"the spool took nothing for {self._limit:g} s")
+        except UnavailableError as error:
+            return error
         finally:
             self._being_spooled -= len(records)
         self._spooled += len(records)
         SPOOLED.inc(len(records))
+        return None
 
     async def _count(self) -> int:
         """Return how many messages the spool holds: undecided ones and those that are not sent yet."""
@@ -141,7 +163,19 @@ class CircuitLog(DeliveryLog):
                 left = await self._count()
             except UnavailableError:
                 continue
-            # What came meanwhile may be in `left` or not.
-            self._in_spool = left + self._being_spooled + self._spooled - before
+            # What came meanwhile may be in `left` or not; what was added up so far is too much at most, as this is.
+            self._in_spool = min(self._in_spool, left + self._being_spooled + self._spooled - before)
             if not self._in_spool:
                 self._keys = set()
+
+
+def _problems(
+    deliveries: Sequence[Sequence[WireRecord]], rejected: Sequence[Rejected]
+) -> Sequence[UnavailableError | None]:
+    """Return of each delivery why the bus refuses a record of it, if it does."""
+    owners = [number for number, records in enumerate(deliveries) for _ in records]
+    reasons = {owners[one.index]: one.reason for one in reversed(rejected)}
+    return [
+        UnavailableError(f"the bus refuses the delivery: {reasons[number]}") if number in reasons else None
+        for number in range(len(deliveries))
+    ]

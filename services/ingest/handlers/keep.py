@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from services.ingest.domain.parsed import Parser
 from services.ingest.handlers.accept import Accepted, Delivered, accept
@@ -33,6 +35,13 @@ class Account:
         return self.accepted - self.acked - self.spooled
 
 
+class _Keeping(NamedTuple):
+    """A delivery that is being kept."""
+
+    accepted: Accepted
+    receipt: asyncio.Future[str]
+
+
 class Keeper:
     """Where every authentic delivery goes, whichever door it came through. `parsers` names the sources there are."""
 
@@ -44,37 +53,60 @@ class Keeper:
         self._log = log
         self._redactor = redactor
         self._accepted = 0
-        self._turn: list[tuple[Accepted, asyncio.Future[Delivered]]] = []
+        self._turn: list[_Keeping] = []
         """What came in this turn of the event loop."""
+        self._appending: set[asyncio.Task[None]] = set()
 
     async def keep(self, accepted: Accepted) -> str:
-        """Return the receipt once the delivery is durable. Raises UnavailableError when it cannot be kept now."""
-        delivered = await self._accepting(accepted)
-        await self._log.append(delivered.records)
-        self._accepted += len(delivered.records)
-        for record in delivered.records:
-            _accepted(accepted.source, record.headers["ce_type"].removesuffix(VERSION_SUFFIX)).inc()
-        return delivered.receipt
+        """Return the receipt once the delivery is durable. Raises UnavailableError when it cannot be kept now.
 
-    def _accepting(self, accepted: Accepted) -> asyncio.Future[Delivered]:
-        """Accept a delivery together with all that come in the same turn: the same work again runs from warm caches."""
+        All that come in the same turn are kept together: the same work again runs from warm caches, and the bus is
+        asked once.
+        """
         loop = asyncio.get_running_loop()
         if not self._turn:
-            loop.call_soon(self._accept_turn)
-        accepting: asyncio.Future[Delivered] = loop.create_future()
-        self._turn.append((accepted, accepting))
-        return accepting
+            loop.call_soon(self._end_turn)
+        keeping = _Keeping(accepted, loop.create_future())
+        self._turn.append(keeping)
+        return await keeping.receipt
 
-    def _accept_turn(self) -> None:
+    def _end_turn(self) -> None:
         turn, self._turn = self._turn, []
-        for accepted, accepting in turn:
-            if accepting.cancelled():
+        delivered = [(one, found) for one in turn if (found := self._accept(one)) is not None]
+        if delivered:
+            appending = asyncio.get_running_loop().create_task(self._append(delivered))
+            self._appending.add(appending)
+            appending.add_done_callback(self._appending.discard)
+
+    def _accept(self, one: _Keeping) -> Delivered | None:
+        if one.receipt.cancelled():  # Its sender has gone.
+            return None
+        try:
+            parse = self.parsers[one.accepted.source]
+            return accept(one.accepted, parse, self.receipt_key, os.urandom(10), self._redactor)
+        except Exception as error:  # noqa: BLE001 -- of this delivery alone; it is raised where that one is waited for
+            one.receipt.set_exception(error)
+            return None
+
+    async def _append(self, turn: Sequence[tuple[_Keeping, Delivered]]) -> None:
+        told: Sequence[Exception | None]
+        try:
+            told = await self._log.append([delivered.records for _, delivered in turn])
+        except Exception as error:  # noqa: BLE001 -- it is raised where each of them is waited for
+            told = [error] * len(turn)
+        counts: Counter[tuple[str, str]] = Counter()
+        for (one, delivered), problem in zip(turn, told, strict=True):
+            if problem is None:  # Counted also when its sender has gone meanwhile: it is kept.
+                counts.update([(one.accepted.source, record.headers["ce_type"]) for record in delivered.records])
+            if one.receipt.cancelled():
                 continue
-            try:
-                parse = self.parsers[accepted.source]
-                accepting.set_result(accept(accepted, parse, self.receipt_key, os.urandom(10), self._redactor))
-            except Exception as error:  # noqa: BLE001 -- of this delivery alone; it is raised where that one is waited for
-                accepting.set_exception(error)
+            if problem is None:
+                one.receipt.set_result(delivered.receipt)
+            else:
+                one.receipt.set_exception(problem)
+        self._accepted += counts.total()
+        for (source, event_type), count in counts.items():
+            _accepted(source, event_type.removesuffix(VERSION_SUFFIX)).inc(count)
 
     def account(self) -> Account:
         """Return the account of this process since its start."""

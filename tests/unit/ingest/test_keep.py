@@ -11,6 +11,7 @@ from services.ingest.handlers.redacting import AlertRedactor
 from services.ingest.ports import DeliveryLog, Kept
 from services.ingest.sources import datadog
 from shared.bus.port import WireRecord
+from shared.errors import UnavailableError
 from tests.unit.ingest.bodies import filled
 
 
@@ -20,8 +21,9 @@ class ListLog(DeliveryLog):
     def __init__(self) -> None:
         self.records: list[WireRecord] = []
 
-    async def append(self, records: Sequence[WireRecord]) -> None:
-        self.records += records
+    async def append(self, deliveries: Sequence[Sequence[WireRecord]]) -> Sequence[UnavailableError | None]:
+        self.records += [record for records in deliveries for record in records]
+        return [None] * len(deliveries)
 
     def kept(self) -> Kept:
         return Kept(acked=len(self.records))
@@ -64,3 +66,60 @@ async def test_a_sender_that_goes_before_its_turn_leaves_nothing_and_takes_nobod
     await asyncio.wait([gone, stays])
     assert gone.cancelled()
     assert [record.headers["ce_id"] for record in log.records] == [f"ingest/{stays.result()}"]
+
+
+class SlowLog(ListLog):
+    """Keeps records once it may, and refuses those of one key."""
+
+    def __init__(self, refused: str = "") -> None:
+        super().__init__()
+        self.begun, self.may = asyncio.Event(), asyncio.Event()
+        self.turns = 0
+        self._refused = refused
+
+    async def append(self, deliveries: Sequence[Sequence[WireRecord]]) -> Sequence[UnavailableError | None]:
+        self.turns += 1
+        self.begun.set()
+        await self.may.wait()
+        kept = [records for records in deliveries if records[0].key != self._refused]
+        await super().append(kept)
+        return [None if records in kept else UnavailableError("not now") for records in deliveries]
+
+
+async def test_the_log_is_asked_once_for_all_that_came_in_a_turn() -> None:
+    log = SlowLog()
+    log.may.set()
+    keep = keeper(log).keep
+    await asyncio.gather(*(keep(delivery(number)) for number in range(20)))
+    assert log.turns == 1
+
+
+async def test_what_is_not_kept_is_told_to_its_own_sender_alone() -> None:
+    unreadable = Accepted(datadog.SOURCE, "live", {}, b"{", 1_764_000_000.0, 1)
+    alert = (await kept_record()).key
+    log = SlowLog(refused=alert)
+    log.may.set()
+    found = keeper(log)
+    told = await asyncio.gather(found.keep(delivery(1)), found.keep(unreadable), return_exceptions=True)
+    assert [type(one) for one in told] == [UnavailableError, str]
+    assert found.account().unaccounted == 0
+
+
+async def test_what_is_kept_is_counted_also_when_its_sender_has_gone_meanwhile() -> None:
+    log = SlowLog()
+    found = keeper(log)
+    gone = asyncio.create_task(found.keep(delivery(1)))
+    await log.begun.wait()
+    gone.cancel()
+    await asyncio.wait([gone])
+    log.may.set()
+    await found.keep(delivery(2))
+    assert gone.cancelled()
+    assert (found.account().accepted, found.account().unaccounted) == (2, 0)
+
+
+async def kept_record() -> WireRecord:
+    """Return the record of a delivery."""
+    log = ListLog()
+    await keeper(log).keep(delivery(1))
+    return log.records[0]
