@@ -68,6 +68,12 @@ def waiting(detail: Detail, decide: Callable[[str], Sequence[str]]) -> list[tupl
     ]
 
 
+def is_summed_up(timeline: Sequence[Mapping[str, Any]]) -> bool:
+    """Say whether the summary of the last closing has been written."""
+    ends = [entry["type"] for entry in timeline if entry["type"] in ("incident.closed", "summary.written")]
+    return ends[-1:] == ["summary.written"]
+
+
 def advice(detail: Detail) -> list[tuple[str, list[str]]]:
     """Return what can be done under headings: what is proposed, what a person may do, what nobody must do."""
     causes = (detail["diagnosis"] or {}).get("causes", ())

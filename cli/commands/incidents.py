@@ -13,7 +13,7 @@ from cli.answers import answer
 from cli.causes import check_cause
 from cli.client import DATA, command, incident_path, page, server
 from cli.errors import Exit
-from cli.explaining import advice, explanation, line, made_by, stated, waiting
+from cli.explaining import advice, explanation, is_summed_up, line, made_by, stated, waiting
 from cli.output import Entries, Format, say, write, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
@@ -22,6 +22,8 @@ from shared.incident.model import is_simulated
 Output = Annotated[Format, Parameter(name=["--output", "-o"])]
 Flag = Annotated[bool, Parameter(negative=())]
 WATCH_SECONDS = 0.5
+SUMMARY_SECONDS = 5.0
+"""How long a closed incident is watched for its summary, which is written after closing."""
 INVESTIGATED_WITHIN = 240.0
 """Seconds for the investigation that runs, the pause after it, and the one that was asked for."""
 CONCLUSIONS = ("diagnosis.concluded", "diagnosis.inconclusive", "diagnosis.no_active_fault")
@@ -74,9 +76,10 @@ def _tell(parts: Iterable[tuple[str, list[str]]]) -> None:
 
 
 def watch(incident: str, *, data: Path = DATA, output: Output = "table") -> int:
-    """Print what happens to an incident, until it is closed."""
+    """Print what happens to an incident, until it is closed and summed up."""
     client = server(data)
     seen: set[str] = set()
+    left = SUMMARY_SECONDS
     entries = Entries(output, line)
     try:
         while True:
@@ -85,8 +88,10 @@ def watch(incident: str, *, data: Path = DATA, output: Output = "table") -> int:
                 if entry["id"] not in seen:
                     seen.add(entry["id"])
                     entries.tell(entry)
-            if detail["incident"]["stage"] == Stage.CLOSED:
+            is_closed = detail["incident"]["stage"] == Stage.CLOSED
+            if is_closed and (left <= 0 or is_summed_up(detail["timeline"])):
                 return Exit.DONE
+            left = left - WATCH_SECONDS if is_closed else SUMMARY_SECONDS
             time.sleep(WATCH_SECONDS)
     finally:
         entries.end()

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.explaining import advice, explained, explanation, stated, waiting
+from cli.explaining import advice, explained, explanation, is_summed_up, stated, waiting
 
 DETAIL: dict[str, Any] = {
     "diagnosis": {
@@ -199,3 +199,20 @@ def test_what_waits_says_until_when_what_it_does_and_how_to_decide() -> None:
 def test_only_a_named_cause_has_a_confidence() -> None:
     assert stated({"status": "diagnosed", "statement": "It leaks", "confidence": 0.966}) == "It leaks (97 %)"
     assert stated({"status": "inconclusive", "statement": "Nothing was seen", "confidence": 0.0}) == "Nothing was seen"
+
+
+@pytest.mark.parametrize(
+    "types, is_over",
+    [
+        pytest.param(["incident.opened"], False, id="open"),
+        pytest.param(["incident.closed"], False, id="closed, and the summary is to come"),
+        pytest.param(["incident.closed", "summary.written", "incident.noted"], True, id="closed and summed up"),
+        pytest.param(
+            ["incident.closed", "summary.written", "incident.reopened", "incident.closed"],
+            False,
+            id="closed again, and the new summary is to come",
+        ),
+    ],
+)
+def test_a_closing_is_followed_by_its_summary(types: list[str], *, is_over: bool) -> None:
+    assert is_summed_up([{"type": name} for name in types]) is is_over
