@@ -28,7 +28,7 @@ not measurements.
 
 How faults are made: `kill -9` by the process itself at named failpoints (`shared/store/failpoints.py`) and wherever a
 task waits (`tests/resilience/await_points.py`: points are enumerated, each end is that of a process, the next start is
-judged); signals; a TCP proxy in the line (`tests/support/proxy.py`: latency, down, reset, black hole, lost replies,
+judged; of a pair that start ends as well, and the third is judged); signals; a TCP proxy in the line (`tests/support/proxy.py`: latency, down, reset, black hole, lost replies,
 replies cut at a byte); limits of the process in place of a full disk; locks and transactions of others in the database;
 a state machine over the services' own transitions with a bus, workers, clocks and people that misbehave
 (`tests/resilience/model`). Nothing needs root. The judge is never the product: an outside world that only grows, and an
