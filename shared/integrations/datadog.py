@@ -159,12 +159,10 @@ def _query(metric: str, names: Sequence[str], window: Window) -> dict[str, str |
 
 
 def _series(told: Mapping[str, Any], metric: str) -> MetricTimeSeries:
-    points = [(int(when), value) for when, value in told["pointlist"]][:POINTS_MAX]
     step = float(told.get("interval") or STEP)
-    first, last = points[0][0], points[-1][0]
-    values: list[float | None] = [None] * (round((last - first) / (1000 * step)) + 1)
-    for when, value in points:
-        values[round((when - first) / (1000 * step))] = value
+    first = int(told["pointlist"][0][0])
+    points = {round((when - first) / (1000 * step)): value for when, value in told["pointlist"]}
+    values = [points.get(place) for place in range(min(max(points) + 1, POINTS_MAX))]
     units = [unit["name"] for unit in told.get("unit") or () if unit]
     name = str(told.get("metric") or metric.partition(":")[2].partition(" ")[0])
     return MetricTimeSeries(
@@ -175,7 +173,7 @@ def _series(told: Mapping[str, Any], metric: str) -> MetricTimeSeries:
         harmful="down" if GOOD_IF_MORE.search(name) else "up",
         start=datetime.fromtimestamp(first / 1000, UTC),
         step_seconds=step,
-        values=tuple(values[:POINTS_MAX]),
+        values=tuple(values),
     )
 
 

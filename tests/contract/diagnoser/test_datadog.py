@@ -38,6 +38,7 @@ class Vendor:
     asked: list[Any] = field(default_factory=list)
     keys: set[tuple[str, str]] = field(default_factory=set)
     lines: int = 0
+    later: int = 180_000
     url: str = ""
 
     def _limited(self, request: Request, answer: Any) -> Response:  # noqa: ANN401 -- JSON
@@ -52,7 +53,7 @@ class Vendor:
         asked = dict(request.query_params)
         self.asked.append(asked)
         start = int(asked["from"]) * 1000
-        points = [[start, 1.5], [start + 60_000, None], [start + 180_000, 2.5]]
+        points = [[start, 1.5], [start + 60_000, None], [start + self.later, 2.5]]
         series = {"metric": "system.cpu.user", "scope": "host:web-1", "interval": 60, "pointlist": points}
         return self._limited(request, {"series": [{**series, "unit": [{"name": "percent"}, None]}]})
 
@@ -109,6 +110,12 @@ async def test_a_series_has_its_entity_its_unit_and_its_holes(datadog: DatadogMo
     assert (cpu.start, cpu.values) == (T0, (1.5, None, None, 2.5))
     assert cpu.id == "avg:system.cpu.user{host:web-1}"
     assert vendor.keys == {("one", "two")}
+
+
+async def test_a_series_is_bounded_however_far_apart_its_points_are(datadog: DatadogMonitoring, vendor: Vendor) -> None:
+    vendor.later = 10**12
+    [cpu, _] = await datadog.series(["web-1"], HOUR)
+    assert len(cpu.values) == POINTS_MAX
 
 
 async def test_one_query_asks_for_many_entities_and_for_none_whose_name_is_no_name(
