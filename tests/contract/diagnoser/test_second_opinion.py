@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,15 @@ from cli.diagnosis import conclude_again, conclude_case
 from cli.rerunning import as_it_was, differences, is_same, rerun
 from services.diagnoser import app as diagnoser
 from services.diagnoser.adapters.tables import MODEL_USE
+from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.settings import Settings
 from shared.errors import ConfigurationError, RefusedError
 from shared.events.approvals import PlanRefused
 from shared.events.people import QuestionAsked
+from shared.incident.evidence import LookAlike
 from shared.runtime.service import Surroundings
 from tests.contract.diagnoser.conftest import KEY, PERSON, PROJECT, TOKEN, Outside, Running, Start, alert
+from tests.support.cases import case
 from tests.support.kinds import eventually
 
 pytestmark = pytest.mark.slow
@@ -263,3 +267,19 @@ class TestSteps:
         summary = await running.said("summary.written")
         assert summary["degraded"] == "unavailable: no recorded reply fits and there is no default"
         assert summary["sentences"][0]["text"].startswith("Incident opened")
+
+    async def test_the_model_may_look_at_what_was_like_it_before(self, start: Start) -> None:
+        engine = (await start()).service._engine  # type: ignore[attr-defined]  # a test may look inside
+        like = LookAlike(
+            id="history-INC-B", incident_id="INC-B", closed_at=datetime(2026, 1, 1, tzinfo=UTC), likeness=0.8
+        )
+        asked_about: list[Conclusion] = []
+
+        async def recall(found: Conclusion) -> tuple[LookAlike, ...]:
+            asked_about.append(found)
+            return (like,)
+
+        found = await engine.diagnose(case(), limit=60.0, recall=recall)
+
+        assert [one.result.engine for one in asked_about] == ["offline"]
+        assert (found.result.degraded, found.replies.look_alikes) == (None, (like,))
