@@ -28,11 +28,12 @@ not measurements.
 
 How faults are made: `kill -9` by the process itself at named failpoints (`shared/store/failpoints.py`) and wherever a
 task waits (`tests/resilience/await_points.py`: points are enumerated, each end is that of a process, the next start is
-judged; of a pair that start ends as well, and the third is judged); signals; a TCP proxy in the line (`tests/support/proxy.py`: latency, down, reset, black hole, lost replies,
-replies cut at a byte); limits of the process in place of a full disk; locks and transactions of others in the database;
-a state machine over the services' own transitions with a bus, workers, clocks and people that misbehave
-(`tests/resilience/model`). Nothing needs root. The judge is never the product: an outside world that only grows, and an
-offline checker over sender history, audit chains, the world's ledger and the stores (`tests/resilience/checker.py`).
+judged; of a pair that start ends as well, and the third is judged); signals; a TCP proxy in the line
+(`tests/support/proxy.py`: latency, down, reset, black hole, lost replies, replies cut at a byte); limits of the process
+in place of a full disk; locks and transactions of others in the database; a state machine over the services' own
+transitions with a bus, workers, clocks and people that misbehave (`tests/resilience/model`). Nothing needs root. The
+judge is never the product: an outside world that only grows, and an offline checker over sender history, audit chains,
+the world's ledger and the stores (`tests/resilience/checker.py`).
 *Kills* such as "2 of all" are those of every run; the long runs (`make nightly`) end at all.
 
 """
