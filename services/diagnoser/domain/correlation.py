@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import product
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from services.diagnoser.domain.rules import CorrelationRule
 from services.diagnoser.domain.suppression import values_of
@@ -15,16 +15,27 @@ from shared.incident.alert import Alert
 from shared.incident.model import IncidentId
 
 _SEPARATOR = "\x1f"
+INCIDENTS_KEPT = 400
+"""Incidents an alert can join. In a storm beyond that the longest quiet ones take no more alerts."""
+VALUES_MAX = 50
+"""Values that an incident is found by; a storm must not grow the state without end."""
+FOUND_KEPT = 2000
+"""Values of all incidents together, for the same reason."""
+_VALUE_MAX = 40
+"""Characters of a value that are kept as they are."""
+
+Keys = Mapping[str, Sequence[str]]
+"""Rule name -> the values by which it finds an alert's relatives."""
 
 
 class OpenIncident(TypedDict):
     """What correlation needs to know of an incident. `first` and `last` are data times, `closed` is wall time."""
 
-    keys: dict[str, list[str]]
-    """Rule name -> the values of its alerts."""
     first: float
     last: float
     closed: float | None
+    values: int
+    """By how many values of rules it is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,27 +63,65 @@ def keys_of(alert: Alert, rules: Iterable[CorrelationRule]) -> dict[str, list[st
     return found
 
 
+Found = dict[str, str]
+"""Rule and value -> the incidents that are found by it, as one text: a scope reads and writes all of them each time."""
+
+
 @dataclass(slots=True)
 class Index:
-    """Open incidents by rule and value, so that a storm costs the same for each alert."""
+    """Open incidents, and by which values of which rule each is found."""
 
     rules: Sequence[CorrelationRule]
-    incidents: Mapping[str, OpenIncident]
-    _found: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    incidents: dict[str, OpenIncident]
+    found: Found
 
-    def __post_init__(self) -> None:
-        for incident, known in self.incidents.items():
-            self.add(incident, known["keys"])
+    def open(self, incident: str, keys: Keys, at: float) -> None:
+        """Take an incident in that begins with an alert of these values."""
+        self.incidents[incident] = OpenIncident(first=at, last=at, closed=None, values=0)
+        self._add(incident, keys)
 
-    def add(self, incident: str, keys: Mapping[str, Iterable[str]]) -> None:
-        """Make an incident findable by these values."""
+    def join(self, incident: str, keys: Keys, at: float) -> None:
+        """Change an incident as an alert of these values does that joins it."""
+        known = self.incidents[incident]
+        known["first"] = min(known["first"], at)
+        known["last"] = max(known["last"], at)
+        self._add(incident, keys)
+
+    def _add(self, incident: str, keys: Keys) -> None:
+        known = self.incidents[incident]
         for rule, values in keys.items():
             for value in values:
-                known = self._found.setdefault((rule, value), [])
-                if incident not in known:
-                    known.append(incident)
+                place = _place(rule, value)
+                others = self.found.get(place, "")
+                if incident not in others and known["values"] < VALUES_MAX:
+                    self.found[place] = f"{others} {incident}" if others else incident
+                    known["values"] += 1
 
-    def match(self, alert: Alert, keys: Mapping[str, Sequence[str]]) -> Match | None:
+    def drop(self, incidents: Iterable[str]) -> None:
+        """Forget incidents, and what they are found by."""
+        gone = set(incidents)
+        if not gone:
+            return
+        for incident in gone:
+            del self.incidents[incident]
+        left = {place: [one for one in found.split() if one not in gone] for place, found in self.found.items()}
+        self.found.clear()
+        self.found.update({place: " ".join(found) for place, found in left.items() if found})
+
+    def surplus(self) -> list[str]:
+        """Return the incidents that are quiet for longest, beyond what is kept."""
+        many, values = len(self.incidents), sum([known["values"] for known in self.incidents.values()])
+        if many <= INCIDENTS_KEPT and values <= FOUND_KEPT:
+            return []
+        gone = []
+        for incident in sorted(self.incidents, key=lambda one: self.incidents[one]["last"]):
+            if many <= INCIDENTS_KEPT and values <= FOUND_KEPT:
+                break
+            gone.append(incident)
+            many, values = many - 1, values - self.incidents[incident]["values"]
+        return gone
+
+    def match(self, alert: Alert, keys: Keys) -> Match | None:
         """Return the incident an alert joins: by the first rule that fits, the most recently active one."""
         at = alert.occurred_at.timestamp()
         fits: dict[str, str] = {}
@@ -80,7 +129,7 @@ class Index:
             near = [
                 (known["last"], incident, value)
                 for value in keys.get(rule.name, ())
-                for incident in self._found.get((rule.name, value), ())
+                for incident in self.found.get(_place(rule.name, value), "").split()
                 if _is_near(known := self.incidents[incident], at, rule.window_seconds)
             ]
             for _, incident, value in sorted(near, reverse=True):
@@ -91,19 +140,20 @@ class Index:
         return Match(first, fits[first], tuple(others))
 
 
+def _place(rule: str, value: str) -> str:
+    short = value if len(value) <= _VALUE_MAX else hashlib.sha256(value.encode(errors="replace")).hexdigest()[:32]
+    return f"{rule}{_SEPARATOR}{short}"
+
+
 def _is_near(incident: OpenIncident, at: float, window: float) -> bool:
     return incident["closed"] is None and incident["first"] - window <= at <= incident["last"] + window
 
 
-def join(incident: OpenIncident, keys: Mapping[str, Sequence[str]], at: float) -> None:
-    """Change an incident as an alert does that joins it."""
-    for name, values in keys.items():
-        known = incident["keys"].setdefault(name, [])
-        known += [value for value in values if value not in known]
-        del known[VALUES_MAX:]
-    incident["first"] = min(incident["first"], at)
-    incident["last"] = max(incident["last"], at)
-
-
-VALUES_MAX = 50
-"""Values of one rule that an incident is found by; a storm must not grow the state without end."""
+def migrated(incidents: Mapping[str, dict[str, Any]]) -> tuple[dict[str, OpenIncident], Found]:
+    """Return incidents as an earlier version kept them: each with its own `keys`."""
+    index = Index((), {}, {})
+    for incident, known in incidents.items():
+        index.open(incident, known["keys"], known["first"])
+        index.incidents[incident]["last"] = known["last"]
+        index.incidents[incident]["closed"] = known["closed"]
+    return index.incidents, index.found

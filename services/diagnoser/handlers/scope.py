@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from services.diagnoser.domain.config import Config
-from services.diagnoser.domain.correlation import Index, OpenIncident, keys_of
+from services.diagnoser.domain.correlation import Index, keys_of
 from services.diagnoser.handlers import deliveries, sightings
-from services.diagnoser.handlers.scope_turn import INCIDENTS_KEPT, KIND, ScopeState, ScopeTurn, alert_key, state_json
+from services.diagnoser.handlers.scope_turn import KIND, ScopeState, ScopeTurn, alert_key, state_json
 from shared.events.people import IncidentRequested, SilenceRequested
 from shared.incident.alert import Alert, fingerprint
 from shared.incident.enums import Severity
@@ -44,7 +44,7 @@ class Scope:
             turn.message = message
             turn.count(is_delivery=message.type in deliveries.TYPES)
             _take(turn)
-        _forget(turn.state.incidents, now, config.reopen_within)
+        _forget(turn.index, now, config.reopen_within)
         turn.decision.state = state_json(turn.state)
         return turn.decision
 
@@ -62,7 +62,7 @@ def _turn(config: Config, state: JSON, rows: Mapping[str, JSON], first: Message,
     known = ScopeState.read(state)
     if state is None and first.meta.get("environment"):
         known.environment = first.meta["environment"]
-    index = Index(config.rules.correlate, known.incidents)
+    index = Index(config.rules.correlate, known.incidents, known.found)
     return ScopeTurn(config, known, dict(rows), now, Decision(state=None), index, first)
 
 
@@ -123,11 +123,8 @@ def _open(turn: ScopeTurn, request: IncidentRequested) -> None:
     turn.decision.audit.append({"opened": incident, "actor": request.actor.id, "request": request.request_id})
 
 
-def _forget(incidents: dict[str, OpenIncident], now: float, reopen_within: float) -> None:
+def _forget(index: Index, now: float, reopen_within: float) -> None:
     """Drop incidents that no alert can join any more, and beyond the limit those that are quiet for longest."""
-    for incident in [i for i, known in incidents.items() if known["closed"] and now - known["closed"] > reopen_within]:
-        del incidents[incident]
-    surplus = len(incidents) - INCIDENTS_KEPT
-    if surplus > 0:
-        for incident in sorted(incidents, key=lambda i: incidents[i]["last"])[:surplus]:
-            del incidents[incident]
+    over = [i for i, known in index.incidents.items() if known["closed"] and now - known["closed"] > reopen_within]
+    index.drop(over)
+    index.drop(index.surplus())

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from services.diagnoser.domain.config import Config
-from services.diagnoser.domain.correlation import Index, OpenIncident
+from services.diagnoser.domain.correlation import Found, Index, OpenIncident, migrated
 from services.diagnoser.domain.sighting import AlertRow
 from shared.events.people import Silence
 from shared.incident.enums import Disposition
@@ -22,8 +22,6 @@ DAY = 86_400.0
 ALERT_KEPT = 35 * DAY
 ATTACHED_MAX = 50
 """Alerts in one message to an incident."""
-INCIDENTS_KEPT = 400
-"""Incidents an alert can join. In a storm beyond that the longest quiet ones take no more alerts."""
 
 
 @dataclass(slots=True)
@@ -32,6 +30,7 @@ class ScopeState:
 
     environment: str = LIVE
     incidents: dict[str, OpenIncident] = field(default_factory=dict)
+    found: Found = field(default_factory=dict)
     silences: dict[str, dict[str, Any]] = field(default_factory=dict)
     held: dict[str, float] = field(default_factory=dict)
     """Fingerprint -> when (wall time) a flapping alert is looked at again."""
@@ -47,7 +46,10 @@ class ScopeState:
     @classmethod
     def read(cls, state: JSON) -> ScopeState:
         """Return the state from JSON; None is a scope without past."""
-        return cls(**state) if state else cls()
+        known = cls(**state) if state else cls()
+        if "keys" in next(iter(known.incidents.values()), {}):
+            known.incidents, known.found = migrated(cast("Mapping[str, dict[str, Any]]", known.incidents))
+        return known
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from services.diagnoser.domain.correlation import OpenIncident, incident_id, join, keys_of
+from services.diagnoser.domain.correlation import incident_id, keys_of
 from services.diagnoser.domain.sighting import FLIPS_KEPT, Cycle, Sighting, is_firing, judge, newest_cycles, seen
 from services.diagnoser.domain.suppression import is_flapping, suppressed_by
 from services.diagnoser.handlers.scope_turn import KIND, Ruling, ScopeTurn, alert_key
@@ -181,8 +181,7 @@ def _own_incident(turn: ScopeTurn, alert: Alert) -> str | None:
 def _attach(
     turn: ScopeTurn, message_id: str, alert: Alert, *, incident: str, reason: str, keys: dict[str, list[str]]
 ) -> Ruling:
-    join(turn.state.incidents[incident], keys, alert.occurred_at.timestamp())
-    turn.index.add(incident, keys)
+    turn.index.join(incident, keys, alert.occurred_at.timestamp())
     _sight(turn, alert, incident)
     turn.attach(incident, {"message_id": message_id, "alert": _written(turn, alert), "reason": reason})
     return Ruling(Disposition.ATTACHED, reason, incident)
@@ -198,9 +197,7 @@ def _open(turn: ScopeTurn, message_id: str, alert: Alert, keys: dict[str, list[s
 def open_incident(turn: ScopeTurn, message_id: str, alert: Alert, keys: dict[str, list[str]], reason: str) -> str:
     """Allot an id, make the incident findable and tell it to open; return the id."""
     incident = incident_id(f"{KIND}/{turn.state.environment}", message_id)
-    at = alert.occurred_at.timestamp()
-    turn.state.incidents[incident] = OpenIncident(keys=keys, first=at, last=at, closed=None)
-    turn.index.add(incident, keys)
+    turn.index.open(incident, keys, alert.occurred_at.timestamp())
     body = {
         "incident": incident,
         "environment": turn.state.environment,

@@ -5,13 +5,16 @@ from __future__ import annotations
 from itertools import permutations
 from typing import Any
 
+import orjson
 import pytest
 
 from services.diagnoser.domain.config import Config
+from services.diagnoser.domain.correlation import Index, incident_id
 from services.diagnoser.handlers.scope import Scope
 from shared.events.deliveries import DeliveryNotAnAlert, DeliveryUnreadable
 from shared.events.people import IncidentRequested
 from shared.incident.enums import Severity
+from shared.store.model import STATE_MAX
 from tests.unit.diagnoser.aggregates import NOW, Aggregate, message
 from tests.unit.diagnoser.alerts import KEY, alert, delivery, time
 from tests.unit.diagnoser.scopes import PERSON, RULES, ruling, told
@@ -299,3 +302,39 @@ def test_beyond_the_limit_the_longest_quiet_incidents_take_no_more_alerts(scope:
     assert len(scope.state["incidents"]) == 400
     assert ruling(scope.give(delivery("x", alert("b", 449, services=("s449",)))))[0] == "attached"
     assert ruling(scope.give(delivery("y", alert("b2", 1, services=("s1",)))))[0] == "new_incident"
+
+
+def test_incidents_as_an_earlier_version_kept_them_still_take_alerts(scope: Aggregate) -> None:
+    keys = {"same_service": ["shop"], "same_host": ["h1", "h2"]}
+    known = {"keys": keys, "first": time(0).timestamp(), "last": time(60).timestamp(), "closed": None}
+    over = {"keys": {"same_service": ["pay"]}, "first": 1.0, "last": 2.0, "closed": 3.0}
+    scope.state = {"environment": "sim:t", "incidents": {"INC-AAAAAAAAAA": known, "INC-BBBBBBBBBB": over}}
+
+    joining = alert("mem", 30, services=("other",), host="h2")
+    assert ruling(scope.give(delivery("r1", joining))) == ("attached", "INC-AAAAAAAAAA")
+
+    assert ruling(scope.give(delivery("r2", alert("disk", 40)))) == ("attached", "INC-AAAAAAAAAA")
+    kept = {"first": time(0).timestamp(), "last": time(60).timestamp(), "closed": None, "values": 4}
+    assert scope.state["incidents"] == {"INC-AAAAAAAAAA": kept}
+
+
+def test_an_incident_whose_alerts_say_nothing_a_rule_asks_for_is_kept_and_found_by_its_own_alert(
+    scope: Aggregate,
+) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert(services=()))))
+
+    assert ruling(scope.give(delivery("r2", alert("mem", services=()))))[0] == "new_incident"
+    assert ruling(scope.give(delivery("r3", alert(at=90, cycle="c2", services=())))) == ("attached", incident)
+
+
+def test_many_incidents_over_many_hosts_with_long_names_do_not_grow_the_state_without_end() -> None:
+    index = Index(RULES.correlate, {}, {})
+    for n in range(100):
+        incident = incident_id("scope/t", f"r{n}")
+        index.open(incident, {"same_service": ["s" * 300 + f"{n}"]}, float(n))
+        for host in range(60):
+            index.join(incident, {"same_host": ["h" * 300 + f"{n}-{host}"]}, float(n))
+    index.drop(index.surplus())
+
+    assert list(index.incidents) == [incident_id("scope/t", f"r{n}") for n in range(60, 100)]
+    assert len(orjson.dumps([index.incidents, index.found])) < STATE_MAX * 0.75
