@@ -152,3 +152,12 @@ def test_growth_that_began_before_the_data_is_growth_by_what_was_kept_as_well() 
 
     assert found is not None
     assert (found.is_shifted, found.is_ramp) == (True, True)
+
+
+def test_what_few_windows_say_of_how_far_windows_lie_apart_is_believed_less() -> None:
+    def seen(windows: int) -> float:
+        found = standing([100.0, 100.0, 100.0, 104.0, 104.0, 104.0] * windows, [112.0] * 5, 100.0, lambda _: 0.1)
+        assert found is not None
+        return found.shift
+
+    assert seen(1) < seen(4) < seen(16)

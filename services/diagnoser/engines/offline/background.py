@@ -40,6 +40,8 @@ MOST = 0.4
 """The least share of the whole rise between the outer thirds of a ramp; two thirds on a straight line, 0 of a step."""
 LEAST_SHARE = 0.04
 """The least share of a steady trend in each eighth of the span; a seventh on a straight line."""
+FEW = 1.0
+"""By how much wider than seen two windows are taken to lie apart; the excess falls as there are more of them."""
 _NORMAL = 1.4826
 """Median absolute deviation to standard deviation."""
 _TAIL = 1.2816
@@ -222,7 +224,8 @@ def _width(medians: Array, past: Array, centre: float, floor: float, jitter: flo
         return max(spread, jitter, 2 * floor / SHIFTED)
     spread = _NORMAL * float(_median(np.abs(medians - centre)))
     tail = float(np.max(np.abs(_tenths(medians) - centre))) / _TAIL
-    return max(spread, tail, floor / SHIFTED, jitter)
+    few = 1.0 + FEW / max(len(medians) - 1, 1)
+    return max(spread * few, tail * few, floor / SHIFTED, jitter)
 
 
 def _smooth(values: Array, length: int) -> Array:
