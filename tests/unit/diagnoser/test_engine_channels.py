@@ -86,3 +86,8 @@ def test_a_metric_is_understood_by_name_and_unit(
 )
 def test_the_share_in_use_is_known_only_with_a_capacity(series: CaseSeries, used: float | None) -> None:
     assert meaning(series).used(40.0) == used
+
+
+@pytest.mark.parametrize("name", ["p95latency", "p99duration", "orders-p50latency"])
+def test_a_quantile_that_is_written_together_with_its_word_is_read(name: str) -> None:
+    assert meaning(CaseSeries(name=name)).channel.name == "latency"

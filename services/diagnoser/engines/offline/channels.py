@@ -13,7 +13,7 @@ from services.diagnoser.domain.case import CaseSeries
 Direction = Literal["up", "down", "both"]
 
 _DIRECTIONS: Mapping[str, Direction] = {"up": "up", "down": "down", "both": "both"}
-_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+[a-z]*")
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+(?=[a-z]{4})|\d+[a-z]*")
 _LABELS = re.compile(r"\{.*\}")
 _SHARE_UNITS = frozenset({"%", "percent", "pct"})
 _SHARE_WORDS = frozenset({"percent", "pct", "percentage", "utilization", "utilisation"})
