@@ -91,3 +91,20 @@ def test_lines_that_no_longer_come_for_some_requests_make_their_writer_a_suspect
     before = [*lines("cart", "served {n}", 200), *lines("cart", "basket {n} priced", 100)]
     now = [*lines("cart", "served {n}", 200), *lines("cart", "basket {n} priced", 25)]
     assert first({}, logs=now, logs_baseline=before) == "cart"
+
+
+def test_errors_that_never_came_before_outweigh_lines_of_others_that_no_longer_come() -> None:
+    before = [*lines("front", "served {n}", 200), *lines("front", "basket {n} asked", 88), *lines("prices", "{n}", 60)]
+    now = [*lines("front", "served {n}", 200), *lines("front", "basket {n} asked", 20), *lines("prices", "{n}", 60)]
+    failed = lines("prices", "no price for {n}", 10, level="error")
+    assert first({}, logs=[*now, *failed], logs_baseline=before, topology={}, alerts=[]) == "prices"
+
+
+def test_what_takes_as_long_elsewhere_without_any_trouble_is_no_news() -> None:
+    before = {f"peer-{n}": 5000.0 for n in range(9)} | {"slow": 85_000.0, "cart": 18_000.0}
+    gaps = [
+        {"entity": name, "name": "net_gap_us", "unit": "us", "step_s": 60, "baseline": [value], "window": [now]}
+        for name, value in before.items()
+        for now in [220_000.0 if name == "cart" else value + 900.0]
+    ]
+    assert suspects(scene_of(read_case({"metrics": gaps}))) == []

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from services.diagnoser.engines.offline.background import FARTHEST
 from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.facts import Fact
-from services.diagnoser.engines.offline.logs import Shape
+from services.diagnoser.engines.offline.logs import SURGE, Shape
+from services.diagnoser.engines.offline.remotes import OUT_OF_REACH
 from services.diagnoser.engines.offline.scene import Observation, Scene
 from services.diagnoser.engines.offline.sharing import shared
 
@@ -22,18 +22,18 @@ NEWS = 0.5
 THIN = 8
 """Background windows below which a history is thin."""
 FACT = 0.5
-LOG_SHARE = 0.6
+LOG_SHARE = 0.8
 """What lines of a log count at most beside a shift of a metric."""
 LOG_MOST = 10.0
 """Standard deviations; more lines are not more certain."""
 WARNING = 0.5
 """What warnings count beside errors."""
+GONE_SHARE = 0.6
+"""What lines that no longer come count beside errors that are new."""
+HINT = 2.0
+"""Standard deviations from which on errors that are new agree with what else there is."""
 BLAMED = 0.9
 """What an error counts for whom its writer cannot reach."""
-_OUT_OF_REACH = re.compile(
-    r"(?i)refused|unavailable|unreachable|timed? ?out|no instances?|connection reset|(failed|unable) to connect"
-    r"|could ?n[o']t connect|cannot connect|no such host|\b50[234]\b|i/o error"
-)
 _FELT = frozenset({"latency", "errors"})
 
 
@@ -110,22 +110,33 @@ def _has_more(scene: Scene, entity: str) -> bool:
 
 
 def _written(scene: Scene) -> dict[str, float]:
-    """Return, from 0 to 1, how much the log of an entity says that it is in trouble itself."""
-    found: dict[str, float] = {}
-    for shape in scene.surging:
+    """Return, from 0 to 1, how much logs say that an entity is in trouble itself; kinds of lines that agree add up."""
+    kinds: dict[tuple[str, str], float] = {}
+
+    def enter(entity: str, kind: str, size: float) -> None:
+        kinds[entity, kind] = max(kinds.get((entity, kind), 0.0), size)
+
+    for shape in (*scene.surging, *_hints(scene)):
         own = min(shape.surge, LOG_MOST) / LOG_MOST * (1.0 if shape.level == "error" else WARNING)
-        found[shape.entity] = max(found.get(shape.entity, 0.0), own)
+        enter(shape.entity, "own", own)
         for name in sorted(_blamed(shape)):
-            found[name] = max(found.get(name, 0.0), BLAMED * own)
+            enter(name, "blamed", BLAMED * own)
     for shape in scene.vanished:
-        own = min(shape.fall, LOG_MOST) / LOG_MOST
-        found[shape.entity] = max(found.get(shape.entity, 0.0), own)
+        enter(shape.entity, "vanished", GONE_SHARE * min(shape.fall, LOG_MOST) / LOG_MOST)
+    found: dict[str, float] = {}
+    for (entity, _), size in kinds.items():
+        found[entity] = 1.0 - (1.0 - found.get(entity, 0.0)) * (1.0 - size)
     return found
+
+
+def _hints(scene: Scene) -> list[Shape]:
+    """Return errors that never came before, too few to be remarkable by themselves."""
+    return [s for s in scene.shapes if s.level == "error" and not s.earlier and HINT <= s.surge < SURGE]
 
 
 def _blamed(shape: Shape) -> set[str]:
     """Return whom an error says to be out of reach: such words tell of them, not of their writer."""
-    return shape.mentions - {shape.entity} if shape.is_bad and _OUT_OF_REACH.search(shape.template) else set()
+    return shape.mentions - {shape.entity} if shape.is_bad and OUT_OF_REACH.search(shape.template) else set()
 
 
 def _is_old(one: Observation) -> bool:

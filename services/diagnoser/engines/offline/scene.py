@@ -13,6 +13,7 @@ from services.diagnoser.engines.offline.counting import rated
 from services.diagnoser.engines.offline.facts import OF_NODES, SERIOUS, Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
 from services.diagnoser.engines.offline.naming import canonical, placed
+from services.diagnoser.engines.offline.remotes import add_remotes
 from services.diagnoser.engines.offline.states import facts_of
 from services.diagnoser.engines.offline.tools import lines
 from services.diagnoser.engines.offline.topology import Map, map_of
@@ -143,8 +144,13 @@ class Scene:
         return list(dict.fromkeys(place for place in firing if place))
 
     def troubles(self) -> list[Fact]:
-        """Return the facts that are trouble by themselves, now."""
-        return [fact for fact in self.facts if fact.counts and fact.kind in SERIOUS]
+        """Return the facts that are trouble by themselves, now; that nothing is to run is one where an alert asks."""
+        asked = self.alerted()
+        return [
+            fact
+            for fact in self.facts
+            if fact.counts and (fact.kind in SERIOUS or (fact.kind == "scaled_to_zero" and fact.entity in asked))
+        ]
 
 
 def scene_of(case: Case) -> Scene:
@@ -168,6 +174,7 @@ def scene_of(case: Case) -> Scene:
     stated = (fact.entity for fact in facts if not fact.is_event)
     known = dict.fromkeys([*chart.kinds, *(o.entity for o in observations), *stated])
     shapes = shapes_of(case, list(known))
+    add_remotes(shapes, chart)
     known.update(dict.fromkeys(shape.entity for shape in shapes))
     fresh = _fresh(case)
     surging = sorted((s for s in shapes if _is_news(s, case, fresh)), key=lambda s: (-s.surge, s.number))
@@ -201,13 +208,23 @@ def _place(alert: CaseAlert, known: Iterable[str]) -> str:
 
 
 def _among_peers(observations: list[Observation]) -> list[Observation]:
-    """Judge series with next to no past by how much the same measurement moves elsewhere at the same time."""
+    """Judge series with next to no past by how much the same measurement moves elsewhere at the same time.
+
+    What a call takes is also held against the highest level elsewhere before: so long it may take without any trouble.
+    """
     moves: dict[str, list[float]] = {}
+    levels: dict[str, float] = {}
     thin = {o.number for o in observations if o.standing.windows < 2}  # noqa: PLR2004 -- one window says nothing of how far windows lie apart
     for one in observations:
         if one.number in thin:
             moves.setdefault(one.series.name, []).append(abs(one.standing.after - one.standing.before))
-    usual = {name: sorted(found)[int(0.9 * (len(found) - 1))] for name, found in moves.items() if len(found) >= PEERS}
+            if one.channel == "latency":
+                levels[one.series.name] = max(levels.get(one.series.name, 0.0), abs(one.standing.before))
+    usual = {
+        name: max(sorted(found)[int(0.9 * (len(found) - 1))], levels.get(name, 0.0))
+        for name, found in moves.items()
+        if len(found) >= PEERS
+    }
     return [
         _widened(one, usual[one.series.name]) if one.number in thin and one.series.name in usual else one
         for one in observations
@@ -229,7 +246,7 @@ def _widened(one: Observation, usual: float) -> Observation:
 def _subjects(alert: CaseAlert) -> Iterator[str]:
     """Say what an alert is about; its metric may be several with something between."""
     name = alert.metric or alert.labels.get("alertname")
-    for part in re.split(r"[/,|&]", name) if isinstance(name, str) else ():
+    for part in re.split(r"[/,|&]|(?<=[a-z])And(?=[A-Z])|[_\s-]and[_\s-]", name) if isinstance(name, str) else ():
         yield meaning(CaseSeries(name=part)).channel.name
 
 
