@@ -152,3 +152,34 @@ def test_where_only_text_names_the_cause_confidence_stays_low() -> None:
     result = diagnose(read_case(case({"shop/error_pct": step(20.0, -14)}, logs=told)), CATALOGUE).result
     assert result.causes[0].cause == "saturation.connection_pool"
     assert result.confidence <= 0.7
+
+
+@pytest.mark.parametrize(
+    "title, kind",
+    [
+        pytest.param("DB instance ran out of storage space", "disk_full", id="a database without room"),
+        pytest.param("Free storage space is getting low: 7 GB", "disk_full", id="little room"),
+        pytest.param("the store has 498 connections, the maximum is 500", "connections_exhausted", id="near the limit"),
+        pytest.param("New connections may be refused", "connections_exhausted", id="connections are refused"),
+        pytest.param("connection refused by the store", "", id="a refused call is no limit"),
+        pytest.param("serviceaccount web not found", "config_missing", id="an identity that is not there"),
+    ],
+)
+def test_events_of_stores_and_clusters_are_understood(title: str, kind: str) -> None:
+    found = scene_of(read_case(case() | {"events": [event(-5, title, "notice")]})).facts
+    assert [fact.kind for fact in found if fact.counts] == ([kind] if kind else [])
+
+
+def test_what_has_changed_over_has_not_gone_back_when_that_is_complete() -> None:
+    found = scene_of(read_case(case() | {"events": [event(-5, "failover completed", "notice")]})).facts
+    assert [(fact.kind, fact.counts) for fact in found] == [("failed_over", True)]
+
+
+def test_a_statement_that_waits_for_its_client_dominates_nothing() -> None:
+    def load(waits: str) -> dict[str, Any]:
+        heavy = {"db_load_avg": 5.0, "wait_events": [{"type": waits, "db_load_avg": 4.8}]}
+        return {"db_instance_identifier": "shop", "top_sql": [heavy, {"db_load_avg": 1.0, "wait_events": []}]}
+
+    for waits, dominates in (("Client", False), ("IO", True)):
+        found = scene(insights=load(waits)).facts
+        assert [fact.counts for fact in found if fact.kind == "dominant_statement"] == [dominates]

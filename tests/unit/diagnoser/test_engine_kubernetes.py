@@ -114,3 +114,103 @@ quotes-5d5f7c9d8-abcde    1/1     Running            0          9d
 def test_a_printed_table_of_pods_is_read() -> None:
     first = diagnose(read_case({"raw": {"get_pods": TABLE}}), load_catalogue()).result.causes[0]
     assert (first.cause, first.entity) == ("deployment.image_missing", "basket")
+
+
+ALERT = {"entity": "basket", "title": "basket does not answer"}
+
+
+def told_by(**texts: str) -> tuple[str, str, str]:
+    """Return status, first cause and its place of what tools printed after an alert."""
+    result = diagnose(read_case({"alerts": [ALERT], "raw": texts}), load_catalogue()).result
+    first = result.causes[0] if result.causes else None
+    return result.status, first.cause if first else "", first.entity if first else ""
+
+
+def test_an_instance_that_is_being_removed_is_no_trouble() -> None:
+    leaving = {
+        "metadata": {"name": POD, "deletionTimestamp": "2026-05-01T10:00:00Z"},
+        "kind": "Pod",
+        "status": waiting("CrashLoopBackOff")["status"],
+    }
+    staying = {"metadata": {"name": "basket-5d5f7c9d8-abcde"}, "kind": "Pod", "status": pod(ready=True)["status"]}
+    gone = event("Pod", POD, "BackOff", "Back-off restarting failed container")
+    result = diagnose(read_case({"alerts": [ALERT], "raw": {"now": [leaving, staying, gone]}}), load_catalogue()).result
+
+    assert result.status == "no_active_fault"
+
+
+PODS = """NAME                     READY   STATUS    RESTARTS   AGE
+basket-5d5f7c9d8-abcde   1/1     Running   0          9d
+"""
+WORKLOADS = """NAME     READY   UP-TO-DATE   AVAILABLE   AGE
+basket   0/0     0            0           9d
+quotes   1/1     1            1           9d
+"""
+NAMES = """NAME     ENDPOINTS        AGE
+basket   <none>           9d
+quotes   10.0.0.7:8080    9d
+"""
+
+
+def test_where_no_instance_is_wanted_that_is_the_cause() -> None:
+    assert told_by(workloads=WORKLOADS)[1:] == ("configuration.scaled_to_zero", "basket")
+
+
+def test_that_no_instance_is_wanted_is_no_trouble_where_no_alert_asks() -> None:
+    assert diagnose(read_case({"raw": {"workloads": WORKLOADS}}), load_catalogue()).result.status == "no_active_fault"
+
+
+def test_a_name_with_nothing_behind_it_is_misrouted_only_where_instances_are_known() -> None:
+    assert told_by(names=NAMES)[1:] == ("unknown", "basket")
+    assert told_by(names=NAMES, get_pods=PODS)[1:] == ("configuration.misrouted", "basket")
+
+
+DESCRIBED = """Name:             basket-7d9c8b6f5d-x2x4z
+Namespace:        shop
+Node:             worker-a/10.0.0.1
+Status:           {status}
+Controlled By:  ReplicaSet/basket-7d9c8b6f5d
+Containers:
+  main:
+    State:          {state}
+      Reason:       {reason}
+Conditions:
+  Type              Status
+  Ready             {ready}
+QoS Class:                   Burstable
+Events:
+  Type     Reason     Age                From               Message
+  ----     ------     ----               ----               -------
+  Normal   Pulled     92s                kubelet            Container image is present
+  Warning  {warning}
+"""
+PENDING = {"status": "Pending", "state": "Waiting", "reason": "ContainerCreating", "ready": "False"}
+
+
+@pytest.mark.parametrize(
+    "fields, cause",
+    [
+        pytest.param(
+            PENDING | {"warning": "FailedScheduling   31s   default-scheduler  0/4 nodes: 3 Insufficient cpu"},
+            "saturation.scheduling_capacity",
+            id="a warning says that there is no room",
+        ),
+        pytest.param(
+            PENDING | {"reason": "ImagePullBackOff", "warning": "Failed   31s   kubelet  Error: ErrImagePull"},
+            "deployment.image_missing",
+            id="its state says that the image is missing",
+        ),
+        pytest.param(
+            PENDING | {"warning": "Unhealthy   0s (x7 over 80s)   kubelet   Liveness probe failed: timeout"},
+            "configuration.probe_misconfigured",
+            id="a warning says that the check fails",
+        ),
+    ],
+)
+def test_a_printed_description_of_an_instance_is_read(fields: dict[str, str], cause: str) -> None:
+    assert told_by(describe=DESCRIBED.format(**fields))[1:] == (cause, "basket")
+
+
+def test_a_description_of_an_instance_that_runs_is_no_trouble() -> None:
+    fine = {"status": "Running", "state": "Running", "reason": "-", "ready": "True", "warning": "-"}
+    assert told_by(describe=DESCRIBED.format(**fine))[0] == "no_active_fault"

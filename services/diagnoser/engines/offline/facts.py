@@ -47,6 +47,7 @@ KINDS = SERIOUS | frozenset(
         "provider_outage",
         "quota_reached",
         "restarting",
+        "scaled_to_zero",
         "scaling_limited",
         "waits_on_cpu",
         "waits_on_io",
@@ -68,7 +69,10 @@ _EVENTS: tuple[tuple[str, str], ...] = (
     ("image_missing", r"imagepull|errimage|pull.{0,20}image|image .{0,60}not found"),
     (
         "config_missing",
-        r"createcontainerconfig|(secret|configmap).{0,60}not found|permission denied|access ?denied|forbidden",
+        (
+            r"createcontainerconfig|(secret|configmap|serviceaccount).{0,60}not found"
+            r"|permission denied|access ?denied|forbidden"
+        ),
     ),
     ("unschedulable", r"failedscheduling|unschedulable|insufficient (cpu|memory)"),
     ("probe_failing", r"(liveness|readiness|startup) probe failed|unhealthy"),
@@ -77,12 +81,22 @@ _EVENTS: tuple[tuple[str, str], ...] = (
     ("node_pressure", r"(memory|disk|pid) ?pressure|evict"),
     ("certificate_expired", r"certificate.{0,60}(expired|renewal failed|not renewed)|x509.{0,40}expired"),
     ("replica_lag", r"replica(tion)?.{0,30}\blag|falling behind"),
-    ("failed_over", r"failover|failed over|promot(ed|ion)"),
+    ("failed_over", r"fail-?over|failed over|promot(ed|ion)"),
     (
         "disk_full",
-        r"(storage|disk|volume).{0,30}\bfull\b|no space left|free storage.{0,20}(low|exhaust)|storage space.{0,20}low",
+        (
+            r"(storage|disk|volume).{0,30}(\bfull\b|exhaust)|no space left|(storage|disk).{0,40}\blow\b"
+            r"|out of (free |disk |storage )?(disk|storage|space)|insufficient (disk|storage)|consumed.{0,30}storage"
+        ),
     ),
-    ("connections_exhausted", r"too many connections|connection slots|max_connections"),
+    (
+        "connections_exhausted",
+        (
+            r"too many (connections|clients|sessions)|connection slots|max_connections"
+            r"|connections\b.{0,60}\b(maximum|limit|exhaust\w*)|(maximum|limit|exhaust\w*)\b.{0,60}\bconnections\b"
+            r"|new connections?.{0,20}(refused|rejected)|no (more )?connections accepted"
+        ),
+    ),
     ("quota_exhausted", r"quota.{0,40}(exceeded|exhausted|reached)|rate limit|throttl"),
     (
         "network_trouble",
@@ -143,10 +157,13 @@ def brief(value: float | None) -> str:
 
 
 def event(entity: str, text: str, kind: str, at: float | None) -> Fact:
-    """Return what an event tells, read from its words; its kind is empty when they are not understood."""
+    """Return what an event tells, read from its words; its kind is empty when they are not understood.
+
+    What has changed over has not gone back when that is complete.
+    """
     said = next((name for name, words in _EVENTS if re.search(words, text, re.IGNORECASE)), "")
     name = _BY_EVENT_KIND.get(kind, said)
-    is_over = OVER.search(text) is not None
+    is_over = name != "failed_over" and OVER.search(text) is not None
     told = f"{name.replace('_', ' ')}{' is over' if is_over else ''}, says an event"
     return Fact(0, name, entity, told, not is_over, at=at, is_event=True, is_text=True)
 

@@ -9,9 +9,12 @@ from typing import Any
 from services.diagnoser.domain.case import instant, number
 from services.diagnoser.engines.offline.facts import Fact, brief, event, items, word, workload
 
-_DONE = frozenset({"Succeeded", "Completed"})
+_DONE = frozenset({"Succeeded", "Completed", "Terminating"})
+"""States of an instance that is not meant to run any more."""
 _PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
 _RESTARTS_MANY = 3
+_LATELY = re.compile(r"(?:[2-9]|\d\d+) \((?:[1-4]m)?(?:\d+s)? ?ago\)")
+"""Restarts, more than one and the last of them just now: it is not ready for long."""
 _COLUMNS = re.compile(r"\s{2,}|\t")
 
 
@@ -73,7 +76,7 @@ def _pod(item: Mapping[str, Any]) -> Iterator[Fact]:
     containers = items(status.get("containerStatuses")) + items(status.get("initContainerStatuses"))
     own = items(status.get("containerStatuses"))
     is_ready = bool(own) and all(c.get("ready") is True for c in own)
-    if word(status, "phase") in _DONE:
+    if word(status, "phase") in _DONE or part(item, "metadata").get("deletionTimestamp"):
         return
     yield Fact(0, "pods_not_ready", entity, f"{_name(item)} is {'' if is_ready else 'not '}ready", not is_ready)
     restarts = sum(number(c.get("restartCount")) or 0.0 for c in own)
@@ -102,9 +105,12 @@ def stated(entity: str, text: str) -> Iterator[Fact]:
 
 def _workload(item: Mapping[str, Any]) -> Iterator[Fact]:
     status = part(item, "status")
-    wanted = number(part(item, "spec").get("replicas")) or number(status.get("desiredNumberScheduled")) or 0.0
+    told = part(item, "spec").get("replicas")
+    wanted = number(told) or number(status.get("desiredNumberScheduled")) or 0.0
     ready = number(status.get("readyReplicas")) or number(status.get("numberReady")) or 0.0
     yield Fact(0, "pods_not_ready", _name(item), f"{brief(ready)} of {brief(wanted)} instances ready", ready < wanted)
+    if told is not None:
+        yield Fact(0, "scaled_to_zero", _name(item), "no instance of it is wanted", not wanted)
     for condition in items(status.get("conditions")):
         if (word(condition, "type"), word(condition, "status")) == ("ReplicaFailure", "True"):
             yield from stated(_name(item), _reason(condition))
@@ -172,10 +178,15 @@ def _row(row: Mapping[str, str]) -> Iterator[Fact]:
         if row.get("TYPE") != "Normal":
             kind, _, about = row["OBJECT"].partition("/")
             yield event(_place(kind, about), f"{row['REASON']} {row.get('MESSAGE', '')}", "", None)
+    elif "ENDPOINTS" in row:
+        is_empty = row["ENDPOINTS"] == "<none>"
+        yield Fact(0, "no_endpoints", name, f"{'no' if is_empty else 'some'} instance behind its name", is_empty)
     elif "ROLES" in row:
         yield Fact(0, "node_down", name, f"it is {status}", not status.startswith("Ready"))
     elif ready.isdigit() and wanted.isdigit() and status not in _DONE:
         entity = workload(name) if status else name
-        is_short = int(ready) < int(wanted)
+        is_short = int(ready) < int(wanted) or _LATELY.match(row.get("RESTARTS", "")) is not None
         yield Fact(0, "pods_not_ready", entity, f"{ready} of {wanted} ready", is_short)
+        if status == "":
+            yield Fact(0, "scaled_to_zero", entity, "no instance of it is wanted", int(wanted) == 0)
         yield from stated(entity, status) if is_short else ()

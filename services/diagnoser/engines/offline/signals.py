@@ -117,8 +117,10 @@ def _fits(one: Observation, signal: Signal) -> bool:
 
 def _distance(one: Observation, signal: Signal) -> float:
     """Return how far beyond doubt an observation is: 0.5 at the threshold, 1 at twice that; half with no history."""
-    if signal.above is not None or not one.onset:
+    if signal.above is not None or (one.onset is None and (one.standing.windows or one.is_ramp)):
         return 1.0
+    if one.onset is None:
+        return THIN
     return abs(one.standing.shift) / (2 * SHIFTED) * (1.0 if one.standing.windows > 1 else THIN)
 
 

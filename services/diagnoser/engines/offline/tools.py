@@ -10,6 +10,7 @@ import orjson
 
 from services.diagnoser.domain.case import CaseLog, instant, number
 from services.diagnoser.engines.offline import kubernetes
+from services.diagnoser.engines.offline.described import described, is_described
 from services.diagnoser.engines.offline.facts import Fact, brief, event, items, word, workload
 
 
@@ -31,6 +32,8 @@ def _text(value: str) -> Iterator[Fact]:
             yield from tool(orjson.loads(value))
         except orjson.JSONDecodeError:
             return
+    elif is_described(value):
+        yield from described(value)
     elif "\n" in value:
         yield from kubernetes.table(value)
 
@@ -67,6 +70,8 @@ def _notice(item: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def _pod(item: Mapping[str, Any]) -> Iterator[Fact]:
+    if item.get("deletion_timestamp"):
+        return
     entity, containers = workload(word(item, "name")), items(item.get("containers"))
     conditions = {word(c, "type"): c for c in items(item.get("conditions"))}
     is_ready = bool(containers) and all(c.get("ready") is True for c in containers)
@@ -105,7 +110,7 @@ def _node(item: Mapping[str, Any]) -> Iterator[Fact]:
 def _load(item: Mapping[str, Any]) -> Iterator[Fact]:
     """Read what a database spends its time on."""
     entity = next((str(value) for key, value in item.items() if str(key).endswith("identifier")), "")
-    costs = [number(sql.get("db_load_avg")) or 0.0 for sql in items(item.get("top_sql"))]
+    costs = [_busy(sql) for sql in items(item.get("top_sql"))]
     if costs and sum(costs):
         is_one = max(costs) >= 0.6 * sum(costs) and max(costs) >= 2.0  # noqa: PLR2004 -- most of it, and two processors' worth
         yield Fact(
@@ -123,6 +128,13 @@ def _load(item: Mapping[str, Any]) -> Iterator[Fact]:
             f"it waits for {name} {load / (sum(waits.values()) or 1.0):.0%} of the time",
             is_most,
         )
+
+
+def _busy(sql: Mapping[str, Any]) -> float:
+    """Return the load of a statement; what it waits for its client is no work of the database."""
+    waits = [w for w in items(sql.get("wait_events")) if word(w, "type").lower() == "client"]
+    idle = sum(number(w.get("db_load_avg")) or 0.0 for w in waits)
+    return max((number(sql.get("db_load_avg")) or 0.0) - idle, 0.0)
 
 
 _SHAPES: tuple[tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any]], Iterator[Fact]]], ...] = (

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 
-from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause
+from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause, Signal
 from services.diagnoser.engines.offline.changes import Link, link
 from services.diagnoser.engines.offline.channels import HARMS, RESOURCES
 from services.diagnoser.engines.offline.facts import Fact
@@ -170,7 +171,7 @@ def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
     if cause.change:
         found = link(scene, entity, cause.change, _onset(scene, entity, seen), seen)
     log_odds = cause.weight + sum(one.gain for one in support) - sum(one.gain for one in against)
-    log_odds += RUNG if any(_is_rung(scene, one) for one in required) else 0.0
+    log_odds += RUNG if any(map(partial(_is_rung, scene), cause.required, required)) else 0.0
     missing = tuple(one for one in required if one.state == "unmeasured")
     log_odds += (found.gain if found else 0.0) - UNEXPLAINED * _unexplained(scene, entity) - UNMEASURED * len(missing)
     return Hypothesis(
@@ -186,9 +187,9 @@ def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
     )
 
 
-def _is_rung(scene: Scene, one: Match) -> bool:
+def _is_rung(scene: Scene, signal: Signal, one: Match) -> bool:
     """Whether an alert that fires is about the very thing that is seen."""
-    return one.state == "present" and any(scene.rings & set(way.channel) for way in one.signal.ways)
+    return one.state == "present" and any(scene.rings & set(way.channel) for way in signal.ways)
 
 
 def _united(scene: Scene, known: list[Hypothesis]) -> list[Hypothesis]:
