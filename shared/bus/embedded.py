@@ -105,9 +105,14 @@ class EmbeddedBus(Bus):
         self._read_up_to[subscription.name] = position
         with self._bell(subscription.topic) as bell:
             while True:
-                await below_high_water(subscription, self._high_water)
-                bell.clear()
-                rows = await asyncio.to_thread(self._file.read, subscription.topic, position, READ_MAX)
+                try:
+                    await below_high_water(subscription, self._high_water)
+                    bell.clear()
+                    rows = await asyncio.to_thread(self._file.read, subscription.topic, position, READ_MAX)
+                except UnavailableError as error:
+                    log.warning("%s waits: %s", subscription.name, error)
+                    await asyncio.sleep(POLL)
+                    continue
                 if not rows:
                     await _ring(bell)
                     continue
@@ -125,7 +130,7 @@ class EmbeddedBus(Bus):
     async def _retain(self) -> None:
         while True:
             await asyncio.sleep(RETAIN_EVERY)
-            with contextlib.suppress(sqlite3.Error):  # `problem` tells; the next round tries again.
+            with contextlib.suppress(sqlite3.Error, UnavailableError):  # `problem` tells; the next round tries again.
                 await self.retain()
 
     async def retain(self) -> None:

@@ -158,7 +158,10 @@ class LogFile:
         with self._reading:
             if self._reader is None:
                 raise UnavailableError("the log is not open")
-            return self._reader.execute(statement, values).fetchall()
+            try:
+                return self._reader.execute(statement, values).fetchall()
+            except sqlite3.OperationalError as error:
+                raise UnavailableError(f"the log cannot be read now: {error}") from error
 
     def _do(self, work: Callable[[sqlite3.Connection], int]) -> asyncio.Future[int]:
         job = _Job(work, asyncio.get_running_loop().create_future())

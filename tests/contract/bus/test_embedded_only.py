@@ -97,3 +97,30 @@ async def test_a_full_disk_is_told_and_nothing_is_taken_until_there_is_room(tmp_
     assert bus.problem() is None
     assert await kept(bus) == ["e1", "e2"]
     await bus.stop()
+
+
+@pytest.mark.slow
+async def test_a_log_that_cannot_be_read_for_a_while_is_read_on_afterwards(
+    tmp_path: Path, make_store: MakeStore
+) -> None:
+    reading = await make_store("reading")
+    bus = EmbeddedBus(tmp_path / "bus.db")
+    bus.subscribe(subscription(reading, name="reading"))
+    await bus.start()
+    await bus.append([record("k", "e1")])
+    await logged(reading, "doc/k", 1)
+    assert bus._file._reader is not None
+    is_refused = threading.Event()
+
+    def refuse() -> int:
+        is_refused.set()
+        return 1
+
+    bus._file._reader.set_progress_handler(refuse, 1)  # From here on SQLite interrupts every read.
+    await bus.append([record("k", "e2")])
+    await asyncio.to_thread(is_refused.wait, 60.0)
+    bus._file._reader.set_progress_handler(None, 1)
+
+    assert len(await logged(reading, "doc/k", 2)) == 2
+    assert bus.problem() is None
+    await bus.stop()
