@@ -35,7 +35,8 @@ def concluder(engine: EngineName = "offline", causes: Path | None = None) -> Con
 
     from cli.project import PROJECT
     from cli.starting import read
-    from services.diagnoser.engines.anthropic.consulting import Terms, consult
+    from services.diagnoser.engines.anthropic.asking import Terms
+    from services.diagnoser.engines.anthropic.consulting import consult
 
     app: Any = import_module("services.diagnoser.app")
     reach, allowance = app.terms_of(read().section("diagnoser", app.Settings), engine, PROJECT)

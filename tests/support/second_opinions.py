@@ -11,8 +11,9 @@ from services.diagnoser.domain.advice import Advice, Facts, StepName
 from services.diagnoser.domain.case import Case, read_case
 from services.diagnoser.domain.model_use import Reach, Use
 from services.diagnoser.domain.opinion import Opinion
+from services.diagnoser.engines.anthropic.asking import Terms
 from services.diagnoser.engines.anthropic.client import Client, Reply, Request
-from services.diagnoser.engines.anthropic.consulting import Terms, advice, opinion
+from services.diagnoser.engines.anthropic.consulting import advice, opinion
 from services.diagnoser.engines.anthropic.ground import Ground, ground_of
 from services.diagnoser.engines.anthropic.keeping import Kept
 from services.diagnoser.engines.anthropic.pack import pack

@@ -96,7 +96,8 @@ def _kept() -> Any:  # noqa: ANN401 -- a type that only a model needs
 
 
 def _opinion(request: dict[str, Any], catalogue: Catalogue) -> Finish:
-    from services.diagnoser.engines.anthropic.consulting import Consultation, Terms, advise  # noqa: PLC0415 -- offline needs none of it
+    from services.diagnoser.engines.anthropic.asking import Terms  # noqa: PLC0415 -- offline needs none of it
+    from services.diagnoser.engines.anthropic.consulting import Consultation, advise  # noqa: PLC0415 -- as above
 
     asked, terms, step = request.pop("case"), Terms.model_validate(request["terms"]), request.get("step")
     if step is not None:

@@ -17,7 +17,8 @@ from services.diagnoser.domain.case import Case, read_case
 from services.diagnoser.domain.model_use import Reach, Use
 from services.diagnoser.domain.opinion import PASSED, Opinion
 from services.diagnoser.engines.anthropic import conversation, prompts
-from services.diagnoser.engines.anthropic.consulting import Terms, advice, client_of, opinion
+from services.diagnoser.engines.anthropic.asking import Terms, client_of
+from services.diagnoser.engines.anthropic.consulting import advice, opinion
 from services.diagnoser.engines.anthropic.ground import ground_of
 from services.diagnoser.engines.anthropic.page import Page
 from services.diagnoser.engines.offline.catalogue import load_catalogue

@@ -9,7 +9,8 @@ import pytest
 
 from services.diagnoser.domain.model_use import Reach
 from services.diagnoser.domain.opinion import Opinion
-from services.diagnoser.engines.anthropic.consulting import Terms, consult
+from services.diagnoser.engines.anthropic.asking import Terms
+from services.diagnoser.engines.anthropic.consulting import consult
 from services.diagnoser.engines.offline.engine import diagnose
 from shared.incident.diagnosis import DiagnosticResult
 from tests.support.cases import case, ramp

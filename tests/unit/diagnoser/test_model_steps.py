@@ -11,8 +11,9 @@ import pytest
 
 from services.diagnoser.domain.advice import Advice, Facts, Option, StepName
 from services.diagnoser.domain.model_use import Reach, Use
+from services.diagnoser.engines.anthropic.asking import Terms
 from services.diagnoser.engines.anthropic.client import Reply
-from services.diagnoser.engines.anthropic.consulting import Terms, advise
+from services.diagnoser.engines.anthropic.consulting import advise
 from services.diagnoser.engines.anthropic.estimate import tokens
 from services.diagnoser.engines.anthropic.keeping import Kept
 from services.diagnoser.engines.anthropic.pack import TOKENS_MAX

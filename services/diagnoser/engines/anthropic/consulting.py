@@ -3,63 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property
-from pathlib import Path
-from typing import Generic
-
-from pydantic import Field
 
 from services.diagnoser.domain.advice import Advice, Facts, StepName, unasked
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.domain.model_use import Reach, Use
+from services.diagnoser.domain.model_use import Reach
 from services.diagnoser.domain.opinion import PASSED, Opinion, marked
 from services.diagnoser.domain.transcript import Transcript, Turn, cleaned
 from services.diagnoser.engines.anthropic import answer as diagnosed
 from services.diagnoser.engines.anthropic.advising import Advising, sentences_of
+from services.diagnoser.engines.anthropic.asking import Outcome, Terms, ask
 from services.diagnoser.engines.anthropic.client import Client, GivenUpError
-from services.diagnoser.engines.anthropic.conversation import Conversation
 from services.diagnoser.engines.anthropic.diagnosing import Diagnosing
 from services.diagnoser.engines.anthropic.ground import Ground, ground_of
-from services.diagnoser.engines.anthropic.keeping import KeepingClient, Kept
+from services.diagnoser.engines.anthropic.keeping import Kept
 from services.diagnoser.engines.anthropic.merging import merged
 from services.diagnoser.engines.anthropic.page import Page
-from services.diagnoser.engines.anthropic.prices import price_of
-from services.diagnoser.engines.anthropic.recorded import RecordedClient, RetoldClient
-from services.diagnoser.engines.anthropic.step import Answer, Step
-from services.diagnoser.engines.anthropic.veil import Veil
+from services.diagnoser.engines.anthropic.recorded import RetoldClient
 from services.diagnoser.engines.offline.catalogue import Catalogue
-from shared.incident.evidence import LookAlike
-from shared.incident.model import Model
-from shared.telemetry.redacting import Redactor
-
-NOTHING = Use()
-
-
-class Terms(Model):
-    """How one consultation reaches the model, what it may use, and which past incidents it may be shown."""
-
-    reach: Reach
-    allowance: Use = Field(default_factory=Use)
-    look_alikes: tuple[LookAlike, ...] = ()
-
-    @cached_property
-    def redactor(self) -> Redactor:
-        """What takes the key, and whatever looks like a secret, out of all that is sent, said and kept."""
-        return Redactor([self.reach.key.get_secret_value()])
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome(Generic[Answer]):
-    """What came of asking: an answer that passed, or why there is none."""
-
-    answer: Answer | None
-    error: GivenUpError | None = None
-    used: Use = NOTHING
-    saved: Use = NOTHING
-    turns: tuple[Turn, ...] = ()
 
 
 class Consultation:
@@ -95,7 +55,7 @@ def consult_again(value: object, catalogue: Catalogue, said: Transcript) -> Opin
 
 async def opinion(ground: Ground, client: Client | None, terms: Terms, kept: Kept | None = None) -> Opinion:
     """Return the opinion that a client gives on a case."""
-    found = await _asked(lambda veil: Diagnosing(ground, veil, terms.look_alikes), client, terms, kept)
+    found = await ask(lambda veil: Diagnosing(ground, veil, terms.look_alikes), client, terms, kept)
     return _opinion(ground, terms, found)
 
 
@@ -110,52 +70,12 @@ def advise(step: StepName, value: object, catalogue: Catalogue, terms: Terms, ke
 
 async def advice(step: StepName, page: Page, client: Client | None, terms: Terms, kept: Kept | None = None) -> Advice:
     """Return what a client adds in a small step. Never raises for what the model does."""
-    found = await _asked(lambda veil: Advising(step, page, veil), client, terms, kept)
+    found = await ask(lambda veil: Advising(step, page, veil), client, terms, kept)
     cost = {"used": found.used, "saved": found.saved}
     if found.answer is None:
         return unasked(str(found.error)).model_copy(update=cost)
     sentences = sentences_of(found.answer, page)
     return Advice(outcome=PASSED, chosen=found.answer.chosen, sentences=sentences).model_copy(update=cost)
-
-
-async def _asked(
-    make: Callable[[Veil], Step[Answer]], given: Client | None, terms: Terms, kept: Kept | None
-) -> Outcome[Answer]:
-    try:
-        async with nullcontext(given) if given is not None else client_of(terms.reach) as client:
-            return await _talk(make, client, terms, kept)
-    except GivenUpError as error:
-        return Outcome(None, error)
-
-
-async def _talk(
-    make: Callable[[Veil], Step[Answer]], client: Client, terms: Terms, kept: Kept | None
-) -> Outcome[Answer]:
-    """Return what a client answers. Raises GivenUpError only before anything was asked."""
-    keeping = KeepingClient(client, kept, terms.reach) if kept is not None else None
-    veil = Veil(terms.redactor)
-    talk = Conversation(keeping or client, make(veil), veil, terms.allowance, price_of(terms.reach))
-    answer, failed = None, None
-    try:
-        answer = await talk.answer()
-    except GivenUpError as error:
-        failed = error
-    else:
-        if keeping is not None:
-            keeping.keep()
-    return Outcome(answer, failed, talk.used, talk.saved, talk.turns)
-
-
-@asynccontextmanager
-async def client_of(reach: Reach) -> AsyncIterator[Client]:
-    """Yield the client of a configuration."""
-    if reach.kind == "recorded":
-        yield RecordedClient(Path(reach.replies))
-        return
-    from services.diagnoser.engines.anthropic.sdk import sdk_client  # noqa: PLC0415 -- 50 MB and 0.8 s that only this client needs
-
-    async with sdk_client(reach) as client:
-        yield client
 
 
 def _redacted(value: object, terms: Terms) -> tuple[object, GivenUpError | None]:
