@@ -120,7 +120,7 @@ class KafkaBus(Bus):
         try:
             with self._deadlines.within(limit):
                 producer = self._producer or await self._ready_producer()
-                await _all_of([await self._begin(producer, record) for record in records])
+                await _all_of(await self._begin(producer, records))
         except (TimeoutError, KafkaError, OSError) as error:
             # Another caller may have replaced it already.
             if producer is not None and producer is self._producer:
@@ -141,14 +141,21 @@ class KafkaBus(Bus):
                     await self._ready_producer()
                 self._not_sent = None
 
-    async def _begin(self, producer: AIOKafkaProducer, record: WireRecord) -> asyncio.Future[object]:
-        delivered: asyncio.Future[object] = await producer.send(
-            self._settings.topic_prefix + record.topic,
-            record.body,
-            key=record.key.encode(),
-            headers=[(name, value.encode()) for name, value in record.headers.items()],
-        )
-        return delivered
+    async def _begin(self, producer: AIOKafkaProducer, records: Sequence[WireRecord]) -> list[asyncio.Future[object]]:
+        names = {record.topic: self._settings.topic_prefix + record.topic for record in records}
+        partitions = {topic: sorted(await producer.partitions_for(name)) for topic, name in names.items()}
+        begun = []
+        for record in records:
+            key = record.key.encode()
+            delivered: asyncio.Future[object] = await producer.send(
+                names[record.topic],
+                record.body,
+                key=key,
+                partition=partition(key, partitions[record.topic]),
+                headers=[(name, value.encode()) for name, value in record.headers.items()],
+            )
+            begun.append(delivered)
+        return begun
 
     async def _ready_producer(self) -> AIOKafkaProducer:
         async with self._making:
@@ -158,7 +165,6 @@ class KafkaBus(Bus):
                     enable_idempotence=True,
                     linger_ms=0,
                     max_batch_size=BATCH_BYTES,
-                    partitioner=partition,
                     **client_arguments(self._settings),
                 )
                 try:

@@ -8,9 +8,8 @@ from collections.abc import Sequence
 _SEED, _FACTOR, _WORD = 0x9747B28C, 0x5BD1E995, 0xFFFFFFFF
 
 
-def partition(key: bytes, every: Sequence[int], available: Sequence[int]) -> int:
-    """Return the partition of a key, one of `every`, as a partitioner of aiokafka."""
-    del available
+def partition(key: bytes, every: Sequence[int]) -> int:
+    """Return the partition of a key, one of `every`."""
     return every[(murmur2(key) & 0x7FFFFFFF) % len(every)]
 
 

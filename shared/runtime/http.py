@@ -17,7 +17,7 @@ from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from shared.runtime.web import HEADERS
+from shared.runtime.web import FIELDS, HEADERS
 
 HEAD_SECONDS = 5.0
 """From the connection, or from the first byte of a later request, to the end of the head."""
@@ -30,8 +30,7 @@ CROWD = 2
 AT_ONCE = "signoff.answer_at_once"
 """In the extensions of a scope: the `answer_at_once` of its request."""
 
-_STRICT = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
-_STRICT_TEXT = b"".join(b"%b: %b\r\n" % field for field in _STRICT)
+_STRICT_TEXT = b"".join(b"%b: %b\r\n" % field for field in FIELDS)
 _TOO_LARGE = PlainTextResponse("the headers are too large\n", 431, headers={"connection": "close"})
 
 _receiving: WeakKeyDictionary[ServerState, dict[BoundedProtocol, None]] = WeakKeyDictionary()
@@ -52,7 +51,7 @@ class StrictCycle(RequestResponseCycle):
         if message["type"] == "http.response.start":
             fields = list(message.get("headers", ()))
             given = {name.lower() for name, _ in fields}
-            message = {**message, "headers": [*fields, *(field for field in _STRICT if field[0] not in given)]}
+            message = {**message, "headers": [*fields, *(field for field in FIELDS if field[0] not in given)]}
         await super().send(message)
 
     async def answer_at_once(self, status: int, fields: bytes, body: bytes) -> None:

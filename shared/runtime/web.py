@@ -26,6 +26,8 @@ HEADERS: Mapping[str, str] = {
     "X-Robots-Tag": "noindex, nofollow",
 }
 """What browsers are told with every answer, errors too. No page reads from these listeners; the console has its own."""
+FIELDS = tuple((name.lower().encode(), value.encode()) for name, value in HEADERS.items())
+"""The same as ASGI has them."""
 
 
 def with_headers(send: Send, headers: Mapping[str, str]) -> Send:

@@ -22,6 +22,7 @@ from services.ingest.handlers.metrics import ANSWERS, AUTHENTICATED
 from shared.errors import UnavailableError
 from shared.runtime.clock import wall
 from shared.runtime.http import AT_ONCE
+from shared.runtime.web import FIELDS
 
 log = logging.getLogger("signoff.ingest")
 
@@ -61,7 +62,7 @@ class Webhooks:
             fields = f"content-type: application/json\r\nsignoff-receipt: {answer.receipt}\r\n"
             await at_once(answer.status, fields.encode(), body)
             return
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers = [*FIELDS, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         if answer.receipt:
             headers.append((b"signoff-receipt", answer.receipt.encode()))
         if answer.status in (413, 503):

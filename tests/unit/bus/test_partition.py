@@ -11,4 +11,4 @@ from shared.bus.kafka_partition import murmur2, partition
 def test_a_key_is_where_every_other_client_puts_it(key: bytes) -> None:
     assert murmur2(key) == partitioner.murmur2(key)
     every = list(range(12))
-    assert partition(key, every, every) == partitioner.DefaultPartitioner()(key, every, every)
+    assert partition(key, every) == partitioner.DefaultPartitioner()(key, every, every)
