@@ -22,6 +22,7 @@ from shared.bus.embedded import EmbeddedBus
 from shared.bus.port import Bus
 from shared.events.envelope import Envelope, read_headers
 from shared.events.payload import ALERTS
+from shared.runtime import server
 from shared.runtime.clock import wall
 from shared.runtime.server import Listener, bind
 from shared.runtime.service import Service, Surroundings
@@ -145,6 +146,12 @@ async def running_ingest(folder: Path, bus: Bus, **changes: object) -> AsyncIter
         yield running
     await running.end()
     await bus.stop()
+
+
+@pytest.fixture(autouse=True)
+def every_connection_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the system hand over connections that say nothing, so that it is we who deal with them."""
+    monkeypatch.setattr(server, "SILENT_SECONDS", 0)
 
 
 StartIngest = Callable[..., Awaitable[Running]]

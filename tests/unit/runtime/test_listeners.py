@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 
 import httpx
@@ -213,3 +214,23 @@ async def test_answers_in_one_piece_come_in_order_and_leave_the_connection_as_th
         True,
     ]
     assert [b"connection: close\r\n" in answer for answer in answers] == [False, True]
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="this system hands over silent connections at once")
+async def test_silent_connections_stay_with_the_system_and_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "SILENT_SECONDS", 60)
+    listener = Listener(bind("127.0.0.1", 0, name="test"), at_once)
+    await listener.start()
+    try:
+        silent = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(20)]
+        found, _ = await told(listener.port, b"POST / HTTP/1.1\r\nhost: a\r\n\r\n")
+        taken = len(listener._server.server_state.connections) if listener._server else None
+        silent[0][1].write(b"POST / HTTP/1.1\r\nhost: a\r\n\r\n")
+        spoke = await silent[0][0].readuntil(b"\r\n")
+        for _, writer in silent:
+            writer.close()
+    finally:
+        await listener.stop()
+
+    assert (found, spoke) == (202, b"HTTP/1.1 202 Accepted\r\n")
+    assert taken in (0, 1)
