@@ -93,7 +93,7 @@ def accept(accepted: Accepted, parse: Parser, key: bytes, chance: bytes, redacto
             "content-type": "application/json",
             "ce_traceparent": trace,
         }
-        body = _with_raw(fields, accepted) if number == 1 else _as_json(fields)
+        body = _with_raw(fields, accepted) if number == 1 else as_json(fields)
         records.append(WireRecord(kind.topic, key_of_record, headers, body))
     return Delivered(receipt, records)
 
@@ -118,14 +118,14 @@ def _told(message: Found) -> tuple[type[Delivery], str, dict[str, Any]]:
 
 def _with_raw(fields: dict[str, Any], accepted: Accepted) -> bytes:
     """Return an event with as much of the body as there is room for beside its own fields."""
-    event = _as_json(fields | _raw(accepted, RAW_MAX))
+    event = as_json(fields | _raw(accepted, RAW_MAX))
     if len(event) <= EVENT_MAX - _ENVELOPE:
         return event
-    room = EVENT_MAX - _ENVELOPE - len(_as_json(fields))
-    return _as_json(fields | _raw(accepted, min(RAW_MAX, room // 4 * 3)))
+    room = EVENT_MAX - _ENVELOPE - len(as_json(fields))
+    return as_json(fields | _raw(accepted, min(RAW_MAX, room // 4 * 3)))
 
 
-def _as_json(fields: dict[str, Any]) -> bytes:
+def as_json(fields: dict[str, Any]) -> bytes:
     """Return what the model of the event would write, without making one: its fields are valid already."""
     return orjson.dumps(fields, option=orjson.OPT_UTC_Z)
 
