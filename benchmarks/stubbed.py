@@ -8,15 +8,16 @@ from cli.main import main
 from services.diagnoser import app
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import CaseJSON
+from services.diagnoser.ports import Recall
 from shared.incident.diagnosis import DiagnosticResult
 
 
 class NoEngine:
     """Knows nothing and says so."""
 
-    async def diagnose(self, case: CaseJSON, *, limit: float) -> Conclusion:
+    async def diagnose(self, case: CaseJSON, *, limit: float, recall: Recall | None = None) -> Conclusion:
         """Return that nothing was found."""
-        del case, limit
+        del case, limit, recall
         return Conclusion(
             result=DiagnosticResult(
                 status="inconclusive",
