@@ -63,7 +63,8 @@ async def test_killed_and_started_again_everything_has_happened_once(
         assert [entry for entry in log if entry[0] == "timer"] == [["timer", "t", f"{n}-{MESSAGES - 1}"]]
         results = {entry[1]: entry[0] for entry in log if entry[0].startswith("activity.")}
         assert results.pop(f"repeatable-{n}") == "activity.done"
-        assert results.pop(f"once-{n}") in {"activity.done", "activity.lost"}
+        # Late: on a machine so slow that the lease ends under the call.
+        assert results.pop(f"once-{n}") in {"activity.done", "activity.lost", "activity.late"}
         assert [entry[1] for entry in (await store.state(f"gate/{n}"))["log"]] == [
             f"{n}-{i}!told" for i in range(MESSAGES)
         ]
