@@ -7,7 +7,7 @@ import binascii
 import hmac
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from services.ingest.domain.receipt import proof
 from shared.incident.model import LIVE, Environment, is_environment
@@ -40,8 +40,7 @@ class Secrets:
         return not self.live and self.replay is None
 
 
-@dataclass(frozen=True, slots=True)
-class Voucher:
+class Voucher(NamedTuple):
     """Where an authentic delivery belongs, and which secret says so: its place in the list, or `replay`."""
 
     environment: Environment

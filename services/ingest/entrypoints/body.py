@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from starlette.types import Receive
 
@@ -16,8 +16,7 @@ ROOM = 64 * 1024 * 1024
 """Bytes of all bodies that are being read. Signed ones have to be read before anybody knows who sent them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """The first bytes of a body and the size of all that was read of it."""
 
     kept: bytes

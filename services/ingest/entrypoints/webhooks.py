@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import orjson
 from starlette.types import Receive, Scope, Send
@@ -31,8 +31,7 @@ _answers = functools.cache(ANSWERS.labels)
 _authenticated = functools.cache(AUTHENTICATED.labels)
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One HTTP answer; `receipt` also goes into the header."""
 
     status: int

@@ -6,8 +6,7 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -28,8 +27,7 @@ _ENVELOPE = 64
 """Bytes of JSON around the raw body."""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """An authentic request. `body` may be the prefix of a longer one; then `whole_size` says how long that was."""
 
     source: str
@@ -45,8 +43,7 @@ class Accepted:
         return self.whole_size > len(self.body)
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
+class Delivered(NamedTuple):
     """The receipt and the records of one delivery."""
 
     receipt: str
