@@ -94,6 +94,7 @@ class Writer:
         self._closing = threading.Event()
         self._deciding = False
         self._work_waits = False
+        self._level = ""
         self._backoff = 0.0
         self._in_hand: list[Job] = []
         self._thread = threading.Thread(target=self._run, name=f"store-{rules.service}", daemon=True)
@@ -167,8 +168,7 @@ class Writer:
 
     def _commit_once_or_carefully(self, jobs: list[Job]) -> tuple[Group, list[Told], int]:
         light = bool(jobs) and all(job.light for job in jobs) and not self._work_waits
-        if light:
-            self._connection.execute("pragma synchronous=normal")
+        self._sync("normal" if light else "full")
         try:
             group = self._group()
             return group, *self._commit(group, jobs, decide=self._deciding and not light)
@@ -176,9 +176,12 @@ class Writer:
             self._connection.execute("rollback")
             group = self._group(careful=True)
             return group, *self._commit(group, jobs, decide=self._deciding and not light)
-        finally:
-            if light:
-                self._connection.execute("pragma synchronous=full")
+
+    def _sync(self, level: str) -> None:
+        """Say how the next commits wait for the disk. SQLite refuses to be told while a transaction is open."""
+        if level != self._level:
+            self._connection.execute(f"pragma synchronous={level}")
+            self._level = level
 
     def _commit(self, group: Group, jobs: list[Job], *, decide: bool) -> tuple[list[Told], int]:
         """Do everything of one group and commit it; return what callers are told and how much was decided."""

@@ -18,8 +18,12 @@ from shared.store.factory import open_store
 from shared.store.migrations import migrate
 from shared.store.port import Store
 from shared.store.schema import REVISION
+from shared.store.sqlite.group import Group
 from shared.store.sqlite.store import SQLiteStore
 from tests.support.kinds import KINDS, NOTES, eventually, logged, say
+
+FULL = 2
+"""SQLite's number of the level at which a commit waits for the disk."""
 
 
 def made(path: Path) -> Store:
@@ -100,6 +104,21 @@ async def test_a_full_disk_blames_no_message_and_work_goes_on_when_there_is_room
 
 async def _said(alarms: list[str]) -> bool:
     return "store_unavailable" in alarms
+
+
+async def test_a_commit_that_need_not_wait_for_the_disk_and_fails_leaves_the_next_one_durable(tmp_path: Path) -> None:
+    def fail(group: Group) -> None:
+        group.connection.execute("insert into no_such_table values(1)")
+
+    store = SQLiteStore(tmp_path / "thing.db", service="thing", kinds=KINDS, tables=(NOTES,))
+    await store.open()
+
+    with pytest.raises(UnavailableError, match="no_such_table"):
+        await store._write(fail, light=True)
+    level = await store._write(lambda g: g.connection.execute("pragma synchronous").fetchone()[0])
+
+    await store.close()
+    assert level == FULL
 
 
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
