@@ -6,11 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.kafka import KafkaServer, LocalKafka, open_kafka, open_private_kafka
 from tests.support.no_skips import NoSkips
 from tests.support.postgres import LocalPostgres, PostgresServer, open_postgres, open_private_postgres
 from tests.support.signoff import Signoff
+
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")  # A busy machine is no wrong answer.
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from services.notifier.domain import wording
@@ -193,7 +193,6 @@ JSON = st.recursive(
 NAMES = st.sampled_from(["result", "approval_id", "actor", "actors", "recommendations", "title", "total", "services"])
 
 
-@settings(deadline=None)  # A busy machine is not a wrong fold.
 @given(st.lists(st.tuples(st.sampled_from(sorted(EVENTS)), st.dictionaries(NAMES, JSON, max_size=4)), max_size=6))
 def test_no_body_however_odd_breaks_the_page_of_an_incident(events: list[tuple[str, dict[str, Any]]]) -> None:
     story = [told(payload, number) for number, payload in enumerate(until_asked())]
