@@ -13,6 +13,8 @@ from services.diagnoser.engines.offline.scene import Observation, Scene
 from services.diagnoser.engines.offline.weighing import Hypothesis
 
 MOST = 0.97
+SHARE_MOST = 0.99
+"""No number of made-up cases shows more."""
 UNKNOWN_MOST = 0.60
 ONE_CHANNEL_MOST = 0.70
 THIN_MOST = 0.75
@@ -63,7 +65,8 @@ def certainty(scene: Scene, found: Sequence[Hypothesis], calibrator: Calibrator 
         result.append(round(min(part, min(caps(one))[0], result[-1]), 3))
     capped = (f"capped at {limit:.0%}: {why}",) if share > limit else ()
     told = [*_told(seen), *_known_from(first)]
-    return Certainty(tuple(result), (*told, f"answers like this were right in {share:.0%} of cases", *capped))
+    right = f"answers like this were right in {min(share, SHARE_MOST):.0%} of the cases that the fit saw"
+    return Certainty(tuple(result), (*told, right, *capped))
 
 
 def confidences(scene: Scene, found: Sequence[Hypothesis]) -> list[float]:
