@@ -58,6 +58,12 @@ ALERT = [{"id": "a1", "entity": "web-a", "metric": "cpu_pct", "at": NOW - 300, "
         pytest.param(
             case({**OLD_CPU, "shop/latency_p95": step(400.0, -50)}), True, False, id="what is felt is as old as it"
         ),
+        pytest.param(
+            case({"web-a/cpu_pct": step(60.0, -40), "shop/latency_p95": step(400.0, -30)}),
+            True,
+            False,
+            id="high for ten minutes when it began to be felt: it took its time",
+        ),
         pytest.param(case(NEW_ERRORS), False, False, id="nothing was wrong before"),
     ],
 )

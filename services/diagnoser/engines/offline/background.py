@@ -66,6 +66,8 @@ class Standing:
     """The share of its largest size that the shift had reached soon after the onset, at most half-way to now."""
     share_before: float
     """The share of the shift that was there just before the window."""
+    share_earlier: float
+    """The share that was there some background windows before the window: what came later may have led up to it."""
     windows: int
     """How many background windows there were to judge by."""
     rarity: float
@@ -132,6 +134,7 @@ def standing(
     when: Array = position.astype(np.float64) * step
     slope = side * _ramp(rise, when[since:])
     end = len(earlier) + len(later)
+    recent_from = max(first - RECENT * now, 0)
     return Standing(
         before=before,
         after=after,
@@ -142,7 +145,8 @@ def standing(
         is_ramp=slope != 0.0,
         slope=slope,
         suddenness=float(rise[min(2 * now, len(rise) // 2)] / max(float(np.max(rise)), 1e-12)),
-        share_before=_share(values[max(first - RECENT * now, 0) : first], before, after),
+        share_before=_share(values[recent_from:first], before, after),
+        share_earlier=_share(values[recent_from : min(recent_from + now, first)], before, after),
         windows=windows,
         rarity=(1 + beyond * windows / max(len(medians), 1)) / (windows + 1),
         is_kept=kept is not None,

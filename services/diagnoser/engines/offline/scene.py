@@ -72,12 +72,12 @@ class Observation:
 
     @property
     def is_old(self) -> bool:
-        """Whether most of its harm was there before the window, by a history that is not thin, and is no news.
+        """Whether most of its harm was there well before the window, by a history that is not thin, and is no news.
 
         What still grows is news however long it has, and what is nearly full does harm once it is full.
         """
         stands, is_full = self.standing, (self.used or 0.0) >= NEARLY_FULL
-        is_known = self.is_harmful and stands.share_before >= NEWS and stands.windows >= WINDOWS
+        is_known = self.is_harmful and stands.share_earlier >= NEWS and stands.windows >= WINDOWS
         return is_known and not self.is_ramp and not (is_full and self.channel in STOCKS)
 
     @property
