@@ -174,7 +174,7 @@ def pour(port: int, secret: str, flood: Flood, *, connections: int, receipts: Pa
     """Send a flood from a process of its own and return what was seen; the receipts are lines of a file."""
     given = [str(port), secret, json.dumps(asdict(flood)), str(connections), str(receipts)]
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.flood", *given], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "benchmarks.flood", "--", *given], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, f"the flood failed: {done.stderr[-2000:]}"
     return Poured(**json.loads(done.stdout))
