@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from typing import Any, TypedDict
 
@@ -19,8 +19,9 @@ INCIDENTS_KEPT = 400
 """Incidents an alert can join. In a storm beyond that the longest quiet ones take no more alerts."""
 VALUES_MAX = 50
 """Values that an incident is found by; a storm must not grow the state without end."""
-FOUND_KEPT = 2000
-"""Values of all incidents together, for the same reason."""
+FOUND_KEPT = 1200
+"""Values of all incidents together from which on one takes only its first few: it is found by these."""
+FIRST_VALUES = 3
 _VALUE_MAX = 40
 """Characters of a value that are kept as they are."""
 
@@ -74,6 +75,10 @@ class Index:
     rules: Sequence[CorrelationRule]
     incidents: dict[str, OpenIncident]
     found: Found
+    _held: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._held = sum([known["values"] for known in self.incidents.values()])
 
     def open(self, incident: str, keys: Keys, at: float) -> None:
         """Take an incident in that begins with an alert of these values."""
@@ -93,9 +98,11 @@ class Index:
             for value in values:
                 place = _place(rule, value)
                 others = self.found.get(place, "")
-                if incident not in others and known["values"] < VALUES_MAX:
+                room = VALUES_MAX if self._held < FOUND_KEPT else FIRST_VALUES
+                if incident not in others and known["values"] < room:
                     self.found[place] = f"{others} {incident}" if others else incident
                     known["values"] += 1
+                    self._held += 1
 
     def drop(self, incidents: Iterable[str]) -> None:
         """Forget incidents, and what they are found by."""
@@ -103,23 +110,17 @@ class Index:
         if not gone:
             return
         for incident in gone:
-            del self.incidents[incident]
+            self._held -= self.incidents.pop(incident)["values"]
         left = {place: [one for one in found.split() if one not in gone] for place, found in self.found.items()}
         self.found.clear()
         self.found.update({place: " ".join(found) for place, found in left.items() if found})
 
     def surplus(self) -> list[str]:
         """Return the incidents that are quiet for longest, beyond what is kept."""
-        many, values = len(self.incidents), sum([known["values"] for known in self.incidents.values()])
-        if many <= INCIDENTS_KEPT and values <= FOUND_KEPT:
+        surplus = len(self.incidents) - INCIDENTS_KEPT
+        if surplus <= 0:
             return []
-        gone = []
-        for incident in sorted(self.incidents, key=lambda one: self.incidents[one]["last"]):
-            if many <= INCIDENTS_KEPT and values <= FOUND_KEPT:
-                break
-            gone.append(incident)
-            many, values = many - 1, values - self.incidents[incident]["values"]
-        return gone
+        return sorted(self.incidents, key=lambda one: self.incidents[one]["last"])[:surplus]
 
     def match(self, alert: Alert, keys: Keys) -> Match | None:
         """Return the incident an alert joins: by the first rule that fits, the most recently active one."""

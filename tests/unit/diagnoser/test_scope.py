@@ -329,12 +329,15 @@ def test_an_incident_whose_alerts_say_nothing_a_rule_asks_for_is_kept_and_found_
 
 def test_many_incidents_over_many_hosts_with_long_names_do_not_grow_the_state_without_end() -> None:
     index = Index(RULES.correlate, {}, {})
-    for n in range(100):
+    for n in range(500):
         incident = incident_id("scope/t", f"r{n}")
         index.open(incident, {"same_service": ["s" * 300 + f"{n}"]}, float(n))
         for host in range(60):
             index.join(incident, {"same_host": ["h" * 300 + f"{n}-{host}"]}, float(n))
-    index.drop(index.surplus())
+        index.drop(index.surplus())
 
-    assert list(index.incidents) == [incident_id("scope/t", f"r{n}") for n in range(60, 100)]
-    assert len(orjson.dumps([index.incidents, index.found])) < STATE_MAX * 0.75
+    newest = [incident_id("scope/t", f"r{n}") for n in range(100, 500)]
+    assert list(index.incidents) == newest
+    assert {one for found in index.found.values() for one in found.split()} == set(newest)
+    assert sum("same_service" in place for place in index.found) == len(newest)
+    assert len(orjson.dumps([index.incidents, index.found])) < STATE_MAX * 0.8
