@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from services.diagnoser.engines.offline.facts import Fact, event, workload
+from services.diagnoser.engines.offline.facts import Fact, behind_its_name, event, workload
 from services.diagnoser.engines.offline.kubernetes import stated
 
 _HEAD = re.compile(r"^([A-Z][\w .-]*?):[ \t]*(.*)$", re.MULTILINE)
@@ -33,10 +33,7 @@ def described(text: str) -> Iterator[Fact]:
     elif "Roles" in head:
         yield from _node(text, head["Name"])
     elif "Endpoints" in head and head.get("Selector") not in {None, "", "<none>"}:
-        is_empty = head["Endpoints"] in {"", "<none>"}
-        yield Fact(
-            0, "no_endpoints", head["Name"], f"{'no' if is_empty else 'some'} instance behind its name", is_empty
-        )
+        yield behind_its_name(head["Name"], is_empty=head["Endpoints"] in {"", "<none>"})
     elif found := _REPLICAS.search(head.get("Replicas", "")):
         ready, wanted = int(found[2]), int(found[1])
         yield Fact(0, "pods_not_ready", head["Name"], f"{ready} of {wanted} instances ready", ready < wanted)

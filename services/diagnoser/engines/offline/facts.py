@@ -168,6 +168,11 @@ def event(entity: str, text: str, kind: str, at: float | None) -> Fact:
     return Fact(0, name, entity, told, not is_over, at=at, is_event=True, is_text=True)
 
 
+def behind_its_name(entity: str, *, is_empty: bool) -> Fact:
+    """Return that no instance answers for a name, or that some do."""
+    return Fact(0, "no_endpoints", entity, f"{'no' if is_empty else 'some'} instance behind its name", is_empty)
+
+
 def workload(pod: str) -> str:
     """Return the name of what a pod is an instance of."""
     return _POD_SUFFIX.sub("", pod.rsplit("/", maxsplit=1)[-1])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from services.diagnoser.domain.case import instant, number
-from services.diagnoser.engines.offline.facts import Fact, brief, event, items, word, workload
+from services.diagnoser.engines.offline.facts import Fact, behind_its_name, brief, event, items, word, workload
 
 _DONE = frozenset({"Succeeded", "Completed", "Terminating"})
 """States of an instance that is not meant to run any more."""
@@ -139,8 +139,7 @@ def _event(item: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def _endpoints(item: Mapping[str, Any]) -> Iterator[Fact]:
-    is_empty = not any(one.get("addresses") for one in items(item.get("subsets")))
-    yield Fact(0, "no_endpoints", _name(item), f"{'no' if is_empty else 'some'} instance behind its name", is_empty)
+    yield behind_its_name(_name(item), is_empty=not any(one.get("addresses") for one in items(item.get("subsets"))))
 
 
 def _claim(item: Mapping[str, Any]) -> Iterator[Fact]:
@@ -179,8 +178,7 @@ def _row(row: Mapping[str, str]) -> Iterator[Fact]:
             kind, _, about = row["OBJECT"].partition("/")
             yield event(_place(kind, about), f"{row['REASON']} {row.get('MESSAGE', '')}", "", None)
     elif "ENDPOINTS" in row:
-        is_empty = row["ENDPOINTS"] == "<none>"
-        yield Fact(0, "no_endpoints", name, f"{'no' if is_empty else 'some'} instance behind its name", is_empty)
+        yield behind_its_name(name, is_empty=row["ENDPOINTS"] == "<none>")
     elif "ROLES" in row:
         yield Fact(0, "node_down", name, f"it is {status}", not status.startswith("Ready"))
     elif ready.isdigit() and wanted.isdigit() and status not in _DONE:
