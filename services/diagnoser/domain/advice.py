@@ -18,6 +18,8 @@ from shared.incident.model import Model
 StepName = Literal["classify", "recommend", "summarise", "answer"]
 SENTENCES_MAX = 4
 """Sentences of a model in one answer; what code says follows them."""
+TROUBLED_LEAST = 2
+"""Places with trouble that was measured, before a severity may be raised."""
 
 
 class Option(Model):

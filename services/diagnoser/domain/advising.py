@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from services.diagnoser.domain.advice import Advice, Facts, Option
+from services.diagnoser.domain.advice import TROUBLED_LEAST, Advice, Facts, Option
 from services.diagnoser.domain.finding_out import Arranged, Classified
 from services.diagnoser.domain.knowing import Known
 from shared.events.investigations import QuestionAnswered, SummarySentence
@@ -22,8 +22,6 @@ FIRST_MAX, NEWEST_MAX = 6, 20
 EVIDENCE_MAX = 30
 SAID_MAX = 8
 REASON_MAX = 300
-TROUBLED_LEAST = 2
-"""Places with trouble that was measured, before a severity may be raised."""
 
 Key = tuple[str, str, str]
 """Runbook, cause and entity of a recommendation."""

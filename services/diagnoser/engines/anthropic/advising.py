@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from services.diagnoser.domain.advice import SENTENCES_MAX, Option, StepName
+from services.diagnoser.domain.advice import SENTENCES_MAX, TROUBLED_LEAST, Option, StepName
 from services.diagnoser.engines.anthropic import prompts
 from services.diagnoser.engines.anthropic.claims import Claim, claim_schema, problems_of, strict
 from services.diagnoser.engines.anthropic.client import Block, GivenUpError
@@ -19,8 +19,6 @@ from shared.events.investigations import SummarySentence
 from shared.runbooks.model import Strict
 
 CHOSEN_MAX = 10
-PLACES_LEAST = 2
-"""Places at which something measured is out of order, before it may be called worse than its alerts say."""
 
 
 class Said(Strict):
@@ -108,8 +106,8 @@ def _class(answer: Said, page: Page) -> Iterator[str]:
         yield "choose one category and one severity, and nothing else"
     if differs:
         yield from _reasoned(answer, page)
-    if "severity" in differs and len(_places(answer, page)) < PLACES_LEAST:
-        yield f"a severity is raised for what is out of order now at {PLACES_LEAST} places or more; cite it"
+    if "severity" in differs and len(_places(answer, page)) < TROUBLED_LEAST:
+        yield f"a severity is raised for what is out of order now at {TROUBLED_LEAST} places or more; cite it"
 
 
 def _places(answer: Said, page: Page) -> set[str]:

@@ -71,11 +71,11 @@ def advise(step: StepName, value: object, catalogue: Catalogue, terms: Terms, ke
 async def advice(step: StepName, page: Page, client: Client | None, terms: Terms, kept: Kept | None = None) -> Advice:
     """Return what a client adds in a small step. Never raises for what the model does."""
     found = await ask(lambda veil: Advising(step, page, veil), client, terms, kept)
-    cost = {"used": found.used, "saved": found.saved}
-    if found.answer is None:
-        return unasked(str(found.error)).model_copy(update=cost)
-    sentences = sentences_of(found.answer, page)
-    return Advice(outcome=PASSED, chosen=found.answer.chosen, sentences=sentences).model_copy(update=cost)
+    said = unasked(str(found.error))
+    if found.answer is not None:
+        sentences = sentences_of(found.answer, page)
+        said = Advice(outcome=PASSED, chosen=found.answer.chosen, sentences=sentences)
+    return said.model_copy(update={"used": found.used, "saved": found.saved})
 
 
 def _redacted(value: object, terms: Terms) -> tuple[object, GivenUpError | None]:
