@@ -168,14 +168,15 @@ class Writer:
 
     def _commit_once_or_carefully(self, jobs: list[Job]) -> tuple[Group, list[Told], int]:
         light = bool(jobs) and all(job.light for job in jobs) and not self._work_waits
+        decide = self._deciding and not light
         self._sync("normal" if light else "full")
         try:
             group = self._group()
-            return group, *self._commit(group, jobs, decide=self._deciding and not light)
+            return group, *self._commit(group, jobs, decide=decide)
         except (sqlite3.IntegrityError, ConfigurationError):
             self._connection.execute("rollback")
             group = self._group(careful=True)
-            return group, *self._commit(group, jobs, decide=self._deciding and not light)
+            return group, *self._commit(group, jobs, decide=decide)
 
     def _sync(self, level: str) -> None:
         """Say how the next commits wait for the disk. SQLite refuses to be told while a transaction is open."""
