@@ -10,6 +10,7 @@ from services.diagnoser.engines.anthropic.answer import Answer
 from services.diagnoser.engines.anthropic.claims import Claim
 from services.diagnoser.engines.anthropic.gate import problems
 from services.diagnoser.engines.anthropic.wording import finding
+from tests.support.cases import case, step
 from tests.support.second_opinions import LEAK, PLACE, answer, ground
 
 GROUND = ground()
@@ -61,6 +62,22 @@ def test_the_gate(given: dict[str, Any], wrong: str) -> None:
     found = problems(Answer.model_validate(given), GROUND)
 
     assert any(wrong in text for text in found) if wrong else found == []
+
+
+@pytest.mark.parametrize("since,wrong", [(-50, "it was so before the incident began"), (-20, "")])
+@pytest.mark.parametrize("named", ["saturation.cpu_contention", "unknown"])
+def test_what_the_offline_engine_rules_out_as_older_than_the_incident_is_no_cause(
+    named: str, since: float, wrong: str
+) -> None:
+    found = ground(case({"web-a/cpu_pct": step(60.0, since), "shop/error_pct": step(20.0, -14)}))
+    given = cause(cause=named, cites=["M01"])
+
+    said = problems(Answer.model_validate(given), found)
+
+    assert (
+        found.why_not(next(one for one in found.hypotheses if one.id == named and one.entity == "web-a")) or not wrong
+    )
+    assert [text for text in said if wrong in text] if wrong else said == []
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from shared.incident.evidence import Evidence
 from shared.incident.incident import TimelineEntry
 from shared.runbooks.load import load_runbooks
 from shared.telemetry.redacting import Redactor
+from tests.support import cases
 from tests.support.cases import case, lines, ramp
 from tests.support.second_opinions import (
     CATALOGUE,
@@ -203,6 +204,25 @@ def test_an_obedient_model_cannot_make_an_action_out_of_doubt() -> None:
         named = {"cause": cause.cause, "entity": cause.entity, "change": "", "cites": ["M01"]}
         found = consulted(Scripted([said(answer(causes=[named]))]), value)
         assert proposed(found.conclusion.result) == []
+
+
+@pytest.mark.parametrize("cause", ["saturation.cpu_contention", "unknown"])
+def test_an_obedient_model_cannot_blame_what_was_so_before(cause: str) -> None:
+    given = {"cause": cause, "entity": "web-a", "runbook": "a-worse-runbook"}
+    text = ORDERS[0].format(**given)
+    value = written(
+        "label", text, case({"web-a/cpu_pct": cases.step(60.0, -50), "shop/error_pct": cases.step(20.0, -14)})
+    )
+    offline = redacted_ground(value).conclusion.result
+    client = Scripted(Obedient(1, text, given))
+
+    found = consulted(client, value)
+
+    result = found.conclusion.result
+    assert found.outcome == "gate"
+    assert "all that shows it was so before the incident began" in str(client.asked[-1].messages)
+    assert result == offline.model_copy(update={"engine": "anthropic", "degraded": result.degraded})
+    assert proposed(result) == proposed(offline)
 
 
 def test_no_seeded_secret_reaches_a_prompt() -> None:

@@ -50,8 +50,9 @@ def _cause(one: NamedCause, ground: Ground) -> Iterator[str]:
     if not own:
         yield f"{one.cause} at {one.entity} cites nothing measured there that is out of order now"
     known = ground.hypothesis(one.cause, one.entity)
-    if one.cause != UNKNOWN and (known is None or known.is_ruled_out):
-        why = "what was measured rules it out" if known else "nothing that was measured speaks for it"
+    nothing = "" if one.cause == UNKNOWN else "nothing that was measured speaks for it"
+    why = nothing if known is None else ground.why_not(known)
+    if why:
         yield f"{one.cause} at {one.entity}: {why}"
     yield from _change(one, own, ground)
 

@@ -10,7 +10,8 @@ from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.engines.offline.book import Book
 from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause, by_id
 from services.diagnoser.engines.offline.engine import diagnose
-from services.diagnoser.engines.offline.scene import Scene, scene_of
+from services.diagnoser.engines.offline.preexisting import preexisting, rests_on
+from services.diagnoser.engines.offline.scene import Observation, Scene, scene_of
 from services.diagnoser.engines.offline.weighing import Hypothesis, hypotheses
 from shared.incident.evidence import Evidence
 
@@ -26,6 +27,8 @@ class Ground:
     conclusion: Conclusion
     hypotheses: tuple[Hypothesis, ...]
     causes: dict[str, Cause]
+    old: tuple[Observation, ...] = ()
+    """What was so before the incident."""
     shown: dict[str, list[str]] = field(default_factory=dict)
 
     def show(self, name: str, text: str) -> None:
@@ -64,6 +67,12 @@ class Ground:
         """Return what the offline engine thinks of a cause at an entity; None when nothing speaks for it."""
         return next((one for one in self.hypotheses if (one.id, one.entity) == (cause, entity)), None)
 
+    def why_not(self, one: Hypothesis) -> str:
+        """Return why the offline engine rules a hypothesis out; empty when it does not."""
+        if one.is_ruled_out:
+            return "what was measured rules it out"
+        return "all that shows it was so before the incident began" if rests_on(one, self.old) else ""
+
     def candidates(self) -> list[str]:
         """Return the ids a cause may have in an answer."""
         return [*self.causes, UNKNOWN]
@@ -78,4 +87,4 @@ def ground_of(case: Case, catalogue: Catalogue) -> Ground:
     # Only shapes of log lines are ever shown; the lines themselves are most of a large case.
     slim = replace(scene, case=scene.case.model_copy(update={"logs": (), "logs_baseline": (), "raw": {}}))
     book.scene = slim
-    return Ground(slim, book, conclusion, found, by_id(catalogue.causes))
+    return Ground(slim, book, conclusion, found, by_id(catalogue.causes), preexisting(scene))

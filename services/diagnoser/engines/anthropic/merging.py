@@ -78,7 +78,7 @@ def _confidence(ground: Ground, chosen: NamedCause) -> float:
     if known is None:
         return 0.0
     backed = replace(known, log_odds=known.log_odds + OPINION)
-    others = [one for one in ground.hypotheses if one is not known and not one.is_ruled_out]
+    others = [one for one in ground.hypotheses if one is not known and not ground.why_not(one)]
     ranked = sorted([backed, *others], key=lambda one: -one.log_odds)
     return min(confidences(ground.scene, ranked)[ranked.index(backed)], DISAGREEING_MOST)
 

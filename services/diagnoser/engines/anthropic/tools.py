@@ -168,7 +168,7 @@ class Toolbox:
         if known is None:
             yield "nothing that was measured speaks for it"
             return
-        yield "what was measured rules it out" if known.is_ruled_out else "it is possible"
+        yield self._ground.why_not(known) or "it is possible"
         for word, matches in (
             ("for it", known.support),
             ("against it", known.against),
