@@ -31,11 +31,14 @@ _LOST = f"""with c as materialized (select id from activity where due<={NOW} and
 _RENEW = f"""update activity set due={NOW}+lease where id=$1 and fence=$2 and state=1 and due>{NOW} returning 1"""
 _RELEASE = f"""update activity set state=0, due={NOW}+$3 where id=$1 and fence=$2 and state=1 and kind='repeatable'
   returning 1"""
-_FINISH = f"""with z as (delete from activity where id=$1 and fence=$2 and state in (1,2) returning id,agg,state),
-  f as (select agg, $3::int lane, id||case state when 1 then '!done' else '!late' end id,
-      case state when 1 then '{ACTIVITY_DONE}' else '{ACTIVITY_LATE}' end as type, $4::bytea body, ''::text meta, 1 ord
-    from z),
-  {SEND_FROM}, (select state from z) state"""
+# A lease that has ended is lost before its result is late, also when nobody has looked for lost work since.
+_FINISH = f"""with z as (delete from activity where id=$1 and fence=$2 and state in (1,2)
+    returning id, agg, state=1 untold, state=2 or (kind='once' and due<={NOW}) late),
+  f as (select agg, $3::int lane, id||'!lost' id, '{ACTIVITY_LOST}'::text as type, $5::bytea body, ''::text meta, 0 ord
+      from z where untold and late
+    union all select agg, $3::int, id||case when late then '!late' else '!done' end,
+      case when late then '{ACTIVITY_LATE}' else '{ACTIVITY_DONE}' end, $4::bytea, '', 1 from z),
+  {SEND_FROM}, (select late from z) late"""
 
 
 async def claim(database: Database, limit: int, names: Collection[str]) -> list[Claimed]:
@@ -69,9 +72,11 @@ async def finish(
 
     Also return how many messages wait more.
     """
-    body = orjson.dumps({"id": claimed.id, "name": claimed.name, "result": result})
+    told, lost = (
+        orjson.dumps({"id": claimed.id, "name": claimed.name, "result": outcome}) for outcome in (result, None)
+    )
     lane = rules.kind_of(claimed.aggregate).lane
-    (row,) = await database.write(_FINISH, claimed.id, claimed.fence, lane, body)
-    if row["state"] is None:
+    (row,) = await database.write(_FINISH, claimed.id, claimed.fence, lane, told, lost)
+    if row["late"] is None:
         return "stale", 0
-    return ("done" if row["state"] == 1 else "late"), row["waiting"]
+    return ("late" if row["late"] else "done"), row["waiting"]

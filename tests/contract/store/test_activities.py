@@ -130,6 +130,19 @@ async def test_once_work_is_lost_when_its_lease_ends_and_never_claimed_again(sto
     assert await store.finish(claimed, "again") == "stale"
 
 
+async def test_a_once_result_after_its_lease_is_late_although_nobody_has_looked_for_lost_work(store: Store) -> None:
+    await begin(store, kind="once", lease=LEASE)
+    claimed = await claim_one(store)
+    await asyncio.sleep(2 * LEASE)
+
+    assert await store.finish(claimed, "too late") == "late"
+    told = await logged(store, "doc/1", 3)
+    assert told[1:] == [["activity.lost", "act-1", None], ["activity.late", "act-1", "too late"]]
+    assert await store.finish(claimed, "again") == "stale"
+    assert await claim(store) == []
+    assert len(await log_of(store, "doc/1")) == 3
+
+
 async def test_renewing_keeps_a_lease_and_ends_with_it(store: Store) -> None:
     await begin(store, kind="once", lease=2.0)
     claimed = await claim_one(store)
