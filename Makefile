@@ -4,6 +4,8 @@ ifeq (,$(shell command -v $(PYTHON) 2>/dev/null))
 PYTHON := python3
 endif
 BIN := .venv/bin
+# Tests start hundreds of processes: none shall compile anew what another has compiled, whatever this shell says.
+export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
 .PHONY: help install install-dev demo up check test lint types arch bench leak-check nightly lock reliability-report test-servers

@@ -46,6 +46,7 @@ def test_before_anything_happened_lists_are_empty(shared: Signoff) -> None:
     assert shared.json("silence", "list") == []
 
 
+@pytest.mark.slow
 def test_a_delivery_is_followed_from_its_receipt_to_its_disposition(shared: Signoff) -> None:
     receipt = post(shared, b'{"id": "1", "title": "[Test] hello", "alert_transition": "Test Notification"}')
 
@@ -132,6 +133,7 @@ def test_login_of_a_person_nobody_knows_names_those_there_are(shared: Signoff) -
     assert "sample-second-approver" in done.stderr
 
 
+@pytest.mark.slow
 def test_topics_tail_shows_the_log_of_a_running_server(shared: Signoff) -> None:
     receipt = post(shared, b"{ no JSON")
 
@@ -150,6 +152,7 @@ def test_topics_tail_shows_the_log_of_a_running_server(shared: Signoff) -> None:
     assert json.loads(found["body"])["receipt"] == receipt
 
 
+@pytest.mark.slow
 def test_config_show_prints_what_to_paste_and_no_secret_unasked(shared: Signoff) -> None:
     secrets = [path.read_text().strip() for path in (shared.data / "secrets").iterdir()]
 
@@ -169,6 +172,7 @@ def test_config_show_prints_what_to_paste_and_no_secret_unasked(shared: Signoff)
     }
 
 
+@pytest.mark.slow
 def test_config_show_takes_the_public_address_of_a_tunnel(shared: Signoff) -> None:
     shown = shared.run("config", "show", "--url", "https://hooks.example/").stdout
 

@@ -94,6 +94,7 @@ def test_an_unknown_scenario_names_those_there_are(signoff: Signoff, command: st
     assert told(signoff, command) == (3, "error: no scenario 'hig_cpu'; there are: high_cpu\n", "")
 
 
+@pytest.mark.slow
 def test_a_port_in_use_names_who_has_it_and_the_ways_out(signoff: Signoff) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -160,6 +161,7 @@ def test_a_policy_or_rule_file_that_is_wrong_is_named(signoff: Signoff, setting:
     assert (code, said.partition("rulse")[0]) == (1, f"error: {path}:1:1: ")
 
 
+@pytest.mark.slow
 def test_a_data_directory_has_one_owner(signoff: Signoff) -> None:
     signoff.up()
 

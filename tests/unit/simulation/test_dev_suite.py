@@ -169,6 +169,7 @@ def test_what_changed_since_the_last_report_is_told() -> None:
     assert differences([row], [row | {"confidence": 0.7}]) == ["a: x.y 0.50 -> x.y 0.70"]
 
 
+@pytest.mark.slow
 def test_the_shipped_suite_keeps_its_gates_and_leaves_a_report(tmp_path: Path) -> None:
     pages = []
     for _ in range(2):
