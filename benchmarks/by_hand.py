@@ -39,6 +39,10 @@ HEADERS = orjson.dumps(
 LANE, LEASE = 0, 5.0
 _LOG = "insert into log (topic, key, headers, body, at) values (?, ?, ?, ?, ?)"
 _SENT = "delete from outbox where n=?"
+_HEAD = """insert into key_head(agg,lane,done,tail,due) values(?,?,0,?,?) on conflict(agg) do update set
+  lane=excluded.lane, tail=tail+excluded.tail,
+  due=case when parked then null else min(coalesce(due,excluded.due),excluded.due) end returning tail, parked"""
+"""For one aggregate; the store gives numbers to all of a batch in one statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ def _turn_on_sqlite(connection: sqlite3.Connection, keys: int, each: int, turn: 
     for key in range(keys):
         for n in range(first, first + each):
             execute(group._SEEN, (b"%16d" % (n * keys + key), now))
-        execute(group._HEAD, (f"counter/{key}", LANE, each, now)).fetchone()
+        execute(_HEAD, (f"counter/{key}", LANE, each, now)).fetchone()
         rows = [(f"counter/{key}", n, f"m{key}-{n}", "count", BODY, "", now) for n in range(first, first + each)]
         connection.executemany(group._INBOX, rows)
     for aggregate, done in execute(transitions.CLAIM, (LANE, now, keys)).fetchall():

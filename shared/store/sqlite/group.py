@@ -7,21 +7,24 @@ from dataclasses import dataclass, field
 from sqlite3 import Connection
 from typing import Any
 
+import orjson
+
 from shared.store.intake import Accepted
 from shared.store.model import Lane
 from shared.store.port import Outbound
+from shared.store.sqlite.known import InboxRow, Known
 from shared.store.transition import LocalRow, Rules
 
 _SEEN = "insert into seen(key,at) values(?,?) on conflict do nothing"
-_HEAD = """insert into key_head(agg,lane,done,tail,due) values(?,?,0,?,?) on conflict(agg) do update set
-  lane=excluded.lane, tail=tail+excluded.tail,
-  due=case when parked then null else min(coalesce(due,excluded.due),excluded.due) end returning tail, parked"""
+_LAST_SEEN = "select coalesce(max(n),0) from seen"
+_NEW = "select key from seen where n>?"
+_HEADS = """insert into key_head(agg,lane,done,tail,due)
+  select json_extract(value,'$[0]'),json_extract(value,'$[1]'),0,json_extract(value,'$[2]'),?2 from json_each(?1)
+  where true on conflict(agg) do update set lane=excluded.lane, tail=tail+excluded.tail,
+  due=case when parked then null else min(coalesce(due,excluded.due),excluded.due) end returning agg, tail, parked"""
 _INBOX = "insert into inbox(agg,seq,id,type,body,meta,at) values(?,?,?,?,?,?,?)"
 _POSITION = """insert into subscription(name,position) values(?,?)
   on conflict(name) do update set position=excluded.position"""
-
-
-InboxRow = tuple[str, int, str, str, bytes, str, float]
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Group:
     now: float
     numbers: Iterator[int]
     """Of the outbox."""
+    known: Known = field(default_factory=Known)
     careful: bool = False
     pending: dict[str, list[InboxRow]] = field(default_factory=dict)
     waiting: int = 0
@@ -53,15 +57,17 @@ class Group:
 
 def enqueue(group: Group, letters: Sequence[LocalRow | Accepted]) -> None:
     """Number messages and put them into their inboxes: heads first, because they give the numbers."""
+    if not letters:
+        return
     by_aggregate: dict[str, list[LocalRow | Accepted]] = {}
     for letter in letters:
         by_aggregate.setdefault(letter.aggregate, []).append(letter)
     now = group.now
-    for aggregate, own in by_aggregate.items():
-        head = (aggregate, group.lane_of(aggregate), len(own), now)
-        tail, parked = group.connection.execute(_HEAD, head).fetchone()
-        numbered = enumerate(own, tail - len(own) + 1)
-        rows = [(aggregate, seq, m.id, m.type, m.body, m.meta, now) for seq, m in numbered]
+    heads = [(aggregate, group.lane_of(aggregate), len(own)) for aggregate, own in by_aggregate.items()]
+    numbered = group.connection.execute(_HEADS, (orjson.dumps(heads).decode(), now)).fetchall()
+    for aggregate, tail, parked in numbered:
+        own = by_aggregate[aggregate]
+        rows = [(aggregate, seq, m.id, m.type, m.body, m.meta, now) for seq, m in enumerate(own, tail - len(own) + 1)]
         if parked or group.careful:
             group.connection.executemany(_INBOX, rows)
         else:
@@ -73,13 +79,22 @@ def keep(group: Group, *aggregates: str) -> None:
     """Put what is pending for these aggregates into their inboxes."""
     rows = [row for aggregate in aggregates for row in group.pending.pop(aggregate, ())]
     group.connection.executemany(_INBOX, rows)
+    group.known.kept(rows)
 
 
 def take(group: Group, messages: Sequence[Accepted], subscription: str, offset: int) -> int:
     """Put new messages into their inboxes and keep the subscription's place; return how many were new."""
-    execute = group.connection.execute
-    new = [m for m in messages if execute(_SEEN, (m.key, group.now)).rowcount]
+    new = _unseen(group, messages)
     enqueue(group, new)
     if subscription:
-        execute(_POSITION, (subscription, offset))
+        group.connection.execute(_POSITION, (subscription, offset))
     return len(new)
+
+
+def _unseen(group: Group, messages: Sequence[Accepted]) -> Sequence[Accepted]:
+    """Note messages as seen; return those that are new, which most often all are."""
+    last = group.connection.execute(_LAST_SEEN).fetchone()[0]
+    if group.connection.executemany(_SEEN, [(m.key, group.now) for m in messages]).rowcount == len(messages):
+        return messages
+    new = {key for (key,) in group.connection.execute(_NEW, (last,))}
+    return [m for m in messages if m.key in new]

@@ -12,7 +12,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
@@ -27,6 +27,7 @@ from shared.store.model import Lane
 from shared.store.sqlite import activities, care, transitions
 from shared.store.sqlite.clock import SteadyClock
 from shared.store.sqlite.group import Group, keep
+from shared.store.sqlite.known import Known
 from shared.store.transition import Rules
 
 JOBS_MAX = 256
@@ -44,6 +45,7 @@ _NEXT = """select min(d) from (select min(due) d from key_head where lane=0 and 
   union all select min(due) from activity where due is not null and state=1 and kind='once')"""
 
 Work = Callable[[Group], Any]
+Step = Callable[[Group, Sequence[tuple[str, int]], float], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class Writer:
         self._numbers = count(
             1 + connection.execute("select coalesce(max(seq),0) from sqlite_sequence where name='outbox'").fetchone()[0]
         )
+        self._known = Known()
         self._connection = connection
         self._clock = clock
         self._tell = tell
@@ -164,7 +167,7 @@ class Writer:
         return pause
 
     def _group(self, *, careful: bool = False) -> Group:
-        return Group(self._connection, self.rules, self._clock.now(), self._numbers, careful)
+        return Group(self._connection, self.rules, self._clock.now(), self._numbers, self._known, careful)
 
     def _commit_once_or_carefully(self, jobs: list[Job]) -> tuple[Group, list[Told], int]:
         light = bool(jobs) and all(job.light for job in jobs) and not self._work_waits
@@ -175,6 +178,7 @@ class Writer:
             return group, *self._commit(group, jobs, decide=decide)
         except (sqlite3.IntegrityError, ConfigurationError):
             self._connection.execute("rollback")
+            self._known.forget()
             group = self._group(careful=True)
             return group, *self._commit(group, jobs, decide=decide)
 
@@ -188,7 +192,7 @@ class Writer:
         """Do everything of one group and commit it; return what callers are told and how much was decided."""
         self._connection.execute("begin immediate")
         decided = activities.lose(group) if decide else 0
-        job, step = (self._job, self._aggregate) if group.careful else (_job, transitions.step)
+        job, step = (self._job, self._one_by_one) if group.careful else (_job, transitions.decide)
         told = [job(group, one) for one in jobs]
         if decide:
             decided += self._decide_lanes(group, step)
@@ -200,7 +204,7 @@ class Writer:
             reach("store.after_commit")
         return told, decided
 
-    def _decide_lanes(self, group: Group, step: Callable[[Group, str, int], None]) -> int:
+    def _decide_lanes(self, group: Group, step: Step) -> int:
         """Decide what is due, and what comes of it for siblings, as long as there is room in the group."""
         end, room = monotonic() + GROUP_BOX, {Lane.URGENT: AGGREGATES_MAX, Lane.NORMAL: AGGREGATES_MAX}
         decided, before = 0, -1
@@ -209,20 +213,29 @@ class Writer:
             for lane, left in room.items():
                 due = self._connection.execute(transitions.CLAIM, (lane, group.now, left)).fetchall()
                 room[lane] -= len(due)
-                for aggregate, done in due:
-                    step(group, aggregate, done)
-                    decided += 1
-                    if monotonic() > end:
-                        return decided
+                if due:
+                    decided += step(group, due, end)
+                if monotonic() > end:
+                    return decided
+        return decided
+
+    def _one_by_one(self, group: Group, due: Sequence[tuple[str, int]], end: float) -> int:
+        decided = 0
+        for head in due:
+            self._aggregate(group, *head)
+            decided += 1
+            if monotonic() > end:
+                break
         return decided
 
     def _aggregate(self, group: Group, aggregate: str, done: int) -> None:
         self._connection.execute("savepoint aggregate_step")
         waiting, alarms, outbox = group.waiting, len(group.alarms), len(group.outbox)
         try:
-            transitions.step(group, aggregate, done)
+            transitions.decide(group, [(aggregate, done)], 0.0)
         except (sqlite3.IntegrityError, ConfigurationError) as error:
             self._connection.execute("rollback to aggregate_step")
+            self._known.forget()
             group.waiting = waiting
             del group.alarms[alarms:], group.outbox[outbox:]
             care.park_unwritable(group, aggregate, f"{type(error).__name__}: {error}")
@@ -235,6 +248,7 @@ class Writer:
             told = _job(group, job)
         except (sqlite3.IntegrityError, ConfigurationError) as error:
             self._connection.execute("rollback to job")
+            self._known.forget()
             group.waiting = waiting
             told = Told(job.future, error=error)
         self._connection.execute("release job")
@@ -256,6 +270,7 @@ class Writer:
 
     def _trouble(self, jobs: list[Job], error: sqlite3.Error) -> float:
         """Undo the group, tell its callers to try again, and wait a little longer each time."""
+        self._known.forget()
         with suppress(sqlite3.Error):
             if self._connection.in_transaction:
                 self._connection.execute("rollback")

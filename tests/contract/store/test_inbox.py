@@ -54,6 +54,21 @@ async def test_more_than_one_batch_taken_at_once_keeps_its_order(store: Store) -
     assert store.waiting() == 0
 
 
+async def test_more_aggregates_than_a_group_takes_are_each_decided_in_order(open_store: Opener) -> None:
+    names = [f"doc/{n}" for n in range(70)]
+    store = await open_store(start=False)
+    await store.take([say(name, f"{name}-1") for name in names])
+    await store.take([say(name, f"{name}-2", fail="bad") for name in names])
+    await store.start()
+    await store.take([say(name, f"{name}-{n}") for n in (3, 4) for name in names])
+
+    for name in names:
+        log = await logged(store, name, 4)
+        assert [entry[1] for entry in log] == [f"{name}-{n}" for n in (1, 2, 3, 4)]
+        assert [entry[0] for entry in log] == ["said", "dead", "said", "said"]
+    assert store.waiting() == 0
+
+
 async def test_what_an_aggregate_sends_to_itself_follows_what_waits(open_store: Opener) -> None:
     store = await open_store(start=False)
     await store.take([say("doc/1", "a", locals=[["doc/1", "a!", "told", {}]]), say("doc/1", "b")])

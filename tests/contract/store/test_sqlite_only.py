@@ -209,6 +209,45 @@ async def test_a_refused_decision_takes_nothing_of_its_group_with_it(tmp_path: P
     await store.close()
 
 
+async def test_a_group_that_is_done_again_decides_on_what_was_there_before_it(tmp_path: Path) -> None:
+    store = made(tmp_path / "thing.db")
+    await store.open()
+    assert isinstance(store, SQLiteStore)
+    await store._write(lambda g: g.connection.execute("create unique index one_text on note(text)"))
+    bad = [{"table": "note", "values": {"id": one, "text": "the same"}} for one in ("1", "2")]
+    await store.start()
+    await store.take([say("gate/1", "first")])
+    await logged(store, "gate/1", 1)
+
+    await store.take([say("gate/1", "second"), say("doc/2", "bad", records=bad), say("doc/3", "other")])
+    await logged(store, "doc/3", 1)
+    await store.take([say("gate/1", "third")])
+
+    assert await logged(store, "gate/1", 3) == [["said", "first"], ["said", "second"], ["said", "third"]]
+    assert [dead.id for dead in await store.dead()] == ["bad"]
+    await store.close()
+
+
+async def test_a_group_that_a_full_disk_undoes_decides_again_on_what_was_there_before_it(tmp_path: Path) -> None:
+    store = made(tmp_path / "thing.db")
+    assert isinstance(store, SQLiteStore)
+    alarms: list[str] = []
+    store.on_alarm(lambda reason, _: alarms.append(reason))
+    await store.open()
+    await store.take([say("gate/1", "a"), say("doc/1", "b", events=[{"body": {"t": "x" * 60_000}}] * 4)])
+    pages = await store._write(lambda g: g.connection.execute("pragma page_count").fetchone()[0])
+    await store._write(lambda g: g.connection.execute(f"pragma max_page_count={pages + 8}"))
+
+    await store.start()
+    await eventually(lambda: _said(alarms))
+    await store._write(lambda g: g.connection.execute("pragma max_page_count=1000000"))
+
+    assert await logged(store, "doc/1", 1) == [["said", "b"]]
+    assert await logged(store, "gate/1", 1) == [["said", "a"]]
+    assert len(await store.outbox()) == 4
+    await store.close()
+
+
 async def test_migrations_bring_a_database_to_the_newest_revision(tmp_path: Path) -> None:
     path = tmp_path / "a % b.db"
     sqlite3.connect(path).close()
