@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import orjson
+from isal import isal_zlib
 
 from services.ingest.domain.parsed import AlertFound, Found, NotAnAlert, Parsed, Parser, Unreadable
 from services.ingest.domain.receipt import make_receipt, proof
@@ -21,8 +21,8 @@ from shared.telemetry.trace import traceparent
 
 RAW_MAX = 24 * 1024
 """Compressed bytes of a body that an event carries at most; fewer when the alert itself is large."""
-PACKING = 1
-"""The quickest level: on bodies of a few kilobytes the best one saves 5 % more and takes a third longer."""
+PACKING = 0
+"""The quickest level. zlib itself packs a quarter smaller, but takes six times as long and empties the caches."""
 _ENVELOPE = 64
 """Bytes of JSON around the raw body."""
 
@@ -130,10 +130,10 @@ def as_json(fields: dict[str, Any]) -> bytes:
 def _raw(accepted: Accepted, most: int) -> dict[str, Any]:
     """Return the body's longest tried prefix whose compressed form has at most so many bytes."""
     prefix = accepted.body
-    packed = zlib.compress(prefix, PACKING)
+    packed = isal_zlib.compress(prefix, PACKING)
     while prefix and len(packed) > most:
         prefix = prefix[: len(prefix) * max(most, 0) * 15 // (len(packed) * 16)]
-        packed = zlib.compress(prefix, PACKING)
+        packed = isal_zlib.compress(prefix, PACKING)
     return {
         "raw": base64.b64encode(packed).decode(),
         "raw_truncated": accepted.cut or len(prefix) < len(accepted.body),
