@@ -29,12 +29,12 @@ from tests.support.second_opinions import (
 )
 
 PROMPTS = {
-    "answer.v1.md": "47901c188ba2cfe6",
-    "classify.v1.md": "9ea4b44b023cfdda",
-    "diagnose.v1.md": "0169543b82db175d",
-    "recommend.v1.md": "6125767ee9b3bc14",
-    "repair.v1.md": "700b2b44b2f9f5fa",
-    "summarise.v1.md": "6f0703a227ba33e6",
+    "answer.v2.md": "57ce840bfc7c2a4b",
+    "classify.v2.md": "e4a7485c1660b631",
+    "diagnose.v2.md": "4dd8aa363043cace",
+    "recommend.v2.md": "509393f769696291",
+    "repair.v2.md": "700b2b44b2f9f5fa",
+    "summarise.v2.md": "6f0703a227ba33e6",
 }
 """A prompt that changes is a new version: stored replies say what they answered."""
 

@@ -11,6 +11,7 @@ from services.diagnoser.domain.advice import SENTENCES_MAX, TROUBLED_LEAST, Opti
 from services.diagnoser.engines.anthropic import prompts
 from services.diagnoser.engines.anthropic.claims import Claim, claim_schema, problems_of, strict
 from services.diagnoser.engines.anthropic.client import Block, GivenUpError
+from services.diagnoser.engines.anthropic.denying import misstated
 from services.diagnoser.engines.anthropic.gate import is_wrong_now
 from services.diagnoser.engines.anthropic.page import Page
 from services.diagnoser.engines.anthropic.veil import Veil
@@ -66,8 +67,9 @@ class Advising:
 
     def problems(self, answer: Said) -> list[str]:
         """Return what is wrong with it."""
-        found = [text for claim in answer.sentences for text in problems_of(claim, self._page)]
-        found += _CHOICES[self._step](answer, self._page)
+        page = self._page
+        found = [text for one in answer.sentences for text in (*problems_of(one, page), *misstated(one, page))]
+        found += _CHOICES[self._step](answer, page)
         return list(dict.fromkeys(found))
 
     def call(self, name: str, given: object) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from services.diagnoser.engines.offline.catalogue import Cause
+from shared.incident.evidence import Evidence
 from shared.runbooks.model import Strict
 
 CITES_MAX = 12
@@ -35,6 +36,18 @@ class Source(Protocol):
 
     def entities(self) -> list[str]:
         """Return the names of the parts of the system."""
+        ...
+
+    def item(self, name: str) -> Evidence | None:
+        """Return a piece of evidence that was shown."""
+        ...
+
+    def calm(self, name: str) -> str | None:
+        """Return what is in order under an id, or a change that cannot be blamed; None for anything else."""
+        ...
+
+    def guarded(self) -> set[str]:
+        """Return the words for what might be the matter: what can be measured, what changed, what is suspected."""
         ...
 
     def measured(self, name: str) -> str | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from services.diagnoser.engines.anthropic.answer import Answer, NamedCause
 from services.diagnoser.engines.anthropic.claims import problems_of, unknown
+from services.diagnoser.engines.anthropic.denying import misstated
 from services.diagnoser.engines.anthropic.ground import USER_TEXT, Ground
 from services.diagnoser.engines.offline.catalogue import UNKNOWN
 from services.diagnoser.engines.offline.changes import TOLERANCE, covers
@@ -18,8 +19,10 @@ def problems(answer: Answer, ground: Ground) -> list[str]:
     for cause in answer.causes:
         found += unknown(cause.cites, ground)
         found += _cause(cause, ground)
-    for claim in (*answer.findings, *answer.ruled_out):
-        found += problems_of(claim, ground)
+    for claim in answer.findings:
+        found += [*problems_of(claim, ground), *misstated(claim, ground)]
+    for claim in answer.ruled_out:
+        found += [*problems_of(claim, ground), *misstated(claim, ground, denies=True)]
     return list(dict.fromkeys(found))
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from services.diagnoser.domain.case import Case
+from services.diagnoser.domain.case import Case, CaseChange
 from services.diagnoser.domain.finding_out import Conclusion
-from services.diagnoser.engines.offline.book import Book
+from services.diagnoser.engines.anthropic.denying import channel_words, is_calm
+from services.diagnoser.engines.anthropic.wording import words_of
+from services.diagnoser.engines.offline.book import Book, name_of
 from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause, by_id
+from services.diagnoser.engines.offline.changes import TOLERANCE, covers, kind_of
 from services.diagnoser.engines.offline.engine import diagnose
 from services.diagnoser.engines.offline.preexisting import preexisting, rests_on
 from services.diagnoser.engines.offline.scene import Observation, Scene, scene_of
@@ -50,6 +53,34 @@ class Ground:
 
     quoted = measured
     """What others wrote is no finding."""
+
+    def calm(self, name: str) -> str | None:
+        """Return what is in order under an id, or a change that cannot be blamed for what is not; None for others."""
+        item, number = self.item(name), int(name[1:]) if name[1:].isdecimal() else 0
+        if item is None:
+            return None
+        if item.kind == "change":
+            change = self.scene.case.changes[number - 1]
+            return name_of(change) if self._is_excused(change) else None
+        if item.kind == "state":
+            fine = any(fact.number + 1 == number and not fact.is_bad for fact in self.scene.facts)
+            return item.summary if fine else None
+        return f"{item.entity} {item.channel} {item.summary}" if is_calm(item) else None
+
+    def _is_excused(self, change: CaseChange) -> bool:
+        """Whether a change came after the trouble began, or reached nothing that is out of order."""
+        harmful = self.scene.harmful()
+        began = min((one.onset for one in harmful if one.onset is not None), default=None)
+        is_late = change.at is not None and began is not None and change.at > began + TOLERANCE
+        hit = {one.entity for one in harmful} | {fact.entity for fact in self.scene.troubles()}
+        return is_late or not any(covers(self.scene, change, entity) for entity in hit)
+
+    def guarded(self) -> set[str]:
+        """Return the words for what might be the matter: what can be measured, what changed, what is suspected."""
+        offered = [one.cause for one in self.conclusion.result.causes]
+        seen = [f"{o.series.name} {o.channel}" for o in self.scene.harmful()]
+        changed = [kind_of(change) for change in self.scene.case.changes]
+        return channel_words() | {*words_of(" ".join([*offered, *seen, *changed]))}
 
     def entities(self) -> list[str]:
         """Return every part of the system that the case names, in a stable order."""

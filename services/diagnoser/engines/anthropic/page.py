@@ -10,9 +10,11 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from services.diagnoser.domain.advice import Facts
+from services.diagnoser.engines.anthropic.denying import channel_words, is_calm
 from services.diagnoser.engines.anthropic.ground import USER_TEXT
 from services.diagnoser.engines.anthropic.pack import Item, fields, packed, plain, quoted
 from services.diagnoser.engines.anthropic.veil import Veil
+from services.diagnoser.engines.anthropic.wording import words_of
 from services.diagnoser.engines.offline.catalogue import Catalogue, by_id
 from shared.incident.evidence import Evidence
 from shared.incident.incident import TimelineEntry
@@ -66,6 +68,16 @@ class Page:
             return None
         item = self._evidence.get(name)
         return None if item is not None and item.trust == USER_TEXT else self.quoted(name)
+
+    def calm(self, name: str) -> str | None:
+        """Return a measurement that is in order; None for anything else."""
+        item = self.item(name)
+        return f"{item.entity} {item.channel} {item.summary}" if item is not None and is_calm(item) else None
+
+    def guarded(self) -> set[str]:
+        """Return the words for what might be the matter."""
+        seen = [f"{item.query} {item.channel}" for item in self.facts.evidence if item.active_now]
+        return channel_words() | {*words_of(" ".join(seen))}
 
     def quoted(self, name: str) -> str | None:
         """Return an entry as the timeline shows it, or a piece of evidence that others did not write."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from services.diagnoser.engines.offline.catalogue import Cause
 
 FOLDER = Path(__file__).parent / "prompts"
-VERSION = "1"
+VERSION = "2"
 PROBLEMS_MAX = 6
 
 

@@ -28,30 +28,34 @@ def finding(claim: Claim, source: Source) -> Finding | None:
     quotes = [text for name in claim.cites if (text := source.quoted(name)) is not None]
     if not quotes:
         return None
-    if not _is_plain(told, claim, source):
+    if not is_plain(claim, source):
         told = "; ".join(dict.fromkeys(quotes))[:TOLD_MAX]
     return Finding(statement=told, cites=tuple(dict.fromkeys(claim.cites)))
 
 
-def _is_plain(told: str, claim: Claim, source: Source) -> bool:
+def is_plain(claim: Claim, source: Source) -> bool:
+    """Say whether a sentence is told as it is; otherwise the evidence is."""
+    told = " ".join(claim.statement.split())
     if not told or _ODD.search(told):
         return False
     measured = [name for name in claim.cites if source.measured(name) is not None]
     lent = [text for name in measured for text in source.shown[name]]
     names = [entity for entity in source.entities() if " " not in entity]
-    known = _plain() | _words(" ".join([*lent, *names])) | _catalogue(source)
-    return bool(measured) and _words(told) <= known
+    known = plain_words() | {*words_of(" ".join([*lent, *names]))} | _catalogue(source)
+    return bool(measured) and set(words_of(told)) <= known
 
 
 def _catalogue(source: Source) -> set[str]:
     titles = " ".join(f"{cause.id} {cause.title}" for cause in source.causes.values())
-    return _words(f"{titles} {' '.join(channel.name for channel in CHANNELS)}")
+    return {*words_of(f"{titles} {' '.join(channel.name for channel in CHANNELS)}")}
 
 
 @cache
-def _plain() -> frozenset[str]:
+def plain_words() -> frozenset[str]:
+    """Return the words that anybody may use."""
     return frozenset(PLAIN.read_text(encoding="utf-8").split())
 
 
-def _words(text: str) -> set[str]:
-    return {word.lower() for word in _WORD.findall(text)}
+def words_of(text: str) -> list[str]:
+    """Return the words of a text, in order and without capitals."""
+    return [word.lower() for word in _WORD.findall(text)]
