@@ -43,6 +43,10 @@ def explanation(detail: Detail) -> list[tuple[str, list[str]]]:
         ("Felt at", list(diagnosis.get("affected", ()))),
         ("Ruled out", _found(diagnosis["ruled_out"])),
         ("Looked alike before", [_look_alike(one) for one in detail["look_alikes"]]),
+        (
+            "Written about it",
+            [f"{item['summary']}  [{item['id']}]" for item in detail.get("evidence", ()) if item["kind"] == "article"],
+        ),
         ("Changed since the look before", list(diagnosis["changed"])),
     ]
     always = 5

@@ -184,6 +184,10 @@ async def _on_call(world: World, request: Request) -> object:
     return [entry.model_dump() for entry in _life(world, request).run.scenario.on_call]
 
 
+async def _articles(world: World, request: Request) -> object:
+    return [entry.model_dump() for entry in _life(world, request).run.scenario.articles]
+
+
 _ROUTES: list[tuple[str, str, Handler]] = [
     ("GET", "/scenarios", _scenarios),
     ("GET", "/runs", _runs),
@@ -204,6 +208,7 @@ _ROUTES: list[tuple[str, str, Handler]] = [
     ("POST", "/runs/{run}/calls", _call),
     ("POST", "/runs/{run}/record", _record),
     ("GET", "/runs/{run}/on-call", _on_call),
+    ("GET", "/runs/{run}/articles", _articles),
 ]
 
 

@@ -143,6 +143,14 @@ class OnCallSpec(Part):
     level: int = 1
 
 
+class ArticleSpec(Part):
+    """A passage of the team's handbook."""
+
+    title: str
+    link: str
+    text: str
+
+
 class Scenario(Part):
     """One scenario. A run begins at `begins_minute`; `seed` drives all noise."""
 
@@ -159,6 +167,7 @@ class Scenario(Part):
     logs: tuple[LogSpec, ...] = ()
     monitors: tuple[MonitorSpec, ...] = ()
     on_call: tuple[OnCallSpec, ...] = ()
+    articles: tuple[ArticleSpec, ...] = ()
 
 
 def scenario_names(fixtures: Path) -> list[str]:

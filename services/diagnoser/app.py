@@ -118,7 +118,9 @@ def build_app(
     store.configure(config, config.sha256)
     for topic, route in ROUTES.items():
         bus.subscribe(Subscription(group(NAME, topic), topic, route, store))
-    integrations = Integrations({**_world(settings), **_datadog(settings)}, live=_live(settings))
+    integrations = Integrations(
+        {**_world(settings), **_datadog(settings), "knowledge_folder": settings.knowledge}, live=_live(settings)
+    )
     budget = StoredBudget(store, day=use_of(settings.model.day), incident=use_of(settings.model.incident))
     engine = engine or _engine(settings, surroundings, budget)
     archive, memory = StoredArchive(store), StoredMemory(store)
@@ -201,10 +203,12 @@ def _datadog(settings: Settings) -> Mapping[str, object]:
 
 
 def _live(settings: Settings) -> Mapping[str, str]:
-    """Return who serves live environments: whom there are keys for."""
-    given = settings.datadog
-    is_connected = given.api_key.get_secret_value() and given.application_key.get_secret_value()
-    return {"MonitoringProvider": "shared.integrations.datadog:DatadogMonitoring"} if is_connected else {}
+    """Return who serves live environments: whom there are keys for, and the folder that is named."""
+    keys = settings.datadog.api_key.get_secret_value(), settings.datadog.application_key.get_secret_value()
+    return {
+        **({"MonitoringProvider": "shared.integrations.datadog:DatadogMonitoring"} if all(keys) else {}),
+        **({"KnowledgeProvider": "shared.integrations.articles:FolderKnowledge"} if settings.knowledge else {}),
+    }
 
 
 def _secrets(settings: Settings, surroundings: Surroundings) -> list[str]:

@@ -30,6 +30,8 @@ class Scene:
     baseline: Window
     seconds: float
     """Wall seconds that a collector has."""
+    words: tuple[str, ...] = ()
+    """What the alerts speak of, by which written knowledge is found."""
 
 
 class DataClock(Protocol):

@@ -123,4 +123,6 @@ class Settings(Section):
     """Who diagnoses: code alone, or a model beside it; `recorded` replays stored replies and needs no key."""
     model: ModelSettings = ModelSettings()
     datadog: DatadogSettings = DatadogSettings()
+    knowledge: Path | None = None
+    """A folder of Markdown files, such as a handbook, in which live incidents look for what is written about them."""
     world: WorldSettings = WorldSettings()

@@ -8,7 +8,9 @@ from pydantic import AwareDatetime, Field
 
 from shared.incident.model import Model
 
-EvidenceKind = Literal["alert", "metric", "log", "change", "state", "topology", "host", "history", "oncall", "gap"]
+EvidenceKind = Literal[
+    "alert", "metric", "log", "change", "state", "topology", "host", "history", "oncall", "article", "gap"
+]
 HarmfulDirection = Literal["up", "down", "both"]
 Trust = Literal["system", "telemetry", "user_text"]
 

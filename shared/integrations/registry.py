@@ -21,6 +21,7 @@ SIMULATED: Mapping[str, str] = {
     "ChangeProvider": "simulation.providers.reading:SimulatedChanges",
     "InfrastructureReader": "simulation.providers.reading:SimulatedInfrastructure",
     "AlertingProvider": "simulation.providers.reading:SimulatedAlerting",
+    "KnowledgeProvider": "simulation.providers.reading:SimulatedKnowledge",
     "InfrastructureActuator": "simulation.providers.acting:SimulatedActuator",
     "CommunicationProvider": "simulation.providers.acting:SimulatedSlack",
 }

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from shared.incident.enums import AlertStatus
 from shared.incident.evidence import MetricTimeSeries
+from shared.integrations.articles import best
 from shared.integrations.reading import (
     AlertingProvider,
     CallRecord,
@@ -14,10 +15,12 @@ from shared.integrations.reading import (
     ChangeProvider,
     Host,
     InfrastructureReader,
+    KnowledgeProvider,
     LogLine,
     MonitoringProvider,
     MonitorState,
     OnCall,
+    Passage,
     Process,
     Topology,
     Window,
@@ -89,3 +92,10 @@ class SimulatedAlerting(RunClient, AlertingProvider):
 
     async def on_call(self, services: Sequence[str]) -> list[OnCall]:
         return [OnCall(**entry) for entry in await self.ask("on-call") if not services or entry["service"] in services]
+
+
+class SimulatedKnowledge(RunClient, KnowledgeProvider):
+    """What is written in the world of one run."""
+
+    async def search(self, words: Sequence[str], *, limit: int = 5) -> list[Passage]:
+        return best([Passage(**entry) for entry in await self.ask("articles")], words, limit=limit)

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from services.diagnoser.collectors.changes import Changes
 from services.diagnoser.collectors.infrastructure import Hosts, Processes, TopologyMap
+from services.diagnoser.collectors.knowledge import Articles
 from services.diagnoser.collectors.monitoring import DataTime, Logs, Metrics, Monitors
 from services.diagnoser.collectors.on_call import OnCallDuty
 from services.diagnoser.ports import Collector, DataClock
-from shared.integrations.reading import AlertingProvider, ChangeProvider, InfrastructureReader, MonitoringProvider
+from shared.integrations.reading import (
+    AlertingProvider,
+    ChangeProvider,
+    InfrastructureReader,
+    KnowledgeProvider,
+    MonitoringProvider,
+)
 from shared.integrations.registry import Integrations
 
 
@@ -31,4 +38,5 @@ def collectors(integrations: Integrations) -> list[Collector]:
         Hosts(integrations, InfrastructureReader),
         Processes(integrations, InfrastructureReader),
         OnCallDuty(integrations, AlertingProvider),
+        Articles(integrations, KnowledgeProvider),
     ]

@@ -27,6 +27,10 @@ KINDS: Mapping[str, Kind] = {
         r"(?:happen\w*|seen?|had|occur\w*) .*before|before now|last time|similar|look-?alikes?|history|past incidents?",
         "Has this happened before?",
     ),
+    "articles": _kind(
+        r"written|articles?|handbooks?|wiki\w*|docs?|documentation|documented|post-?mortems?|knowledge( base)?",
+        "Is anything written about it?",
+    ),
     "duration": _kind(
         r"how long|how (?:quick|fast|soon)\w*|duration|time to (?:detect|diagnose|approve|fix)|take so long",
         "How long did it take?",
@@ -101,7 +105,20 @@ def understand(text: str, names: Collection[str]) -> Meant:
 
 
 _PLAIN = frozenset(
-    {"look-alike", "look-alikes", "on-call", "sign-off", "signed-off", "root-cause", "and/or", "p95", "p99", "p50"}
+    {
+        "look-alike",
+        "look-alikes",
+        "post-mortem",
+        "post-mortems",
+        "on-call",
+        "sign-off",
+        "signed-off",
+        "root-cause",
+        "and/or",
+        "p95",
+        "p99",
+        "p50",
+    }
 )
 
 

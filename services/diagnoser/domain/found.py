@@ -147,6 +147,17 @@ def _look_alike(one: LookAlike) -> str:
     return f"{alike}; {was}. It differs: {differs or 'in nothing'}"
 
 
+def articles(known: Known, meant: Meant) -> list[Sentence]:
+    """Is anything written about it?"""
+    del meant
+    if known.seen is None:
+        return nothing_yet(known)
+    found = evidence_of(known.evidence("article"))
+    if found or known.looked("knowledge"):
+        return found or [Sentence("Nothing that is written fits its words", looked_at(known))]
+    return [Sentence("Written knowledge could not be looked at", _gaps(known, "knowledge"))]
+
+
 def missing(known: Known, meant: Meant) -> list[Sentence]:
     """What was not checked?"""
     del meant

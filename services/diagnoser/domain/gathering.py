@@ -55,6 +55,12 @@ def spans(now: datetime, started_at: datetime) -> tuple[datetime, datetime, date
     return start - BASELINE, start, now
 
 
+def words_of(asked: Asked) -> tuple[str, ...]:
+    """Return what an incident is about in words: its services and hosts, what its alerts measured and are called."""
+    told = [alert.get(name, "") for alert in asked.alerts for name in ("metric", "title")]
+    return tuple(dict.fromkeys(word for word in (*asked.services, *asked.hosts, *told) if word))
+
+
 def entities_near(asked: Asked, topology: CaseJSON) -> tuple[str, ...]:
     """Return the incident's services and hosts and what is near them, nearest first, bounded."""
     found = list(dict.fromkeys([*asked.services, *asked.hosts, *(a["entity"] for a in asked.alerts if a["entity"])]))

@@ -14,6 +14,7 @@ Reply = Callable[[Known, Meant], list[Sentence]]
 REPLIES: Mapping[str, Reply] = {
     "confidence": found.confidence,
     "history": found.history,
+    "articles": found.articles,
     "duration": progress.duration,
     "over": progress.over,
     "approval": progress.approval,

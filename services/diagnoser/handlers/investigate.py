@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from services.diagnoser.domain.articles import with_articles
 from services.diagnoser.domain.classifying import with_affected
 from services.diagnoser.domain.finding_out import Conclusion, Findings, Kept, packed, snapshot
 from services.diagnoser.domain.gaps import FAILED, GAP, OK, TIMEOUT, blind, gaps_of, looked, with_gaps, without_engine
@@ -27,6 +28,7 @@ from services.diagnoser.domain.gathering import (
     places_of,
     series_of,
     spans,
+    words_of,
 )
 from services.diagnoser.domain.likeness import Signs, look_alikes, signs_of, with_history
 from services.diagnoser.domain.reliability import weighed
@@ -103,7 +105,7 @@ class Investigator:
         signs = signs_of(asked, case, conclusion)
         alike, back = await self._look_back(asked, signs)
         standings = await self._means.memory.standings(asked.environment)
-        told = with_gaps(with_history(weighed(conclusion, standings), alike), gaps_of([back]))
+        told = with_gaps(with_history(weighed(with_articles(conclusion, case), standings), alike), gaps_of([back]))
         told = with_affected(told, kinds_of(asked, case), asked.services)
         places = places_of(told.result, asked, case)
         added = Added()
@@ -231,4 +233,6 @@ def redacted(case: CaseJSON, redact: Redact) -> dict[str, JSON]:
 
 def _scene(asked: Asked, now: datetime, entities: tuple[str, ...], seconds: float = LOOK_AROUND) -> Scene:
     before, start, end = spans(now, asked.started_at)
-    return Scene(asked.environment, asked.services, entities, Window(start, end), Window(before, start), seconds)
+    return Scene(
+        asked.environment, asked.services, entities, Window(start, end), Window(before, start), seconds, words_of(asked)
+    )

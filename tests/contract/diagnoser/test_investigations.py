@@ -59,6 +59,7 @@ async def test_the_snapshot_is_bounded_and_names_every_collector(running: Runnin
         "hosts": "ok",
         "processes": "ok",
         "on-call": "ok",
+        "knowledge": "ok",
         "history": "empty",
     }
     assert 0 < len(gathered["series"]) <= 20
@@ -88,6 +89,39 @@ async def test_everything_an_investigation_saw_can_be_read(running: Running) -> 
     assert case["raw"]["on_call"][0]["primary"] == "sample-responder"
     assert found["conclusion"]["result"]["status"] == "diagnosed"
     await running.get("/evidence/INC-NOBODYKNOW-i1", status=404)
+
+
+async def test_what_is_written_about_it_is_evidence_that_can_be_cited_and_carries_no_cause(running: Running) -> None:
+    await running.deliver(cpu(running.outside.now()))
+
+    gathered = await running.said("evidence.gathered")
+    concluded = await running.said("diagnosis.concluded")
+
+    found = {item["query"]: item for item in gathered["evidence"] if item["kind"] == "article"}
+    assert set(found) == {"handbook/storefront.md", "post-mortems/storefront-memory.md"}
+    assert {item["trust"] for item in found.values()} == {"user_text"}
+    ids = {item["id"] for item in found.values()}
+    assert not ids & {cite for cause in concluded["result"]["causes"] for cite in cause["cites"]}
+
+
+class TestWithAHandbook:
+    @pytest.fixture
+    def changes(self, tmp_path: Path) -> dict[str, Any]:
+        (tmp_path / "cpu.md").write_text(f"# {SERVICE}\n\nHigh cpu.percent on {HOST}: password=hunter2-hunter2\n")
+        return {"knowledge": tmp_path}
+
+    async def test_a_live_incident_is_looked_up_in_the_folder_that_is_named_and_no_secret_comes_along(
+        self, running: Running
+    ) -> None:
+        await running.deliver(cpu(running.outside.now()), environment="live")
+
+        gathered = await running.said("evidence.gathered")
+
+        [found] = [item for item in gathered["evidence"] if item["kind"] == "article"]
+        assert found["query"] == "cpu.md"
+        assert "hunter2" not in str(gathered)
+        said = await running.said("diagnosis.inconclusive")
+        assert {"metrics", "logs", "changes"} <= set(said["result"]["missing"]), "what is written proves nothing"
 
 
 async def test_a_collector_that_fails_leaves_a_gap_that_can_be_cited_and_holds_no_secret(running: Running) -> None:

@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from shared.events.incidents import IncidentNoted, IncidentRequestRefused
-from shared.events.investigations import QuestionAnswered, SummarySentence
+from shared.events.investigations import EvidenceGathered, QuestionAnswered, SummarySentence
 from shared.incident.actor import Actor
+from shared.incident.evidence import Evidence
 from tests.contract.notifier.conftest import Running, csrf_of
 from tests.support.kinds import eventually
 from tests.support.seeded import seeds
@@ -201,6 +202,15 @@ async def test_the_page_explains_a_diagnosis_under_five_headings_and_shows_what_
     assert "INC-BBBBBBBBBB Memory of web-1 was high: 72 % alike, it was resource_leak.memory, judged right." in shown
     assert "Only now: change: deploy. Only then: log: out of memory." in shown
     assert "Changed since the look before: confidence 60 % → 87 %" in shown
+
+
+async def test_the_page_shows_what_is_written_about_it_as_text(running: Running) -> None:
+    written = Evidence(id="w1", kind="article", summary="Pools <b>(pools.md)</b>: how to raise one")
+    await running.tell(*until_asked(), EvidenceGathered(investigation_id="inv-1", evidence=(written,)))
+
+    shown = " ".join(re.sub(r"<[^>]+>", " ", await page(running, "Written about it (1)")).split())
+
+    assert "Written about it (1) Pools &lt;b&gt;(pools.md)&lt;/b&gt;: how to raise one" in shown
 
 
 async def test_the_page_says_what_a_person_may_do_what_nobody_must_and_why_a_runbook_is_not_first(

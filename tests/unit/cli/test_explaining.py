@@ -123,13 +123,16 @@ def test_an_explanation_goes_on_with_what_else_there_is() -> None:
     ruled_out = [{"statement": "not the network", "cites": ["M4"]}]
     detail = judged(affected=["shop", "pay"], ruled_out=ruled_out, changed=["cause a → b"], degraded="no key")
 
-    told = dict(explanation({**detail, "look_alikes": [look_alike]}))
+    written = [{"kind": kind, "id": kind, "summary": "Pools (pools.md)"} for kind in ("article", "metric")]
+
+    told = dict(explanation({**detail, "look_alikes": [look_alike], "evidence": written}))
 
     assert told["Felt at"] == ["shop", "pay"]
     assert told["Ruled out"] == ["not the network  [M4]"]
     assert told["Looked alike before"] == [
         "INC-A slow: 72 % alike, was db.pool, judged right; differs: now change: deploy"
     ]
+    assert told["Written about it"] == ["Pools (pools.md)  [article]"]
     assert told["Changed since the look before"] == ["cause a → b"]
     assert "degraded: no key" in told["How the confidence came about"]
 

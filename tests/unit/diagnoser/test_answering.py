@@ -52,6 +52,7 @@ EVIDENCE = (
     Evidence(id="A01", kind="alert", entity="checkout", channel="latency", summary="checkout is slow"),
     Evidence(id="gap-processes", kind="gap", channel="processes", summary="No processes: no answer within 20 s"),
     Evidence(id="H-1", kind="history", summary="INC-B looked alike"),
+    Evidence(id="W-1", kind="article", summary="Pools (pools.md): how to raise one"),
 )
 SEEN = Seen(
     investigation_id="INC-A-i1",
@@ -254,6 +255,20 @@ def ask(text: str, known: Known = KNOWN) -> QuestionAnswered:
             "No closed incident that is remembered here looked like it.",
             {"e3"},
             id="nothing alike in the history",
+        ),
+        pytest.param(
+            "is anything written about it?",
+            KNOWN,
+            "Pools (pools.md): how to raise one.",
+            {"W-1"},
+            id="what is written about it",
+        ),
+        pytest.param(
+            "is anything written about it?",
+            CALM,
+            "Written knowledge could not be looked at.",
+            {"e3"},
+            id="nobody to ask what is written",
         ),
         pytest.param("which logs?", KNOWN, "12 lines: pool timeout.", {"L01"}, id="the log lines"),
         pytest.param("which logs?", CALM, "No log line stands out in what was gathered.", {"e3"}, id="no log lines"),

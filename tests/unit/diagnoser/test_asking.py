@@ -36,6 +36,8 @@ QUESTIONS = [
     ("how sure are you, and why?", "confidence", (), ()),
     ("has this happened before?", "history", (), ()),
     ("have we seen this before", "history", (), ()),
+    ("is anything written about it?", "articles", (), ()),
+    ("is there a post-mortem?", "articles", (), ()),
     ("how long did it take?", "duration", (), ()),
     ("what was not checked?", "missing", (), ()),
     ("what was ruled out?", "excluded", (), ()),
