@@ -1,8 +1,9 @@
 """One FastStream subscriber: batches into the store, then the acknowledgement.
 
 FastStream's defaults lose messages, so: raw bytes are never decoded here, the header parser cannot raise, a batch is
-acknowledged after its transaction, and nothing runs in the handler but that transaction. A watchdog builds the
-subscriber anew when it has stopped moving (aiokafka can get stuck after a broker's restart).
+acknowledged after its transaction, and nothing runs in the handler but that transaction. Nothing is injected into it:
+FastStream looks for that in a thread. A watchdog builds the subscriber anew when it has stopped moving (aiokafka can
+get stuck after a broker's restart).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, cast
 
 from aiokafka import ConsumerRebalanceListener, TopicPartition
@@ -22,17 +24,18 @@ from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLS
 
 from shared.bus.intake import below_high_water, take
 from shared.bus.kafka_client import bounded, tls_context
+from shared.bus.kafka_consumer import PatientConsumer
 from shared.bus.port import Lag, Received, Subscription
 from shared.bus.settings import KafkaSettings
 from shared.errors import UnavailableError
 from shared.events.envelope import read_headers
 from shared.runtime.clock import monotonic, wall
-from shared.runtime.tasks import begin_task, stop_tasks
-from shared.store.failpoints import reach
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 
 log = logging.getLogger("signoff.bus")
 
 BATCH_MAX = 500
+POLL_MS = 1000
 SESSION_MS = 6000
 REBALANCE_MS = 30_000
 METADATA_MS = 5000
@@ -72,6 +75,10 @@ class KafkaIntake:
         self._task = None
         await self._close()
 
+    def ended(self) -> str | None:
+        """Return how it has ended by itself, None while it reads or tries to."""
+        return why_ended(self._task)
+
     def problem(self) -> str | None:
         """Return why this subscription does not read, None when it does."""
         return self._state
@@ -98,6 +105,8 @@ class KafkaIntake:
             security=_security(settings),
             metadata_max_age_ms=METADATA_MS,
             allow_auto_create_topics=False,  # FastStream would make one of a single partition.
+            consumer_only=True,
+            apply_types=False,
             logger=None,
             graceful_timeout=STOP_LIMIT - 1,
         )
@@ -107,18 +116,20 @@ class KafkaIntake:
             group_instance_id=f"{settings.instance_id}.{subscription.name}" if settings.instance_id else None,
             batch=True,
             max_records=BATCH_MAX,
-            batch_timeout_ms=50,
+            batch_timeout_ms=POLL_MS,
             max_workers=1,
             ack_policy=AckPolicy.NACK_ON_ERROR,
             auto_offset_reset="earliest",
             session_timeout_ms=SESSION_MS,
             heartbeat_interval_ms=1000,
             rebalance_timeout_ms=REBALANCE_MS,
-            listener=_WaitForBatch(self._idle),
+            listener=_WaitForBatch(self),
             parser=self._parse,
-            decoder=_raw_decoder,
+            decoder=_the_message,
         )
         self._subscriber(self._handle)
+        made = cast("partial[Any]", await self._broker.connect())
+        self._broker.config.broker_config.builder = partial(PatientConsumer, **made.keywords)
         await self._broker.start()
 
     async def _close(self) -> None:
@@ -143,11 +154,16 @@ class KafkaIntake:
         finally:
             self._in_hand = 0
             self._idle.set()
-        reach("intake.before_ack")
-        # An acknowledgement that fails is no failure of the batch: what is read again is not taken again.
-        with contextlib.suppress(KafkaError):
-            await message.ack()
-        reach("intake.after_ack")
+        await message.ack()
+
+    async def give_up(self) -> None:
+        """Finish and acknowledge the batch in hand, so that whoever gets its partitions does not read it again."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(REBALANCE_MS / 1000 - 5):
+                await self._idle.wait()
+        consumer = getattr(self._subscriber, "consumer", None)
+        if consumer is not None:
+            await consumer.forget()
 
     async def _parse(self, message: Any, original: Any) -> Any:  # noqa: ANN401 -- FastStream's hooks are untyped
         """Read the records here, totally, and leave FastStream no header: one it cannot read would lose them all."""
@@ -232,17 +248,15 @@ async def _waiting(consumer: Any) -> int:  # noqa: ANN401 -- aiokafka's untyped 
 
 
 class _WaitForBatch(ConsumerRebalanceListener):  # type: ignore[misc]  # untyped library
-    """Lets the batch in hand finish before its partitions go to somebody else, so that it is not read twice."""
+    """Lets the batch in hand finish before its partitions go to somebody else."""
 
-    def __init__(self, idle: asyncio.Event) -> None:
-        self._idle = idle
+    def __init__(self, intake: KafkaIntake) -> None:
+        self._intake = intake
 
     async def on_partitions_revoked(self, revoked: object) -> None:
         """Wait for the handler."""
         del revoked
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(REBALANCE_MS / 1000 - 5):
-                await self._idle.wait()
+        await self._intake.give_up()
 
     async def on_partitions_assigned(self, assigned: object) -> None:
         """Do nothing."""
@@ -253,10 +267,9 @@ def _records(message: Any) -> Sequence[Any]:  # noqa: ANN401 -- as above
     return message if isinstance(message, tuple | list) else (message,)
 
 
-async def _raw_decoder(message: Any) -> bytes:  # noqa: ANN401 -- as above
-    """Decode nothing: bytes that nobody reads here cannot break a batch."""
-    del message
-    return b""
+async def _the_message(message: KafkaMessage) -> KafkaMessage:
+    """Decode nothing, and give the handler the whole message: bytes that nobody reads here cannot break a batch."""
+    return message
 
 
 def _security(settings: KafkaSettings) -> BaseSecurity | None:
