@@ -101,7 +101,7 @@ class Diagnoser(Service):
     def problems(self) -> Mapping[str, str]:
         """Return what keeps it from being ready."""
         problem = self._bus.problem()
-        return {"bus": problem} if problem else {}
+        return ({"bus": problem} if problem else {}) | self.ended()
 
 
 def build_app(
@@ -125,6 +125,7 @@ def build_app(
     engine = engine or _engine(settings, surroundings, budget)
     archive, memory = StoredArchive(store), StoredMemory(store)
     adviser = engine if isinstance(engine, SecondOpinion) else None
+    redact = Redactor(_secrets(settings, surroundings))
     means = Means(
         clock=clock(integrations),
         topology=topology(integrations),
@@ -132,18 +133,22 @@ def build_app(
         engine=engine,
         memory=memory,
         backgrounds=StoredBackgrounds(store),
-        redact=Redactor(_secrets(settings, surroundings)),
+        redact=redact,
         collect_seconds=settings.collect_seconds,
-        small_steps=SmallSteps(adviser, tuple(config.runbooks.values())) if adviser else None,
+        small_steps=SmallSteps(adviser, tuple(config.runbooks.values()), redact) if adviser else None,
     )
-    activities = {ACTIVITY: Investigator(means).investigate, waiting.ACTIVITY: Teller(adviser).tell}
+    activities = {ACTIVITY: Investigator(means).investigate, waiting.ACTIVITY: Teller(adviser, redact).tell}
     worker = ActivityWorker(store, activities)
-    service = Diagnoser(bus, Relay(store, bus), worker, Retention(store), (engine, integrations))
+    relay, retention = Relay(store, bus), Retention(store)
+    service = Diagnoser(bus, relay, worker, retention, (engine, integrations))
+    service.running = {"store": store, "bus": bus, "relay": relay, "worker": worker, "retention": retention}
     routes = [
         *read_routes(StoredRecords(store), archive, budget, memory, bus=bus, receipt_key=receipt_key),
         *care_routes(store),
     ]
-    service.asgi = service_asgi(routes, token=surroundings.service_token, problems=service.problems)
+    service.asgi = service_asgi(
+        routes, token=surroundings.service_token, problems=service.problems, ended=service.ended
+    )
     return service
 
 

@@ -72,13 +72,12 @@ class Executor(Service):
 
     def __init__(
         self,
-        asgi: ASGIApp,
         bus: Bus,
         relay: Relay,
         workers: Sequence[ActivityWorker],
         integrations: Integrations,
     ) -> None:
-        self.asgi = asgi
+        self.asgi: ASGIApp
         self._bus = bus
         self._relay = relay
         self._workers = workers
@@ -99,7 +98,8 @@ class Executor(Service):
 
     def problems(self) -> Mapping[str, str]:
         """Return what keeps it from being ready."""
-        return _problems(self._bus)
+        problem = self._bus.problem()
+        return ({"bus": problem} if problem else {}) | self.ended()
 
 
 def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surroundings) -> Service:
@@ -115,13 +115,15 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     calling = Calling(integrations, store.now)
     outside = ConnectedOutside(integrations, calling.verbs)
     redactor = Redactor([settings.world.token.get_secret_value(), surroundings.service_token])
-    workers = (
-        ActivityWorker(store, {work.CALL: redacted(calling.call, redactor)}, CALLS_MAX, redactor=redactor),
-        ActivityWorker(store, _reads(outside, runbooks, redactor), redactor=redactor),
-    )
+    calls = ActivityWorker(store, {work.CALL: redacted(calling.call, redactor)}, CALLS_MAX, redactor=redactor)
+    reads = ActivityWorker(store, _reads(outside, runbooks, redactor), redactor=redactor)
+    relay = Relay(store, bus)
+    service = Executor(bus, relay, (calls, reads), integrations)
+    service.running = {"store": store, "bus": bus, "relay": relay, "calls": calls, "reads": reads}
     routes = [*control_routes(store, config.trusted), *care_routes(store)]
-    asgi = service_asgi(routes, token=surroundings.service_token, problems=lambda: _problems(bus))
-    return Executor(asgi, bus, Relay(store, bus), workers, integrations)
+    token = surroundings.service_token
+    service.asgi = service_asgi(routes, token=token, problems=service.problems, ended=service.ended)
+    return service
 
 
 def _reads(outside: ConnectedOutside, runbooks: Mapping[str, Runbook], redactor: Redactor) -> dict[str, Handler]:
@@ -170,8 +172,3 @@ def _digest(config: ExecutorConfig, trusted: Mapping[str, str | TrustedKey], run
     digests = sorted((runbook.id, runbook.sha256) for runbook in runbooks.values())
     parts = (config.policy.model_dump_json(), config.people.model_dump_json(), sorted(trusted.items()), digests)
     return hashlib.sha256(repr(parts).encode()).hexdigest()
-
-
-def _problems(bus: Bus) -> dict[str, str]:
-    problem = bus.problem()
-    return {"bus": problem} if problem else {}

@@ -26,7 +26,7 @@ from shared.bus.port import Bus
 from shared.bus.relay import Relay
 from shared.errors import ConfigurationError
 from shared.runtime.service import Service, Surroundings
-from shared.runtime.tasks import begin_task, stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 from shared.runtime.web import service_asgi
 from shared.store.control import care_routes
 from shared.store.model import Kind
@@ -86,10 +86,15 @@ class Ingest(Service):
         await self._log.stop()
         await self._relay.stop()
 
+    def ended(self) -> dict[str, str]:
+        """Return what should run until `stop` and has ended by itself, by its name; sending canaries too."""
+        canaries = why_ended(self._canaries)
+        return super().ended() | ({"canaries": canaries} if canaries else {})
+
     def problems(self) -> Mapping[str, str]:
         """Return why senders are told 503. With the bus away deliveries are spooled, and ingest stays ready."""
         problem = self._log.problem()
-        found = {"spool": problem} if problem else {}
+        found = ({"spool": problem} if problem else {}) | self.ended()
         unaccounted = self._keeper.account().unaccounted
         return found | ({"account": f"{unaccounted} messages are unaccounted for"} if unaccounted else {})
 
@@ -103,10 +108,13 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     secrets = {source: _secrets(getattr(settings, source)) for source in PARSERS}
     redactor = AlertRedactor(_known(settings, surroundings))
     keeper = Keeper(delivery_log, {**PARSERS, canary.SOURCE: canary.parse}, receipt_key, redactor)
-    ingest = Ingest(settings, delivery_log, Relay(store, bus), keeper, secrets)
+    relay = Relay(store, bus)
+    ingest = Ingest(settings, delivery_log, relay, keeper, secrets)
+    ingest.running = {"store": store, "bus": bus, "relay": relay, "spool": delivery_log}
     webhooks = Webhooks(secrets, keeper, BodyReader(seconds=settings.body_seconds))
     routes = [*control_routes(keeper), *care_routes(store)]
-    inner = service_asgi(routes, token=surroundings.service_token, problems=ingest.problems)
+    token = surroundings.service_token
+    inner = service_asgi(routes, token=token, problems=ingest.problems, ended=ingest.ended)
     ingest.asgi = _split(webhooks, inner)
     return ingest
 

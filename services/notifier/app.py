@@ -101,7 +101,7 @@ class Notifier(Service):
     def problems(self) -> Mapping[str, str]:
         """Return what keeps it from being ready."""
         problem = self._bus.problem()
-        return {"bus": problem} if problem else {}
+        return ({"bus": problem} if problem else {}) | self.ended()
 
 
 def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surroundings) -> Service:
@@ -136,8 +136,10 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     explain(app, lambda title, text: pages.plain("problem.html", {"title": title, "text": text}))
     worker = ActivityWorker(store, {POST: Posting(store, channels).post})
     guarded = Guard(app, place, signing_in)
-    service = Notifier(guarded, bus, (Relay(store, bus), worker), read_model, (changes, integrations))
-    app.router.routes.extend([*health_routes(service.problems), *console.routes()])
+    relay = Relay(store, bus)
+    service = Notifier(guarded, bus, (relay, worker), read_model, (changes, integrations))
+    service.running = {"store": store, "bus": bus, "relay": relay, "worker": worker, "changes": changes}
+    app.router.routes.extend([*health_routes(service.problems, service.ended), *console.routes()])
     return service
 
 

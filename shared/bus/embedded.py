@@ -22,7 +22,7 @@ from shared.bus.topics import NAMES, RETENTION_SECONDS, sift
 from shared.errors import UnavailableError
 from shared.events.envelope import HeaderText, read_headers
 from shared.runtime.clock import wall
-from shared.runtime.tasks import begin_task, stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 
 log = logging.getLogger("signoff.bus")
 
@@ -75,9 +75,11 @@ class EmbeddedBus(Bus):
                     bell.set()
         return rejected
 
+    def ended(self) -> str | None:
+        return next(filter(None, map(why_ended, self._tasks)), None)
+
     def problem(self) -> str | None:
-        dead = [task for task in self._tasks if task.done()]
-        return "a subscription has ended" if dead else self._file.problem
+        return self.ended() or self._file.problem
 
     async def lags(self) -> list[Lag]:
         return await asyncio.to_thread(lambda: [self._lag(s) for s in self._subscriptions])

@@ -76,6 +76,9 @@ class KafkaBus(Bus):
             reach("bus.after_append")
         return rejected
 
+    def ended(self) -> str | None:
+        return next(filter(None, (intake.ended() for intake in self._intakes)), None)
+
     def problem(self) -> str | None:
         stuck = [problem for intake in self._intakes if (problem := intake.problem())]
         return self._not_connected or self._not_sent or (stuck[0] if stuck else None)

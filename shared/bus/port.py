@@ -95,6 +95,10 @@ class Bus(ABC):
         """
 
     @abstractmethod
+    def ended(self) -> str | None:
+        """Return how reading has ended by itself, so that only a new start mends it; None while it goes on."""
+
+    @abstractmethod
     def problem(self) -> str | None:
         """Return why the bus is not ready, None when it is."""
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from shared.bus.port import Bus, Rejected, WireRecord
 from shared.bus.topics import BEHIND
 from shared.errors import UnavailableError
-from shared.runtime.tasks import begin_task, stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 from shared.store.failpoints import reach
 from shared.store.port import Outbound, Store
 
@@ -40,6 +40,10 @@ class Relay:
         """Stop; what is unsent stays in the outbox. Idempotent."""
         await stop_tasks(self._task)
         self._task = None
+
+    def ended(self) -> str | None:
+        """Return how it has ended by itself, None while it relays."""
+        return why_ended(self._task)
 
     async def _relay(self) -> None:
         pause = BACKOFF_FIRST

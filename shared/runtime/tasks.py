@@ -31,6 +31,15 @@ async def stop_tasks(*tasks: asyncio.Task[None] | None) -> None:
             await task
 
 
+def why_ended(task: asyncio.Task[None] | None) -> str | None:
+    """Return how work that goes on until it is stopped has ended by itself; None while it goes on or was not begun."""
+    if task is None or not task.done():
+        return None
+    error = None if task.cancelled() else task.exception()
+    how = "cancelled" if task.cancelled() else type(error).__name__ if error else "returned"
+    return f"has ended ({how}), the log says why; only a new start of the process brings it back"
+
+
 def _tell_failure(task: asyncio.Task[None]) -> None:
     error = None if task.cancelled() else task.exception()
     if error is not None:

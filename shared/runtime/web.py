@@ -54,11 +54,15 @@ class StrictHeaders:
         await self._app(scope, receive, with_headers(send, HEADERS))
 
 
-def health_routes(problems: Callable[[], Mapping[str, str]]) -> list[BaseRoute]:
-    """Return `/livez`, `/readyz` (503 with what is wrong) and `/metrics`."""
+Told = Callable[[], Mapping[str, str]]
+
+
+def health_routes(problems: Told, ended: Told = dict) -> list[BaseRoute]:
+    """Return `/livez` (503 with what only a new start mends), `/readyz` (503 with what is wrong) and `/metrics`."""
 
     async def alive(_: Request) -> Response:
-        return PlainTextResponse("alive\n")
+        found = dict(ended())
+        return JSONResponse({"alive": False, "ended": found}, 503) if found else PlainTextResponse("alive\n")
 
     async def ready(_: Request) -> Response:
         found = dict(problems())
@@ -101,7 +105,7 @@ async def _unavailable(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 503)
 
 
-def service_asgi(routes: Sequence[BaseRoute], *, token: str, problems: Callable[[], Mapping[str, str]]) -> ASGIApp:
+def service_asgi(routes: Sequence[BaseRoute], *, token: str, problems: Told, ended: Told = dict) -> ASGIApp:
     """Return the listener: `routes` behind the token. Errors of the house become 404, 409 and 503."""
     guarded = RequireToken(
         Starlette(
@@ -114,4 +118,4 @@ def service_asgi(routes: Sequence[BaseRoute], *, token: str, problems: Callable[
         ),
         token,
     )
-    return StrictHeaders(Starlette(routes=[*health_routes(problems), Mount("/", guarded)]))
+    return StrictHeaders(Starlette(routes=[*health_routes(problems, ended), Mount("/", guarded)]))

@@ -84,6 +84,10 @@ class Store(ABC):
     async def close(self) -> None:
         """Finish the group in hand and stop. Idempotent, bounded in time."""
 
+    @abstractmethod
+    def ended(self) -> str | None:
+        """Return how what should run until `close` has ended by itself, so that only a new start mends it, or None."""
+
     # intake
     @abstractmethod
     async def take(self, messages: Sequence[Incoming], *, subscription: str = "", offset: int = 0) -> int:

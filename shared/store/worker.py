@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import orjson
 
 from shared.errors import SignoffError, UnavailableError
-from shared.runtime.tasks import begin_task
+from shared.runtime.tasks import begin_task, why_ended
 from shared.store.failpoints import reach
 from shared.store.model import JSON
 from shared.store.port import Claimed, Store
@@ -70,6 +70,10 @@ class ActivityWorker:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
+
+    def ended(self) -> str | None:
+        """Return how it has ended by itself, None while it claims work."""
+        return why_ended(self._loop)
 
     async def _claim_for_ever(self) -> None:
         while True:

@@ -7,7 +7,7 @@ import asyncio
 from sqlalchemy import Column, Delete, delete, select, tuple_
 
 from services.diagnoser.adapters.tables import BACKGROUND, DISPOSITION, INVESTIGATION, MODEL_USE, PAST_INCIDENT, VERDICT
-from shared.runtime.tasks import begin_task, stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 from shared.store.port import Store
 from shared.store.retention import keep_small
 
@@ -46,6 +46,10 @@ class Retention:
         """Stop. Idempotent."""
         await stop_tasks(self._task)
         self._task = None
+
+    def ended(self) -> str | None:
+        """Return how it has ended by itself, None while it looks."""
+        return why_ended(self._task)
 
     async def step(self) -> int:
         """Remove one small step of each table; return how many rows went."""

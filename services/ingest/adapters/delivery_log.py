@@ -18,7 +18,7 @@ from services.ingest.ports import DeliveryLog, Kept
 from shared.bus.port import Bus, Rejected, WireRecord
 from shared.errors import UnavailableError
 from shared.runtime.clock import monotonic
-from shared.runtime.tasks import begin_task, stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 from shared.store.port import Store
 
 log = logging.getLogger("signoff.ingest")
@@ -64,6 +64,10 @@ class CircuitLog(DeliveryLog):
     def is_open(self) -> bool:
         """Whether the bus did not answer."""
         return self._opened is not None
+
+    def ended(self) -> str | None:
+        """Return how watching the spool has ended by itself, None while it goes on."""
+        return why_ended(self._watch)
 
     def problem(self) -> str | None:
         """Return why senders are told 503; None while deliveries are kept, be it in the spool."""

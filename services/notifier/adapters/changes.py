@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from shared.errors import UnavailableError
-from shared.runtime.tasks import begin_task, stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 from shared.store.port import Store
 
 log = logging.getLogger("signoff.notifier")
@@ -35,6 +35,10 @@ class ChangeFeed:
         self._looking = None
         async with self._moved:
             self._moved.notify_all()
+
+    def ended(self) -> str | None:
+        """Return how looking has ended by itself, None while it goes on or nobody has followed yet."""
+        return why_ended(self._looking)
 
     async def newest(self) -> int:
         """Return the number of the newest change, 0 at first."""

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 
 from shared.errors import UnavailableError
 from shared.runtime.clock import monotonic
-from shared.runtime.tasks import begin_task
+from shared.runtime.tasks import begin_task, why_ended
 from shared.store.bells import Bells
 from shared.store.postgres.database import Database
 from shared.store.postgres.statements import NOW
@@ -56,6 +56,10 @@ class Pulse:
             for future in futures:
                 if not future.done():
                     future.set_exception(UnavailableError(f"the store of {self._database.schema} is closed"))
+
+    def ended(self) -> str | None:
+        """Return how looking has ended by itself, None while it goes on."""
+        return why_ended(self._task)
 
     @contextmanager
     def answer(self, message_id: str) -> Iterator[asyncio.Future[str | bytes]]:

@@ -17,6 +17,7 @@ import orjson
 
 from shared.errors import ConfigurationError, UnavailableError
 from shared.runtime.clock import monotonic
+from shared.runtime.tasks import why_ended
 from shared.store.intake import mended, read_message
 from shared.store.model import DECIDE_BUDGET, Lane, Message
 from shared.store.postgres.database import Database, FencedError, NotStorableError, lock_number
@@ -94,6 +95,10 @@ class Runner:
             if late:
                 task.cancel()
                 await asyncio.wait([task])
+
+    def ended(self) -> str | None:
+        """Return how it has ended by itself, None while it claims."""
+        return why_ended(self._task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

@@ -12,7 +12,7 @@ from sqlalchemy import Executable, Table
 
 from shared.errors import UnavailableError
 from shared.events.envelope import HeaderText
-from shared.runtime.tasks import begin_task, stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 from shared.store.intake import accept, mended
 from shared.store.model import JSON, Incoming, Kind
 from shared.store.port import AuditEntry, Claimed, DeadMessage, Outbound, Store
@@ -74,6 +74,9 @@ class PostgresStore(Store):
         await self._pulse.close()
         await self._leader.close()
         await self._database.close()
+
+    def ended(self) -> str | None:
+        return self._runner.ended() or self._pulse.ended() or why_ended(self._care)
 
     def _tell(self, told: Told) -> None:
         """Wake whoever waits for what has just been committed."""

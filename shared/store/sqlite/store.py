@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 
 from shared.errors import UnavailableError
 from shared.events.envelope import HeaderText
-from shared.runtime.tasks import begin_task, stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 from shared.store.bells import Bells
 from shared.store.intake import accept, mended
 from shared.store.model import JSON, Incoming, Kind
@@ -66,6 +66,7 @@ class SQLiteStore(Store):
         self._writer: Writer | None = None
         self._reads: Readers | None = None
         self._care: asyncio.Task[None] | None = None
+        self._stopped = False
 
     # life
     async def open(self) -> None:
@@ -94,6 +95,13 @@ class SQLiteStore(Store):
             readers.close()
         self._owner.release()
 
+    def ended(self) -> str | None:
+        return (
+            "its writer has ended, the log says how; only a new start mends it"
+            if self._stopped
+            else why_ended(self._care)
+        )
+
     def _opened(self) -> Writer:
         if self._writer is None:
             raise UnavailableError(f"the store of {self.service} is not open")
@@ -120,6 +128,7 @@ class SQLiteStore(Store):
                 if not future.done():
                     future.set_result(body)
         for reason, facts in done.alarms:
+            self._stopped = self._stopped or reason == "store_stopped"
             for listener in self._alarms:
                 listener(reason, facts)
 

@@ -68,6 +68,31 @@ async def test_a_row_that_can_never_be_sent_parks_its_key_alone(
     await eventually(parked)
 
 
+async def test_a_relay_that_meets_what_nobody_foresaw_says_that_it_has_ended_and_keeps_what_is_unsent(
+    make_bus: MakeBus, make_store: MakeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def raises(*_: object, **__: object) -> None:
+        raise KeyError("token=hunter2")
+
+    source, bus = await make_store("source"), make_bus()
+    await bus.start()
+    monkeypatch.setattr(bus, "append", raises)
+    relay = Relay(source, bus)
+    assert relay.ended() is None
+    relay.start()
+    assert relay.ended() is None
+
+    await source.take([tell(1)])
+
+    async def ended() -> str | None:
+        return relay.ended()
+
+    assert (await eventually(ended) or "").startswith("has ended (KeyError), the log says why")
+    assert len(await source.outbox()) == 1
+    with pytest.raises(KeyError):
+        await relay.stop()
+
+
 async def test_a_second_relay_of_one_store_changes_nothing(
     make_bus: MakeBus, make_store: MakeStore, relay: Callable[[Store, Bus], Relay]
 ) -> None:

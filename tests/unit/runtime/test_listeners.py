@@ -63,6 +63,14 @@ async def test_not_ready_says_what_is_wrong_and_stays_alive() -> None:
     assert alive.status_code == 200
 
 
+async def test_what_only_a_new_start_mends_is_told_to_whoever_restarts() -> None:
+    app = service_asgi([], token="", problems=dict, ended=lambda: {"relay": "has ended (KeyError)"})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://service") as anonymous:
+        alive = await anonymous.get("/livez")
+
+    assert (alive.status_code, alive.json()) == (503, {"alive": False, "ended": {"relay": "has ended (KeyError)"}})
+
+
 async def test_an_error_of_the_house_becomes_its_status() -> None:
     async with client() as known:
         answer = await known.get("/refused", headers={"Authorization": "Bearer t0ken"})

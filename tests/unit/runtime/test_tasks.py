@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from shared.runtime.tasks import begin_task, stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 
 
 async def test_a_background_task_that_fails_is_logged_at_once_and_raises_when_it_is_stopped(
@@ -30,3 +30,24 @@ async def test_a_background_task_that_is_stopped_or_has_done_its_work_says_nothi
     await begin_task(asyncio.sleep(0))
 
     assert not caplog.records
+
+
+async def fail() -> None:
+    raise OSError("token=hunter2")
+
+
+async def test_how_something_ended_names_the_error_and_never_what_it_says() -> None:
+    failed, returned, cancelled, running = (
+        begin_task(work) for work in (fail(), asyncio.sleep(0), asyncio.sleep(60), asyncio.sleep(60))
+    )
+    cancelled.cancel()
+    await asyncio.wait([failed, returned, cancelled])
+
+    assert [(why_ended(task) or "").partition(",")[0] for task in (failed, returned, cancelled, running, None)] == [
+        "has ended (OSError)",
+        "has ended (returned)",
+        "has ended (cancelled)",
+        "",
+        "",
+    ]
+    await stop_tasks(running)

@@ -1,0 +1,60 @@
+"""A part of a service that ends for a reason nobody foresaw is named by its health, which asks for a new start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from cli.up import Ports, Up, running
+from tests.support.logs import logging_as_before
+
+pytestmark = pytest.mark.slow
+
+OK, UNAVAILABLE = 200, 503
+__all__ = ["logging_as_before"]
+
+ALL = ("ingest", "diagnoser", "executor", "notifier")
+PARTS = {
+    "Relay._relay": ("relay", ALL),
+    "ActivityWorker._claim_for_ever": ("worker", ("diagnoser", "notifier")),
+    "EmbeddedBus._read": ("bus", ALL),
+    "keep_small": ("store", ALL),
+}
+"""Which work ends, what its services call it, and who they are."""
+
+
+@pytest.fixture
+async def up(tmp_path: Path) -> AsyncIterator[Up]:
+    """Everything in this process."""
+    async with running(tmp_path, Ports(0, 0, any_port=True)) as found:
+        yield found
+
+
+async def asked(up: Up, name: str, path: str) -> tuple[int, dict[str, dict[str, str]]]:
+    """Return what a service answers about its health: status, and what it names."""
+    transport = httpx.ASGITransport(up.composed.service(name).asgi)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as prober:
+        answer = await prober.get(path)
+    return answer.status_code, answer.json() if answer.status_code == UNAVAILABLE else {}
+
+
+@pytest.mark.parametrize("work", list(PARTS))
+async def test_whatever_ends_by_itself_is_named_and_a_new_start_is_asked_for(work: str, up: Up) -> None:
+    part, services = PARTS[work]
+    for name in services:
+        assert [(await asked(up, name, path))[0] for path in ("/livez", "/readyz")] == [OK, OK]
+
+    ended = [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == work]
+    for task in ended:
+        task.cancel()
+    await asyncio.wait(ended)
+
+    for name in services:
+        alive, ready = [await asked(up, name, path) for path in ("/livez", "/readyz")]
+        assert (alive[0], ready[0]) == (UNAVAILABLE, UNAVAILABLE)
+        assert "has ended (cancelled)" in alive[1]["ended"][part]
+        assert "has ended (cancelled)" in ready[1]["problems"][part]
