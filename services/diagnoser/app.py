@@ -35,7 +35,7 @@ from services.diagnoser.ports import Budget, Engine
 from services.diagnoser.settings import Settings, use_of
 from shared.bus.port import Bus, Subscription
 from shared.bus.relay import Relay
-from shared.bus.topics import group
+from shared.bus.topics import UNHURRIED, group
 from shared.errors import ConfigurationError
 from shared.events.payload import ALERTS, INCIDENTS, REQUESTS
 from shared.integrations.registry import Integrations
@@ -117,7 +117,8 @@ def build_app(
     config = _config(settings, surroundings, receipt_key)
     store.configure(config, config.sha256)
     for topic, route in ROUTES.items():
-        bus.subscribe(Subscription(group(NAME, topic), topic, route, store))
+        pace = UNHURRIED if topic == INCIDENTS else 0.0
+        bus.subscribe(Subscription(group(NAME, topic), topic, route, store, pace=pace))
     integrations = Integrations(
         {**_world(settings), **_datadog(settings), "knowledge_folder": settings.knowledge}, live=_live(settings)
     )

@@ -29,7 +29,7 @@ from services.executor.handlers.redacting import redacted
 from services.executor.settings import Settings, TrustedKey
 from shared.bus.port import Bus, Subscription
 from shared.bus.relay import Relay
-from shared.bus.topics import group
+from shared.bus.topics import UNHURRIED, group
 from shared.errors import AuthoredError, ConfigurationError
 from shared.events.payload import DECISIONS, INCIDENTS
 from shared.integrations.registry import Integrations
@@ -107,7 +107,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     config = _config(settings)
     runbooks = _runbooks(settings.runbooks or surroundings.project / "runbooks")
     store.configure(config, _digest(config, settings.trusted_keys, runbooks))
-    bus.subscribe(Subscription(group(NAME, INCIDENTS), INCIDENTS, route_incidents, store))
+    bus.subscribe(Subscription(group(NAME, INCIDENTS), INCIDENTS, route_incidents, store, pace=UNHURRIED))
     bus.subscribe(Subscription(group(NAME, DECISIONS), DECISIONS, route_decisions, store, above_high_water=True))
     integrations = Integrations(
         {"world_url": settings.world.url, "world_token": settings.world.token.get_secret_value()}

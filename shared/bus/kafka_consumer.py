@@ -9,6 +9,7 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from shared.runtime.clock import monotonic
 from shared.runtime.tasks import begin_task, stop_tasks
 from shared.store.failpoints import reach
 
@@ -25,8 +26,10 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # untyped librar
     in vain. `commit` notes what is taken and returns: what a kill in between has read again is not taken again.
     """
 
-    def __init__(self, *topics: str, **options: Any) -> None:  # noqa: ANN401 -- the library's own
+    def __init__(self, *topics: str, pace: float = 0.0, **options: Any) -> None:  # noqa: ANN401 -- the library's own
         super().__init__(*topics, **options)
+        self._pace = pace
+        self._next = 0.0
         self._given: dict[TopicPartition, int] = {}
         self._taken: dict[TopicPartition, int] = {}
         self._later: asyncio.Task[None] | None = None
@@ -35,10 +38,12 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # untyped librar
     async def getmany(
         self, *partitions: TopicPartition, timeout_ms: int = 0, max_records: int | None = None
     ) -> dict[TopicPartition, list[Any]]:
-        """Return the next records, as soon as there are any."""
+        """Return the next records, as soon as there are any, and no sooner after the last than the pace allows."""
+        await asyncio.sleep(self._next - monotonic())
         found: dict[TopicPartition, list[Any]] = {}
         while not found:
             found = await super().getmany(*partitions, timeout_ms=timeout_ms, max_records=max_records)
+        self._next = monotonic() + self._pace
         self._given = {partition: records[-1].offset + 1 for partition, records in found.items()}
         return found
 

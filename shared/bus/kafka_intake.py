@@ -129,7 +129,7 @@ class KafkaIntake:
         )
         self._subscriber(self._handle)
         made = cast("partial[Any]", await self._broker.connect())
-        self._broker.config.broker_config.builder = partial(PatientConsumer, **made.keywords)
+        self._broker.config.broker_config.builder = partial(PatientConsumer, pace=subscription.pace, **made.keywords)
         await self._broker.start()
 
     async def _close(self) -> None:

@@ -52,6 +52,8 @@ class Subscription:
     store: Store
     above_high_water: bool = False
     """True only for `decisions.v1`: read even when the inbox is full."""
+    pace: float = 0.0
+    """Seconds from one batch to the next on Kafka, since few records cost as much as many. After a silence: at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,8 @@ TOPICS: tuple[Topic, ...] = (
 )
 NAMES = frozenset(topic.name for topic in TOPICS)
 
+UNHURRIED = 0.05
+"""Seconds: the pace of who must read all that is said of incidents, and acts on little of it."""
 BEHIND = "behind a rejected record of its key"
 
 

@@ -16,6 +16,7 @@ from shared.bus.kafka import KafkaBus
 from shared.bus.kafka_consumer import PatientConsumer
 from shared.bus.kafka_topics import apply_topics
 from shared.bus.settings import KafkaSettings
+from shared.runtime.clock import monotonic
 from tests.contract.bus.conftest import TOPIC, MakeStore, ready, record, subscription
 from tests.support.kafka import KafkaServer
 from tests.support.kinds import eventually, logged
@@ -150,3 +151,21 @@ async def test_what_the_group_does_not_take_is_acknowledged_later(
 
     await eventually(again)
     assert tried[0] == tried[1]
+
+
+async def test_who_is_in_no_hurry_lets_a_while_pass_between_two_batches(
+    settings: KafkaSettings, make_bus: MakeKafka
+) -> None:
+    name, servers = settings.topic_prefix + TOPIC, settings.bootstrap_servers
+    consumer = PatientConsumer(name, pace=0.5, bootstrap_servers=servers, auto_offset_reset="earliest")
+    await consumer.start()
+    try:
+        bus, began = make_bus(), monotonic()
+        await bus.append([record("k", "e0")])
+        assert len((await consumer.getmany(timeout_ms=1000)).values()) == 1
+        reading = asyncio.create_task(consumer.getmany(timeout_ms=1000))
+        await bus.append([record("k", "e1")])
+        await reading
+        assert monotonic() - began >= 0.5
+    finally:
+        await consumer.stop()
