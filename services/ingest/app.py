@@ -25,6 +25,7 @@ from services.ingest.sources import datadog, generic, pagerduty
 from shared.bus.port import Bus
 from shared.bus.relay import Relay
 from shared.errors import ConfigurationError
+from shared.runtime.http import Answer as Say
 from shared.runtime.service import Service, Surroundings
 from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 from shared.runtime.web import service_asgi
@@ -115,7 +116,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     routes = [*control_routes(keeper), *care_routes(store)]
     token = surroundings.service_token
     inner = service_asgi(routes, token=token, problems=ingest.problems, ended=ingest.ended)
-    ingest.asgi = _split(webhooks, inner)
+    ingest.asgi = _Split(webhooks, inner)
     return ingest
 
 
@@ -136,11 +137,18 @@ def _known(settings: Settings, surroundings: Surroundings) -> list[str]:
     return [*(secret.get_secret_value() for secret in given if secret is not None), surroundings.service_token]
 
 
-def _split(webhooks: ASGIApp, inner: ASGIApp) -> ASGIApp:
-    """Keep the hot path away from routing and middleware."""
+class _Split:
+    """Keeps the hot path away from routing and middleware."""
 
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, webhooks: Webhooks, inner: ASGIApp) -> None:
+        self._webhooks = webhooks
+        self._inner = inner
+
+    def take(self, scope: Scope, body: bytes, say: Say) -> bool:
+        """Take what is a webhook."""
+        return scope["path"].startswith(PREFIX) and self._webhooks.take(scope, body, say)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer as the one or the other."""
         hot = scope["type"] == "http" and scope["path"].startswith(PREFIX)
-        await (webhooks if hot else inner)(scope, receive, send)
-
-    return app
+        await (self._webhooks if hot else self._inner)(scope, receive, send)

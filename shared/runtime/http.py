@@ -7,12 +7,14 @@ for.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from itertools import chain
-from typing import Any
+from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
 from starlette.responses import PlainTextResponse
+from starlette.types import Scope
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
@@ -26,9 +28,6 @@ HEAD_MAX = 16 * 1024
 FIELDS_MAX = 100
 CROWD = 2
 """One in so many of the connections at which uvicorn refuses is where those that wait begin to give way."""
-
-AT_ONCE = "signoff.answer_at_once"
-"""In the extensions of a scope: the `answer_at_once` of its request."""
 
 _STRICT_TEXT = b"".join(b"%b: %b\r\n" % field for field in FIELDS)
 _TOO_LARGE = PlainTextResponse("the headers are too large\n", 431, headers={"connection": "close"})
@@ -44,6 +43,21 @@ def _last(status: int, text: str = "") -> bytes:
     return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n{fields}\r\n{text}".encode("ascii")
 
 
+class Answer(Protocol):
+    """How a request that was taken whole is answered, once and from the event loop."""
+
+    def __call__(self, status: int, fields: bytes, body: bytes, *, close: bool = False) -> None:
+        """`fields` are whole lines of the head, beside the strict ones and the length. `close` ends the connection."""
+
+
+Take = Callable[[Scope, bytes, Answer], bool]
+"""The attribute `take` of an application that is spared a task where it can be.
+
+It is called with a POST that came in one piece and may return False: then nothing has happened and the application is
+called as ASGI has it. Else it answers when it likes.
+"""
+
+
 class StrictCycle(RequestResponseCycle):
     """One request. Its answer has the strict headers, where it does not say otherwise, also one that uvicorn gives."""
 
@@ -54,22 +68,22 @@ class StrictCycle(RequestResponseCycle):
             message = {**message, "headers": [*fields, *(field for field in FIELDS if field[0] not in given)]}
         await super().send(message)
 
-    async def answer_at_once(self, status: int, fields: bytes, body: bytes) -> None:
-        """Answer a POST as the two messages of ASGI do, in one write and without looking through each header.
-
-        `fields` are whole lines of the head, beside the strict ones and the length.
-        """
-        if self.flow.write_paused and not self.disconnected:
-            await self.flow.drain()
+    def answer(self, status: int, fields: bytes, body: bytes, *, close: bool = False) -> None:
+        """Answer a POST as the two messages of ASGI do, in one write and without looking through each header."""
         if self.disconnected:
             return
+        self.keep_alive = self.keep_alive and not close
         self.response_started = self.response_complete = True
         end = b"content-length: %d\r\n\r\n" if self.keep_alive else b"connection: close\r\ncontent-length: %d\r\n\r\n"
         self.transport.write(b"".join((STATUS_LINE[status], _STRICT_TEXT, fields, end % len(body), body)))
-        self.message_event.set()
         if not self.keep_alive:
             self.transport.close()
-        self.on_response()
+        on_response, self.on_response = self.on_response, _nothing  # Else request and connection keep each other alive.
+        on_response()
+
+
+def _nothing() -> None:
+    """Do nothing."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -80,12 +94,18 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     _receiving: dict[BoundedProtocol, None]
+    _takes: Any
+    """The application, if it has a `take`."""
     _deadline: asyncio.TimerHandle | None = None
     _in_head = True
     _head_size = 0
+    _parsing = False
+    _begun: StrictCycle | None = None
+    """A request that began in what is being parsed: perhaps its end is there too."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn declares it
         super().connection_made(transport)
+        self._takes = self.app if hasattr(self.app, "take") else None
         self._limit()
         self._receiving = _receiving.setdefault(self.server_state, {})
         self._receive()
@@ -102,7 +122,11 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         self._head_size += len(data)
+        self._parsing = True
         super().data_received(data)
+        self._parsing = False
+        if self._begun is not None:
+            self._begin(self._begun)
         # Most requests come in one piece, and then there is nothing to wait for. What still comes of a body that was
         # answered before its end has no more time than a head.
         if self._deadline is None and (self._head_size if self._in_head else self.cycle.response_complete):
@@ -130,8 +154,17 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # noqa: ANN401 -- as uvicorn declares them
         cycle.__class__ = StrictCycle  # uvicorn names its own class and has no place where another could be given.
-        cycle.scope["extensions"] = {AT_ONCE: cycle.answer_at_once}
-        super()._start_asgi_task(cycle, app)
+        # Who does not read its answers has to wait, and only a task can.
+        if self._parsing and app is self._takes and not self.flow.write_paused:
+            self._begun = cycle
+        else:
+            super()._start_asgi_task(cycle, app)
+
+    def _begin(self, cycle: StrictCycle) -> None:
+        self._begun = None
+        whole = not cycle.more_body and cycle.scope["method"] == "POST"
+        if not whole or not self._takes.take(cycle.scope, bytes(cycle.body), cycle.answer):
+            super()._start_asgi_task(cycle, self._takes)
 
     def on_message_complete(self) -> None:
         super().on_message_complete()

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from services.ingest.domain.receipt import is_ours
 from services.ingest.entrypoints.body import BODY_MAX
-from services.ingest.entrypoints.webhooks import answer
+from services.ingest.entrypoints.webhooks import told
 from services.ingest.handlers.accept import Accepted
 from services.ingest.handlers.keep import Keeper
 from shared.incident.model import is_environment
@@ -36,7 +36,7 @@ def control_routes(keeper: Keeper) -> list[Route]:
         body = await request.body()
         headers = {name.lower(): value for name, value in request.headers.items()}
         accepted = Accepted(source, f"sim:{run}", headers, body[:BODY_MAX], wall(), len(body))
-        said = await answer(keeper, accepted)
+        said = await told(source, keeper.keep(accepted))
         return JSONResponse(said.body, said.status)
 
     return [

@@ -6,6 +6,8 @@ own trouble is 503, and what we cannot understand is kept and answered 202.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import functools
 import logging
 from collections.abc import Mapping
@@ -14,19 +16,29 @@ from typing import NamedTuple
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from services.ingest.domain.authentic import Check, Secrets, check_pagerduty, check_standard, check_token, vouch
+from services.ingest.domain.authentic import (
+    Check,
+    Secrets,
+    Voucher,
+    check_pagerduty,
+    check_standard,
+    check_token,
+    vouch,
+)
 from services.ingest.entrypoints.body import BODY_MAX, Body, BodyReader, NotReadError, SenderGoneError
 from services.ingest.handlers.accept import Accepted
 from services.ingest.handlers.keep import Keeper
 from services.ingest.handlers.metrics import ANSWERS, AUTHENTICATED
 from shared.errors import UnavailableError
 from shared.runtime.clock import wall
-from shared.runtime.http import AT_ONCE
+from shared.runtime.http import Answer as Say
 from shared.runtime.web import FIELDS
 
 log = logging.getLogger("signoff.ingest")
 
 PREFIX = "/webhooks/"
+CLOSING = (413, 500, 503)
+"""After these the connection ends."""
 _answers = functools.cache(ANSWERS.labels)
 _authenticated = functools.cache(AUTHENTICATED.labels)
 
@@ -40,7 +52,7 @@ class Answer(NamedTuple):
 
 
 class Webhooks:
-    """The ASGI application."""
+    """The ASGI application, and `take` for what comes in one piece."""
 
     def __init__(self, secrets: Mapping[str, Secrets], keeper: Keeper, bodies: BodyReader) -> None:
         self._secrets = secrets
@@ -49,25 +61,34 @@ class Webhooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        source = scope["path"].removeprefix(PREFIX).removesuffix("/")
+        source = _source(scope)
         try:
             answer = await self._answer(source, scope, receive)
         except SenderGoneError:
             return
         _answers(source if source in self._secrets else "", answer.status).inc()
         body = orjson.dumps(answer.body)
-        at_once = scope.get("extensions", {}).get(AT_ONCE)
-        if answer.receipt and at_once:
-            fields = f"content-type: application/json\r\nsignoff-receipt: {answer.receipt}\r\n"
-            await at_once(answer.status, fields.encode(), body)
-            return
         headers = [*FIELDS, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         if answer.receipt:
             headers.append((b"signoff-receipt", answer.receipt.encode()))
-        if answer.status in (413, 503):
+        if answer.status in CLOSING:
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
+
+    def take(self, scope: Scope, body: bytes, say: Say) -> bool:
+        """Keep an authentic delivery that came in one piece, and answer it; leave all else to the application."""
+        source = _source(scope)
+        secrets = self._secrets.get(source)
+        if secrets is None or len(body) > BODY_MAX:
+            return False
+        headers = _headers(scope)
+        voucher = vouch(_check(source), secrets, headers, body)
+        if voucher is None:
+            return False
+        receipt = self._keep(source, voucher, headers, Body(body, len(body)))
+        receipt.add_done_callback(functools.partial(_tell, source, say))
+        return True
 
     async def _answer(self, source: str, scope: Scope, receive: Receive) -> Answer:
         secrets = self._secrets.get(source)
@@ -77,9 +98,8 @@ class Webhooks:
             return Answer(405, {"error": "a webhook is a POST"})
         if secrets.off:
             return Answer(503, {"error": f"source {source} is off: it has no secret"})
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         try:
-            return await self._authenticated(source, secrets, headers, receive)
+            return await self._authenticated(source, secrets, _headers(scope), receive)
         except NotReadError as reason:
             return Answer(503, {"error": f"{reason}, send it again"})
 
@@ -93,14 +113,29 @@ class Webhooks:
             body = await self._bodies.read(receive)
             if body.is_cut:
                 return Answer(413, {"error": f"more than {BODY_MAX} bytes: too large to verify its signature"})
-            check: Check = check_pagerduty if source == "pagerduty" else check_standard(wall())
-            voucher = vouch(check, secrets, headers, body.kept)
+            voucher = vouch(_check(source), secrets, headers, body.kept)
         if voucher is None:
             return _refused(source, headers)
+        return await told(source, self._keep(source, voucher, headers, body))
+
+    def _keep(self, source: str, voucher: Voucher, headers: Mapping[str, str], body: Body) -> asyncio.Future[str]:
         _authenticated(source, voucher.secret).inc()
-        return await answer(
-            self._keeper, Accepted(source, voucher.environment, headers, body.kept, wall(), body.whole_size)
-        )
+        return self._keeper.keep(Accepted(source, voucher.environment, headers, body.kept, wall(), body.whole_size))
+
+
+def _source(scope: Scope) -> str:
+    path: str = scope["path"]
+    return path.removeprefix(PREFIX).removesuffix("/")
+
+
+def _headers(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _check(source: str) -> Check:
+    if source == "datadog":
+        return check_token
+    return check_pagerduty if source == "pagerduty" else check_standard(wall())
 
 
 def _refused(source: str, headers: Mapping[str, str]) -> Answer:
@@ -109,11 +144,29 @@ def _refused(source: str, headers: Mapping[str, str]) -> Answer:
     return Answer(401, {"error": f"not authentic{hint}"})
 
 
-async def answer(keeper: Keeper, accepted: Accepted) -> Answer:
-    """Keep a delivery and say so."""
-    try:
-        receipt = await keeper.keep(accepted)
-    except UnavailableError as error:
-        log.warning("a delivery from %s was not kept, the sender is told 503: %s", accepted.source, error)
-        return Answer(503, {"error": f"not kept, send it again: {error}"})
-    return Answer(202, {"receipt": receipt}, receipt)
+async def told(source: str, receipt: asyncio.Future[str]) -> Answer:
+    """Return the answer to a delivery once it is kept or not."""
+    with contextlib.suppress(UnavailableError):
+        await receipt
+    return _answer_to(source, receipt)
+
+
+def _answer_to(source: str, receipt: asyncio.Future[str]) -> Answer:
+    match receipt.exception():
+        case None:
+            return Answer(202, {"receipt": receipt.result()}, receipt.result())
+        case UnavailableError() as error:
+            log.warning("a delivery from %s was not kept, the sender is told 503: %s", source, error)
+            return Answer(503, {"error": f"not kept, send it again: {error}"})
+        case error:
+            log.error("a delivery from %s was not kept, the sender is told 500", source, exc_info=error)
+            return Answer(500, {"error": "internal server error"})
+
+
+def _tell(source: str, say: Say, receipt: asyncio.Future[str]) -> None:
+    answer = _answer_to(source, receipt)
+    _answers(source, answer.status).inc()
+    fields = b"content-type: application/json\r\n"
+    if answer.receipt:
+        fields += f"signoff-receipt: {answer.receipt}\r\n".encode()
+    say(answer.status, fields, orjson.dumps(answer.body), close=answer.status in CLOSING)

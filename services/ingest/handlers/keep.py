@@ -57,8 +57,8 @@ class Keeper:
         """What came in this turn of the event loop."""
         self._appending: set[asyncio.Task[None]] = set()
 
-    async def keep(self, accepted: Accepted) -> str:
-        """Return the receipt once the delivery is durable. Raises UnavailableError when it cannot be kept now.
+    def keep(self, accepted: Accepted) -> asyncio.Future[str]:
+        """Return what becomes the receipt once the delivery is durable, or UnavailableError: it cannot be kept now.
 
         All that come in the same turn are kept together: the same work again runs from warm caches, and the bus is
         asked once.
@@ -68,7 +68,7 @@ class Keeper:
             loop.call_soon(self._end_turn)
         keeping = _Keeping(accepted, loop.create_future())
         self._turn.append(keeping)
-        return await keeping.receipt
+        return keeping.receipt
 
     def _end_turn(self) -> None:
         turn, self._turn = self._turn, []

@@ -195,6 +195,42 @@ async def test_a_canary_takes_the_path_of_every_delivery(start: StartIngest) -> 
     assert (body["source"], body["is_test"]) == ("canary", True)
 
 
+async def on_the_wire(running: Running, source: str, secret: str, *, whole: bool) -> tuple[int, dict[str, str], Any]:
+    """Send a delivery in one write, or the body once we have asked for it; return status, fields and body."""
+    body = BODIES[source]
+    given = headers_for(source, body, secret) | {"Host": "a", "Content-Length": str(len(body)), "Connection": "close"}
+    expects = "" if whole else "Expect: 100-continue\r\n"
+    fields = "".join(f"{name}: {value}\r\n" for name, value in given.items())
+    head = f"POST /webhooks/{source} HTTP/1.1\r\n{fields}{expects}\r\n".encode()
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.listener.port)
+    writer.write(head + body if whole else head)
+    found = await reader.readuntil(b"\r\n\r\n")
+    if found.startswith(b"HTTP/1.1 100 "):
+        writer.write(body)
+        found = await reader.readuntil(b"\r\n\r\n")
+    said = orjson.loads(await reader.read())
+    writer.close()
+    first, *lines = found.decode().rstrip().split("\r\n")
+    return int(first.split()[1]), {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}, said
+
+
+@pytest.mark.parametrize("source", BODIES)
+async def test_a_delivery_is_answered_alike_in_one_piece_and_in_two(start: StartIngest, source: str) -> None:
+    running = await start(append_seconds=0.3)
+    for secret, status in ((OLD, 202), ("nobody", 401)):
+        found = [await on_the_wire(running, source, secret, whole=whole) for whole in (True, False)]
+        assert [code for code, _, _ in found] == [status, status]
+        assert [fields.pop("signoff-receipt", None) for _, fields, _ in found] == [
+            said.get("receipt") for _, _, said in found
+        ]
+        assert found[0][1] == found[1][1]
+    with locked(running.folder / "bus.db"), locked(running.folder / "ingest.db"):
+        found = [await on_the_wire(running, source, OLD, whole=whole) for whole in (True, False)]
+    assert [code for code, _, _ in found] == [503, 503]
+    assert found[0][1:] == found[1][1:]
+    assert (await running.account())["accepted"] == 2
+
+
 @pytest.mark.slow
 async def test_every_odd_body_of_an_authentic_sender_is_told_202_and_becomes_one_event(running: Running) -> None:
     answers = [(case, await running.post(case.source, case.body)) for case in CASES]

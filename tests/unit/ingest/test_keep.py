@@ -60,8 +60,7 @@ async def test_a_delivery_that_cannot_be_worked_on_takes_no_other_of_its_turn_al
 async def test_a_sender_that_goes_before_its_turn_leaves_nothing_and_takes_nobody_along() -> None:
     log = ListLog()
     found = keeper(log)
-    gone, stays = (asyncio.create_task(found.keep(delivery(number))) for number in range(2))
-    await asyncio.sleep(0)
+    gone, stays = (found.keep(delivery(number)) for number in range(2))
     gone.cancel()
     await asyncio.wait([gone, stays])
     assert gone.cancelled()
@@ -108,7 +107,7 @@ async def test_what_is_not_kept_is_told_to_its_own_sender_alone() -> None:
 async def test_what_is_kept_is_counted_also_when_its_sender_has_gone_meanwhile() -> None:
     log = SlowLog()
     found = keeper(log)
-    gone = asyncio.create_task(found.keep(delivery(1)))
+    gone = found.keep(delivery(1))
     await log.begun.wait()
     gone.cancel()
     await asyncio.wait([gone])

@@ -7,6 +7,7 @@ import sys
 
 import httpx
 import pytest
+from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -171,9 +172,22 @@ async def says_otherwise(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("a page", headers={"Cache-Control": "no-cache"})(scope, receive, send)
 
 
-async def at_once(scope: Scope, receive: Receive, send: Send) -> None:
-    del receive, send
-    await scope["extensions"][http.AT_ONCE](202, b"x-more: 1\r\n", b"kept")
+class Takes:
+    """Takes what comes in one piece, unless it is "no", and says which way a body came."""
+
+    def __init__(self) -> None:
+        self.asked = asyncio.Event()
+
+    def take(self, scope: Scope, body: bytes, answer: http.Answer) -> bool:
+        if body == b"no":
+            return False
+        answer(202, b"x-more: 1\r\n", b"took " + body, close=scope["path"] == "/last")
+        return True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.asked.set()
+        body = await Request(scope, receive).body()
+        await PlainTextResponse(b"was asked " + body)(scope, receive, send)
 
 
 @pytest.mark.parametrize(
@@ -182,7 +196,7 @@ async def at_once(scope: Scope, receive: Receive, send: Send) -> None:
         pytest.param(fails, 500, {"connection": "close"}, id="an application that fails before its first byte"),
         pytest.param(says_nothing, 500, {"connection": "close"}, id="an application that does not answer"),
         pytest.param(says_otherwise, 200, {"cache-control": "no-cache"}, id="an application with a header of its own"),
-        pytest.param(at_once, 202, {"x-more": "1", "content-length": "4"}, id="an answer in one piece"),
+        pytest.param(Takes(), 202, {"x-more": "1", "content-length": "5"}, id="an application that takes it"),
     ],
 )
 async def test_whoever_answers_the_strict_headers_are_there_once(
@@ -205,29 +219,60 @@ async def test_whoever_answers_the_strict_headers_are_there_once(
     assert {name: value for name, value in named if name in expected} == expected
 
 
-async def test_answers_in_one_piece_come_in_order_and_leave_the_connection_as_the_sender_wants_it() -> None:
-    listener = Listener(bind("127.0.0.1", 0, name="test"), at_once)
+def post(body: bytes, fields: bytes = b"", path: bytes = b"/") -> bytes:
+    """Return a whole request."""
+    return b"POST %b HTTP/1.1\r\nhost: a\r\n%bcontent-length: %d\r\n\r\n%b" % (path, fields, len(body), body)
+
+
+async def answers(app: Takes, request: bytes, rest: bytes = b"") -> list[bytes]:
+    """Send bytes on one connection, the rest once the application was asked; return the answers until it is closed."""
+    listener = Listener(bind("127.0.0.1", 0, name="test"), app)
     await listener.start()
     try:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
-        request = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\n"
-        writer.write(request + b"\r\na" + request + b"connection: close\r\n\r\nb")
-        answers = (await reader.read()).split(b"HTTP/1.1 ")[1:]
+        writer.write(request)
+        if rest:
+            await app.asked.wait()
+            writer.write(rest)
+        found = await reader.read()
         writer.close()
     finally:
         await listener.stop()
+    return found.split(b"HTTP/1.1 ")[1:]
 
-    assert [answer.startswith(b"202 Accepted\r\n") and answer.endswith(b"\r\n\r\nkept") for answer in answers] == [
-        True,
-        True,
-    ]
-    assert [b"connection: close\r\n" in answer for answer in answers] == [False, True]
+
+CLOSE = b"connection: close\r\n"
+
+
+@pytest.mark.parametrize(
+    "request_bytes, rest, said",
+    [
+        pytest.param(post(b"z", path=b"/last"), b"", [b"took z"], id="a request in one piece is taken"),
+        pytest.param(post(b"a") + post(b"z", CLOSE), b"", [b"took a", b"was asked z"], id="the next waits its turn"),
+        pytest.param(post(b"z", CLOSE), b"", [b"took z"], id="the sender may end the connection"),
+        pytest.param(post(b"no", CLOSE), b"", [b"was asked no"], id="what is not taken is asked as ever"),
+        pytest.param(post(b"ab", CLOSE)[:-1], b"b", [b"was asked ab"], id="a body in two pieces is read as ever"),
+        pytest.param(post(b"ab", CLOSE)[:-2], b"ab", [b"was asked ab"], id="a head before its body is read as ever"),
+        pytest.param(post(b"z", CLOSE).replace(b"POST", b"PUT"), b"", [b"was asked z"], id="only a POST is taken"),
+        pytest.param(
+            post(b"z", CLOSE + b"expect: 100-continue\r\n"), b"", [b"took z"], id="who has sent it need not be told to"
+        ),
+        pytest.param(
+            post(b"", CLOSE + b"transfer-encoding: chunked\r\n").replace(b"content-length: 0\r\n", b"")
+            + b"1\r\na\r\n1\r\nb\r\n0\r\n\r\n", b"", [b"took ab"], id="chunks that come together are one piece"
+        ),
+    ],
+)  # fmt: skip
+async def test_an_application_takes_only_what_came_whole(request_bytes: bytes, rest: bytes, said: list[bytes]) -> None:
+    found = await answers(Takes(), request_bytes, rest)
+    assert [answer.rpartition(b"\r\n\r\n")[2] for answer in found] == said
+    assert [CLOSE in answer for answer in found] == [False] * (len(said) - 1) + [True]
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="this system hands over silent connections at once")
 async def test_silent_connections_stay_with_the_system_and_keep_nobody_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "SILENT_SECONDS", 60)
-    listener = Listener(bind("127.0.0.1", 0, name="test"), at_once)
+    listener = Listener(bind("127.0.0.1", 0, name="test"), Takes())
     await listener.start()
     try:
         silent = [await asyncio.open_connection("127.0.0.1", listener.port) for _ in range(20)]
