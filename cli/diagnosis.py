@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from services.diagnoser.domain.advice import Advice, KeptStep
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.opinion import Opinion
 from services.diagnoser.domain.transcript import Transcript
@@ -14,6 +15,9 @@ from shared.incident.diagnosis import DiagnosticResult
 EngineName = Literal["offline", "anthropic", "recorded"]
 Conclude = Callable[[Mapping[str, Any]], tuple[Conclusion, float]]
 """From an `rca-case/1` to a conclusion and what it cost, in USD."""
+Offline = Callable[[Mapping[str, Any]], Conclusion]
+AskAgain = Callable[[Mapping[str, Any], Transcript], Opinion]
+AdviseAgain = Callable[[KeptStep], Advice]
 
 
 def concluder(engine: EngineName = "offline", causes: Path | None = None) -> Conclude:
@@ -54,12 +58,22 @@ def conclude_case(case: Mapping[str, Any], engine: EngineName = "offline") -> Co
     return concluder(engine)(case)[0]
 
 
-def conclude_again(case: Mapping[str, Any], said: Transcript) -> Opinion:
-    """Return what comes of a conversation about an `rca-case/1` when the model says again what it said."""
-    from services.diagnoser.engines.anthropic.consulting import consult_again
-    from services.diagnoser.engines.offline.catalogue import load_catalogue
+def rerunner(causes: Path | None = None) -> tuple[Offline, AskAgain, AdviseAgain]:
+    """Return what concludes offline, and what asks a model that says again what it said: of a case, and in a step.
 
-    return consult_again(case, load_catalogue(), said)
+    With the shipped catalogue or the one in the folder `causes`.
+    """
+    from services.diagnoser.domain.case import read_case
+    from services.diagnoser.engines.anthropic.consulting import advise_again, consult_again
+    from services.diagnoser.engines.offline.catalogue import CAUSES, load_catalogue
+    from services.diagnoser.engines.offline.engine import diagnose
+
+    catalogue = load_catalogue(causes or CAUSES)
+    return (
+        lambda case: diagnose(read_case(case), catalogue),
+        lambda case, said: consult_again(case, catalogue, said),
+        lambda step: advise_again(step, catalogue),
+    )
 
 
 def diagnose_case(case: Mapping[str, Any]) -> DiagnosticResult:

@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
-from services.diagnoser.domain.finding_out import Conclusion
+from cli.diagnosis import AdviseAgain, AskAgain, Offline
+from services.diagnoser.domain.advice import Advice, KeptStep, StepName
 from services.diagnoser.domain.gaps import OK, blind, gaps_of, with_gaps
-from services.diagnoser.domain.opinion import Opinion, marked
+from services.diagnoser.domain.opinion import marked
 from services.diagnoser.domain.transcript import Transcript
 from shared.errors import RefusedError
 from shared.events.investigations import CollectorOutcome
 
 Kept = Mapping[str, Any]
-"""What the diagnoser's archive keeps of an investigation: `id`, `case`, `conclusion`, `collectors`, `replies`."""
-Conclude = Callable[[Mapping[str, Any]], Conclusion]
-AskAgain = Callable[[Mapping[str, Any], Transcript], Opinion]
+"""What the diagnoser's archive keeps of an investigation: `id`, `case`, `conclusion`, `collectors`, `replies`, `steps`.
+
+Of an answer or a summary in which a model took part it keeps the step alone; then there is no `conclusion`.
+"""
 
 STAMPS = ("engine_version", "catalogue_sha256", "calibrator_sha256", "prompt_sha256", "pack_sha256")
 SHOWN_MAX = 160
 
 
-def rerun(kept: Kept, conclude: Conclude, ask_again: AskAgain) -> dict[str, Any]:
+def rerun(kept: Kept, conclude: Offline, ask_again: AskAgain, advise_again: AdviseAgain) -> dict[str, Any]:
     """Return what today's engine concludes from the same evidence and, when a model was asked, from the same replies.
 
-    `asked` in it tells what the model would be asked today. Raises RefusedError when what a model said is not kept:
-    nobody can say what it would say again.
+    `asked` in it tells what the model would be asked today, `steps` what comes of the small steps. Raises RefusedError
+    when what a model said is not kept: nobody can say what it would say again.
     """
+    again = {step.step: advise_again(step) for step in _steps(kept)}
+    steps = {name: _came_of(advice, advice.replies) for name, advice in again.items()}
+    return _concluded(kept, conclude, ask_again) | _told(steps)
+
+
+def _concluded(kept: Kept, conclude: Offline, ask_again: AskAgain) -> dict[str, Any]:
+    if kept["conclusion"] is None:
+        return {}
     said = _said(kept)
     outcomes = [CollectorOutcome.model_validate(one) for one in kept["collectors"]]
     asked = None
@@ -46,7 +56,24 @@ def rerun(kept: Kept, conclude: Conclude, ask_again: AskAgain) -> dict[str, Any]
 
 def as_it_was(kept: Kept) -> dict[str, Any]:
     """Return what was concluded, in the form of `rerun`."""
-    return {**kept["conclusion"], **_asked(_said(kept))}
+    concluded = {} if kept["conclusion"] is None else {**kept["conclusion"], **_asked(_said(kept))}
+    return concluded | _told({step.step: _came_of(step.advice, step.replies) for step in _steps(kept)})
+
+
+def _steps(kept: Kept) -> list[KeptStep]:
+    """Return the small steps. Raises RefusedError for one of which a reply is not kept whole."""
+    found = [KeptStep.model_validate(step) for step in kept.get("steps") or ()]
+    for step in found:
+        _check_whole(f"{kept['id']}, step {step.step}", step.replies)
+    return found
+
+
+def _came_of(advice: Advice, said: Transcript | None) -> dict[str, Any]:
+    return advice.model_dump(mode="json", exclude={"used", "saved", "replies"}) | _asked(said)
+
+
+def _told(steps: dict[StepName, dict[str, Any]]) -> dict[str, Any]:
+    return {"steps": steps} if steps else {}
 
 
 def _said(kept: Kept) -> Transcript | None:
@@ -59,12 +86,16 @@ def _said(kept: Kept) -> Transcript | None:
             f"{kept['id']}: the engine {made_by!r} took part, and the replies of its model were not kept"
         )
     said = Transcript.model_validate(kept["replies"])
+    _check_whole(kept["id"], said)
+    return said
+
+
+def _check_whole(name: str, said: Transcript) -> None:
     for number, turn in enumerate(said.turns, start=1):
         if not turn.is_whole:
             raise RefusedError(
-                f"{kept['id']}: reply {number} of the model is not kept whole: it held a secret or was too large"
+                f"{name}: reply {number} of the model is not kept whole: it held a secret or was too large"
             )
-    return said
 
 
 def _asked(said: Transcript | None) -> dict[str, Any]:

@@ -15,11 +15,14 @@ from cli.errors import Exit, HintedError
 Flag = Annotated[bool, Parameter(negative=())]
 
 
-def replay(incident: str, *, diff: Flag = False, data: Path = DATA, output: Output = "table") -> int:
+def replay(
+    incident: str, *, diff: Flag = False, causes: Path | None = None, data: Path = DATA, output: Output = "table"
+) -> int:
     """Run the evidence of each investigation of an incident through today's engine; the same evidence, the same bytes.
 
-    A model is not asked again: it says what it said. Exit code 1 when something is concluded differently: engine,
-    catalogue, calibrator, or what the model would be asked, are others than they were.
+    A model is not asked again: in every step, answers and the summary included, it says what it said. Exit code 1 when
+    something comes out differently: engine, catalogue, calibrator, or what the model would be asked, are others than
+    they were.
 
     Parameters
     ----------
@@ -27,8 +30,10 @@ def replay(incident: str, *, diff: Flag = False, data: Path = DATA, output: Outp
         Its id, or any unique beginning of it.
     diff
         Print what differs.
+    causes
+        The folder of a catalogue of yours, instead of the shipped one.
     """
-    from cli.diagnosis import conclude_again, conclude_case
+    from cli.diagnosis import rerunner
     from cli.output import write, write_one
     from cli.rerunning import as_it_was, differences, is_same, rerun
 
@@ -40,16 +45,16 @@ def replay(incident: str, *, diff: Flag = False, data: Path = DATA, output: Outp
             Exit.USAGE,
             ("full data are kept for 30 days; what was concluded", f"signoff incidents show {incident}"),
         )
-    told = []
+    told, again = [], rerunner(causes)
     for name in known:
         kept = client.get(f"/api/evidence/{quote(name)}")
-        before, now = as_it_was(kept), rerun(kept, conclude_case, conclude_again)
-        told.append({"investigation": name, "same": is_same(before, now), "differences": differences(before, now)})
+        before, now = as_it_was(kept), rerun(kept, *again)
+        same, steps = is_same(before, now), [*now.get("steps", ())]
+        told.append({"investigation": name, "same": same, "steps": steps, "differences": differences(before, now)})
     if output == "table":
         for one in told:
-            write(
-                f"{one['investigation']}: {'the same, byte for byte' if one['same'] else 'concluded differently now'}"
-            )
+            of = f" ({', '.join(one['steps'])})" if one["steps"] else ""
+            write(f"{one['investigation']}{of}: {'the same, byte for byte' if one['same'] else 'differs now'}")
             write(*(f"  {line}" for line in one["differences"] if diff))
     else:
         write_one({"incident": incident, "investigations": told}, output)

@@ -118,6 +118,8 @@ class Investigated:
     collectors: Sequence[JSON]
     replies: JSON = None
     """A `Transcript` where a model may be asked; None without one, and of what was kept before there were any."""
+    steps: Sequence[JSON] = ()
+    """A `KeptStep` for each small step in which a model was asked; of an answer or a summary there is nothing else."""
 
 
 class Archive(Protocol):

@@ -65,8 +65,8 @@ class SecondOpinion:
             OPINIONS.labels("diagnose", found.outcome).inc()
             return found.conclusion.model_copy(update={"replies": found.replies})
         OPINIONS.labels("diagnose", found.partition(":")[0]).inc()
-        unasked = Transcript(**self._reach.terms(), allowance=self._allowance, unasked=found)
-        return marked(conclusion, self._reach.kind, found).model_copy(update={"replies": unasked})
+        replies = self._unasked(self._allowance, found)
+        return marked(conclusion, self._reach.kind, found).model_copy(update={"replies": replies})
 
     async def advise(self, step: StepName, facts: Facts, *, limit: float) -> Advice:
         """Return what the model adds in a small step, or why it has no word. Raises nothing that the product knows."""
@@ -77,13 +77,17 @@ class SecondOpinion:
             allowance,
             lambda: self._process.advise(step, facts, terms, seconds=allowance.seconds),
         )
-        found = unasked(found) if isinstance(found, str) else found
+        if isinstance(found, str):
+            found = unasked(found).model_copy(update={"replies": self._unasked(allowance, found)})
         OPINIONS.labels(step, found.outcome).inc()
         return found.model_copy(update={"engine": self._reach.kind})
 
     async def stop(self) -> None:
         """End the child."""
         await self._process.stop()
+
+    def _unasked(self, allowance: Use, why: str) -> Transcript:
+        return Transcript(**self._reach.terms(), allowance=allowance, unasked=why)
 
     def _within(self, allowance: Use, left: float) -> Use:
         return allowance.model_copy(update={"seconds": max(round(min(allowance.seconds, left - GRACE), 1), 0.0)})

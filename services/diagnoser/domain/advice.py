@@ -6,10 +6,12 @@ a gate in code: sentences rest on what they cite, and a choice is one that code 
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from services.diagnoser.domain.model_use import Use
 from services.diagnoser.domain.opinion import PASSED, WHY_MAX
+from services.diagnoser.domain.transcript import Transcript, cleaned
 from shared.events.investigations import SummarySentence
 from shared.incident.evidence import Evidence
 from shared.incident.incident import TimelineEntry
@@ -57,6 +59,8 @@ class Advice(Model):
     """What was not spent, because exactly this had been asked before."""
     chosen: tuple[str, ...] = ()
     sentences: tuple[SummarySentence, ...] = ()
+    replies: Transcript | None = None
+    """What the model said on the way to it: for the archive, and part of nothing that is told."""
 
     @property
     def degraded(self) -> str | None:
@@ -67,3 +71,20 @@ class Advice(Model):
 def unasked(why: str) -> Advice:
     """Return the advice of a model that was not asked; `why` begins with the outcome."""
     return Advice(outcome=why.partition(":")[0], why=why)
+
+
+class KeptStep(Model):
+    """A small step as the archive keeps it: what the model was told, what it said, and what came of it."""
+
+    step: StepName
+    facts: Facts
+    advice: Advice
+    replies: Transcript
+
+
+def kept_step(step: StepName, facts: Facts, advice: Advice, redact: Callable[[Any], Any]) -> KeptStep | None:
+    """Return a step for the archive; None of one in which nobody knows what was said."""
+    if advice.replies is None:
+        return None
+    told = advice.model_copy(update={"used": Use(), "saved": Use(), "replies": None})
+    return KeptStep(step=step, facts=facts, advice=told, replies=cleaned(advice.replies, redact))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from services.diagnoser.domain.advice import Advice, Facts, StepName, unasked
+from services.diagnoser.domain.advice import Advice, Facts, KeptStep, StepName, kept_step, unasked
 from services.diagnoser.domain.advising import classified, in_order, to_classify, to_recommend
-from services.diagnoser.domain.finding_out import Arranged, Classified, Conclusion, KnownPlace
+from services.diagnoser.domain.finding_out import Arranged, Classified, Conclusion, Kept, KnownPlace, packed
 from services.diagnoser.domain.gathering import JSON, Asked
 from services.diagnoser.domain.recommending import Place, recommend
 from services.diagnoser.handlers.waiting import LIMIT
-from services.diagnoser.ports import Adviser
+from services.diagnoser.ports import Adviser, Redact
 from shared.incident.model import Model
 from shared.runbooks.model import Runbook
 from shared.store.port import Claimed
@@ -24,14 +24,17 @@ class Added(Model):
     classified: Classified | None = None
     arranged: Arranged | None = None
     degraded: tuple[str, ...] = ()
+    kept: tuple[KeptStep, ...] = ()
+    """For the archive."""
 
 
 class SmallSteps:
     """Asks a model to classify and to put runbooks in order, where code leaves it a choice."""
 
-    def __init__(self, adviser: Adviser, runbooks: Sequence[Runbook]) -> None:
+    def __init__(self, adviser: Adviser, runbooks: Sequence[Runbook], redact: Redact) -> None:
         self._adviser = adviser
         self._runbooks = runbooks
+        self._redact = redact
 
     async def after(
         self, asked: Asked, conclusion: Conclusion, places: Mapping[str, KnownPlace], *, limit: float
@@ -45,11 +48,17 @@ class SmallSteps:
         chosen, order = await asyncio.gather(
             self._ask("classify", to_class, limit), self._ask("recommend", to_order, limit)
         )
-        steps = (("classify", chosen), ("recommend", order))
+        asked_of: tuple[tuple[StepName, Facts | None, Advice | None], ...] = (
+            ("classify", to_class, chosen),
+            ("recommend", to_order, order),
+        )
+        steps = [(step, facts, advice) for step, facts, advice in asked_of if facts and advice]
+        kept = [kept_step(step, facts, advice, self._redact.value) for step, facts, advice in steps]
         return Added(
             classified=classified(chosen, to_class) if chosen and to_class else None,
             arranged=in_order(order, to_order, found) if order and to_order else None,
-            degraded=tuple(f"{name}: {one.degraded}" for name, one in steps if one and one.degraded),
+            degraded=tuple(f"{step}: {advice.degraded}" for step, _, advice in steps if advice.degraded),
+            kept=tuple(step for step in kept if step is not None),
         )
 
     async def _ask(self, step: StepName, facts: Facts | None, limit: float) -> Advice | None:
@@ -59,14 +68,24 @@ class SmallSteps:
 class Teller:
     """Runs the activity `tell`."""
 
-    def __init__(self, adviser: Adviser | None) -> None:
+    def __init__(self, adviser: Adviser | None, redact: Redact) -> None:
         self._adviser = adviser
+        self._redact = redact
 
     async def tell(self, claimed: Claimed, renew: Renew) -> JSON:
-        """Return `Advice` as JSON. Without a model, which may be since a restart, it says so."""
+        """Return `Advice` as JSON, and all that was told and said as `kept`.
+
+        Without a model, which may be since a restart, it says so.
+        """
         del renew
         if self._adviser is None:
             return unasked("no_model: none is configured any more").model_dump(mode="json")
-        facts = Facts.model_validate(claimed.args["facts"])
-        advice = await self._adviser.advise(claimed.args["step"], facts, limit=LIMIT)
-        return advice.model_dump(mode="json")
+        step: StepName = claimed.args["step"]
+        facts = Facts.model_validate(self._redact.value(claimed.args["facts"]))
+        advice = await self._adviser.advise(step, facts, limit=LIMIT)
+        found = advice.model_dump(mode="json", exclude={"replies"})
+        kept = kept_step(step, facts, advice, self._redact.value)
+        if kept is None:
+            return found
+        full: JSON = {"case": {}, "conclusion": None, "collectors": [], "steps": [kept.model_dump(mode="json")]}
+        return {**found, "kept": Kept(fence=claimed.fence, data=packed(full)).model_dump(mode="json")}

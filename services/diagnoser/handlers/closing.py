@@ -94,7 +94,8 @@ def summarize_once(turn: IncidentTurn) -> None:
         turn.emit(SummaryWritten(sentences=sentences))
         return
     facts = to_summarise(state.id, story, [*state.services, *state.hosts], sentences)
-    waiting.begin(turn, f"{state.id}-summary-{turn.message.id}", {"step": STEP}, facts)
+    number = turn.message.id.rpartition(":")[2]
+    waiting.begin(turn, f"{state.id}-summary-{number}", {"step": STEP}, facts)
 
 
 def finish(turn: IncidentTurn, advice: Advice) -> None:

@@ -93,14 +93,6 @@ class Investigator:
         case = await recall(self._means.backgrounds, asked.environment, case)
         began = monotonic()
         conclusion = with_gaps(await self._judge(asked, case, outcomes), gaps_of(outcomes))
-        said = conclusion.replies
-        full = {
-            "case": case,
-            "conclusion": conclusion.model_dump(mode="json"),
-            "collectors": [outcome.model_dump(mode="json") for outcome in outcomes],
-            "replies": said and cleaned(said, self._means.redact.value).model_dump(mode="json"),
-        }
-        kept = Kept(fence=claimed.fence, data=await beside(packed, full))
         CONCLUDED.labels(conclusion.result.status, str(conclusion.result.degraded is not None).lower()).inc()
         signs = signs_of(asked, case, conclusion)
         alike, back = await self._look_back(asked, signs)
@@ -112,6 +104,15 @@ class Investigator:
         if self._means.small_steps is not None:
             left = ENGINE_LIMIT - (monotonic() - began)
             added = await self._means.small_steps.after(asked, told, places, limit=left)
+        said = conclusion.replies
+        full = {
+            "case": case,
+            "conclusion": conclusion.model_dump(mode="json"),
+            "collectors": [outcome.model_dump(mode="json") for outcome in outcomes],
+            "replies": said and cleaned(said, self._means.redact.value).model_dump(mode="json"),
+            "steps": [step.model_dump(mode="json") for step in added.kept],
+        }
+        kept = Kept(fence=claimed.fence, data=await beside(packed, full))
         findings = Findings(
             result=told.result.model_copy(update={"degraded_steps": added.degraded}),
             gathered=snapshot(asked.investigation_id, told, series_of(case), [*outcomes, back], alike),

@@ -107,7 +107,7 @@ def concluded(turn: IncidentTurn) -> None:
     """Take the result of the investigation that is waited for, say what it found and recommend what would help."""
     state, body = turn.state, turn.message.body
     result = body["result"]
-    _keep(turn, body["id"], result.get("kept"))
+    keep(turn, body["id"], result.get("kept"))
     if body["id"] != state.investigating:
         return
     investigation = state.investigating
@@ -120,8 +120,8 @@ def concluded(turn: IncidentTurn) -> None:
     closing.consider(turn)
 
 
-def _keep(turn: IncidentTurn, investigation: str, kept: JSON) -> None:
-    """Keep everything that an investigation saw, also when nobody waits for it any more."""
+def keep(turn: IncidentTurn, investigation: str, kept: JSON) -> None:
+    """Keep everything that an activity saw and said, also when nobody waits for it any more."""
     if kept is None:
         return
     run = Kept.model_validate(kept)

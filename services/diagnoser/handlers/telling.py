@@ -15,8 +15,10 @@ def done(turn: IncidentTurn) -> None:
     body = turn.message.body
     if body["name"] != waiting.ACTIVITY:
         investigating.concluded(turn)
-    elif body["id"] in turn.state.waiting:
-        result = body["result"]
+        return
+    result = body["result"]
+    investigating.keep(turn, body["id"], result.get("kept"))
+    if body["id"] in turn.state.waiting:
         error = result.get("error")
         _end(turn, body["id"], unasked(_why(error)) if error else Advice.model_validate(result))
 

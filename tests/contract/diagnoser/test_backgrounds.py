@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from cli.diagnosis import conclude_again, conclude_case
+from cli.diagnosis import rerunner
 from cli.rerunning import as_it_was, is_same, rerun
 from services.diagnoser.adapters.backgrounds import StoredBackgrounds
 from services.diagnoser.adapters.engine_process import EngineProcess
@@ -86,7 +86,7 @@ class TestWithoutHistory:
         assert {one["baseline"] == [] and one["background"]["windows"] == 72 for one in kept["case"]["metrics"]} == {
             True
         }
-        assert is_same(as_it_was(kept), rerun(kept, conclude_case, conclude_again))
+        assert is_same(as_it_was(kept), rerun(kept, *rerunner()))
 
     async def test_where_nothing_is_known_from_before_there_is_a_gap_and_no_such_certainty(
         self, running: Running

@@ -14,7 +14,7 @@ import orjson
 import pytest
 from sqlalchemy import update
 
-from cli.diagnosis import conclude_again, conclude_case
+from cli.diagnosis import rerunner
 from cli.rerunning import as_it_was, differences, is_same, rerun
 from services.diagnoser import app as diagnoser
 from services.diagnoser.adapters.tables import MODEL_USE
@@ -74,7 +74,7 @@ async def told_again(running: Running) -> None:
     for name in names:
         kept = await running.get(f"/evidence/{name}")
         # In a thread of its own: a conversation needs a loop of its own.
-        now = await asyncio.to_thread(rerun, kept, conclude_case, conclude_again)
+        now = await asyncio.to_thread(rerun, kept, *rerunner())
         assert differences(as_it_was(kept), now) == []
         assert is_same(as_it_was(kept), now)
 
@@ -161,7 +161,7 @@ class TestLeaking:
         kept = await running.get(f"/evidence/{name}")
         assert kept["replies"]["turns"][0]["content"] == [{"type": "text", "text": "look for [redacted]"}]
         with pytest.raises(RefusedError, match="reply 1 of the model is not kept whole"):
-            rerun(kept, conclude_case, conclude_again)
+            rerun(kept, *rerunner())
 
 
 class TestCrowded:

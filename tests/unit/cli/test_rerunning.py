@@ -53,7 +53,7 @@ def nobody(*_: object) -> NoReturn:
 
 def test_the_same_evidence_gives_the_same_bytes_gaps_included() -> None:
     stored = kept(LOOKED, FAILED)
-    now = rerun(stored, conclude_case, nobody)
+    now = rerun(stored, conclude_case, nobody, nobody)
     assert is_same(stored["conclusion"], now)
     assert differences(stored["conclusion"], now) == []
     assert any(item["id"] == "gap-logs" for item in now["evidence"])
@@ -67,7 +67,7 @@ def test_what_another_catalogue_changes_is_told_with_the_catalogue_first() -> No
         changed = {"catalogue_sha256": "other", "status": "inconclusive", "confidence": 0.2}
         return found.model_copy(update={"result": found.result.model_copy(update=changed)})
 
-    now = rerun(stored, otherwise, nobody)
+    now = rerun(stored, otherwise, nobody, nobody)
     assert not is_same(stored["conclusion"], now)
     told = differences(stored["conclusion"], now)
     assert told[0].startswith("result.catalogue_sha256: ")
@@ -76,7 +76,7 @@ def test_what_another_catalogue_changes_is_told_with_the_catalogue_first() -> No
 
 
 def test_where_nobody_could_look_no_engine_is_asked_again() -> None:
-    now = rerun(kept(FAILED), nobody, nobody)
+    now = rerun(kept(FAILED), nobody, nobody, nobody)
     assert now["result"]["status"] == "inconclusive"
 
 
@@ -84,9 +84,9 @@ def test_what_a_model_said_before_it_was_kept_is_not_made_up() -> None:
     stored = kept(LOOKED)
     stored["conclusion"]["result"]["engine"] = "anthropic"
     with pytest.raises(RefusedError, match="replies of its model were not kept"):
-        rerun(stored, conclude_case, nobody)
+        rerun(stored, conclude_case, nobody, nobody)
     with pytest.raises(RefusedError, match="replies of its model were not kept"):
-        rerun({**stored, "replies": None}, conclude_case, nobody)
+        rerun({**stored, "replies": None}, conclude_case, nobody, nobody)
 
 
 def of_a_model(client: Client, **less: float) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def test_the_same_replies_give_the_same_bytes(client: Client, less: dict[str, fl
     degraded = stored["conclusion"]["result"]["degraded"]
     assert degraded is None if outcome is None else degraded.startswith(outcome)
 
-    now = rerun(stored, nobody, ask_again)
+    now = rerun(stored, nobody, ask_again, nobody)
 
     assert differences(as_it_was(stored), now) == []
     assert is_same(as_it_was(stored), now)
@@ -164,7 +164,7 @@ def test_another_prompt_is_a_difference_that_is_named_and_the_rest_is_the_same(m
     stored = of_a_model(Scripted([said(answer())]))
     monkeypatch.setattr(prompts, "system", lambda _: "another")
 
-    now = rerun(stored, nobody, ask_again)
+    now = rerun(stored, nobody, ask_again, nobody)
 
     [told] = differences(as_it_was(stored), now)
     assert told.startswith("asked.1.prompt_sha256: ")
@@ -177,7 +177,7 @@ def test_another_pack_is_named_and_an_answer_that_rests_on_nothing_shown_does_no
     stored = of_a_model(Scripted([said(answer(causes=[OTHER]))]))
     monkeypatch.setattr(pack, "ITEMS_MAX", 0)
 
-    now = rerun(stored, nobody, ask_again)
+    now = rerun(stored, nobody, ask_again, nobody)
 
     told = differences(as_it_was(stored), now)
     assert told[0].startswith("asked.1.pack_sha256: ")
@@ -192,7 +192,7 @@ def test_where_the_model_was_not_asked_the_offline_conclusion_is_made_again_with
     terms = Transcript(kind="anthropic", model="some-model", allowance=ALLOWANCE, unasked=why)
     stored["replies"] = terms.model_dump(mode="json")
 
-    assert is_same(as_it_was(stored), rerun(stored, conclude_case, nobody))
+    assert is_same(as_it_was(stored), rerun(stored, conclude_case, nobody, nobody))
 
 
 @pytest.mark.parametrize(
@@ -207,4 +207,4 @@ def test_a_reply_that_could_not_be_kept_whole_is_kept_without_it_and_refused(rep
 
     assert reply.encode() not in orjson.dumps(stored)
     with pytest.raises(RefusedError, match="reply 1 of the model is not kept whole"):
-        rerun(stored, nobody, ask_again)
+        rerun(stored, nobody, ask_again, nobody)

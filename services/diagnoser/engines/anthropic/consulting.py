@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from services.diagnoser.domain.advice import Advice, Facts, StepName, unasked
+from services.diagnoser.domain.advice import Advice, Facts, KeptStep, StepName, unasked
 from services.diagnoser.domain.case import read_case
 from services.diagnoser.domain.model_use import Reach
 from services.diagnoser.domain.opinion import PASSED, Opinion, marked
@@ -48,9 +48,22 @@ def consult(value: object, catalogue: Catalogue, terms: Terms) -> Opinion:
 
 def consult_again(value: object, catalogue: Catalogue, said: Transcript) -> Opinion:
     """Return the opinion on a case when the model says what it said before, to the pack and gate of today."""
+    return Consultation(value, catalogue, _terms_of(said)).opinion(RetoldClient(said.turns))
+
+
+def advise_again(kept: KeptStep, catalogue: Catalogue) -> Advice:
+    """Return the advice in a small step when the model says what it said before, to the pack and gate of today."""
+    said, facts = kept.replies, kept.facts.model_dump(mode="json")
+    if said.unasked:
+        found = unasked(said.unasked)
+    else:
+        found = advise(kept.step, facts, catalogue, _terms_of(said), client=RetoldClient(said.turns))
+    return found.model_copy(update={"engine": said.kind})
+
+
+def _terms_of(said: Transcript) -> Terms:
     reach = Reach(kind=said.kind, model=said.model, input_usd=said.input_usd, output_usd=said.output_usd)
-    terms = Terms(reach=reach, allowance=said.allowance, look_alikes=said.look_alikes)
-    return Consultation(value, catalogue, terms).opinion(RetoldClient(said.turns))
+    return Terms(reach=reach, allowance=said.allowance, look_alikes=said.look_alikes)
 
 
 async def opinion(ground: Ground, client: Client | None, terms: Terms, kept: Kept | None = None) -> Opinion:
@@ -59,13 +72,25 @@ async def opinion(ground: Ground, client: Client | None, terms: Terms, kept: Kep
     return _opinion(ground, terms, found)
 
 
-def advise(step: StepName, value: object, catalogue: Catalogue, terms: Terms, kept: Kept | None = None) -> Advice:
-    """Return what the model adds in a small step; `value` is `Facts` as JSON. Raises ValueError when it is not."""
+def advise(
+    step: StepName,
+    value: object,
+    catalogue: Catalogue,
+    terms: Terms,
+    kept: Kept | None = None,
+    *,
+    client: Client | None = None,
+) -> Advice:
+    """Return what the model in `terms`, or `client`, adds in a small step.
+
+    `value` is `Facts` as JSON. Raises ValueError when it is not.
+    """
     value, failed = _redacted(value, terms)
     page = Page(Facts.model_validate(value), catalogue)
     if failed is not None:
-        return unasked(str(failed))
-    return asyncio.run(advice(step, page, None, terms, kept))
+        said = _transcript(terms, ()).model_copy(update={"unasked": str(failed)})
+        return unasked(str(failed)).model_copy(update={"replies": said})
+    return asyncio.run(advice(step, page, client, terms, kept))
 
 
 async def advice(step: StepName, page: Page, client: Client | None, terms: Terms, kept: Kept | None = None) -> Advice:
@@ -75,7 +100,8 @@ async def advice(step: StepName, page: Page, client: Client | None, terms: Terms
     if found.answer is not None:
         sentences = sentences_of(found.answer, page)
         said = Advice(outcome=PASSED, chosen=found.answer.chosen, sentences=sentences)
-    return said.model_copy(update={"used": found.used, "saved": found.saved})
+    spent = {"used": found.used, "saved": found.saved, "replies": _transcript(terms, found.turns)}
+    return said.model_copy(update=spent)
 
 
 def _redacted(value: object, terms: Terms) -> tuple[object, GivenUpError | None]:
