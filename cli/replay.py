@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from cli.client import Client, as_person, command, login_link, server, world
-from cli.errors import Exit
+from cli.errors import Exit, HintedError
 from cli.explaining import explained, line
 from cli.output import Entries, Format, say, write
 from shared.errors import RefusedError
@@ -23,6 +23,8 @@ APPROVERS = ("sample-approver", "sample-second-approver")
 HALTED = frozenset({Stage.NEEDS_HUMAN, Stage.REJECTED, Stage.EXPIRED, Stage.FAILED, Stage.ROLLED_BACK, Stage.CANCELLED})
 HALTED_FOR = 5.0
 """Seconds an incident may stand still, halted or closed without a summary, before the replay ends."""
+REFUSED_FOR, UNTAKEN_FOR = 5.0, 60.0
+"""Seconds for which ingest may refuse webhooks, and not take them without any incident, before the replay ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class Follower:
     entries: Entries = field(init=False)
     told: set[str] = field(default_factory=set)
     halted_since: float | None = None
+    untaken_since: float | None = None
 
     def __post_init__(self) -> None:
         self.entries = Entries(self.replay.output, line)
@@ -104,6 +107,24 @@ class Follower:
                 as_person(self.replay.data, person).post(f"/api/incidents/{incident}/decisions", body)
             except RefusedError as error:
                 say(f"not approved as {person}: {error}")
+
+    def mind(self, run: Mapping[str, Any], *, begun: bool) -> None:
+        """Tell once what the world could not deliver. Raises HintedError when that has lasted too long."""
+        problems = run["problems"]
+        for problem in (one for one in problems if one not in self.told):
+            self.told.add(problem)
+            say(f"{problem}; the world sends it again")
+        if not problems:
+            self.untaken_since = None
+            return
+        self.untaken_since = self.untaken_since or time.monotonic()
+        lasted = time.monotonic() - self.untaken_since
+        what = f"ingest has not taken what the replay sent: {'; '.join(problems)}"
+        if run["refused"] and lasted >= REFUSED_FOR:
+            hint = "see its secrets and the world's", command("config show --reveal", self.replay.data)
+            raise HintedError(what, Exit.REFUSED, hint)
+        if not begun and lasted >= UNTAKEN_FOR:
+            raise HintedError(what, Exit.UNREACHABLE)
 
     def verdict(self, details: list[dict[str, Any]]) -> Exit | None:
         """Return how the replay ended, None while it goes on."""
@@ -165,9 +186,11 @@ def until_over(replay: Replay) -> tuple[Exit, list[dict[str, Any]]]:
     follower = Follower(replay, begin(replay), server(replay.data))
     say(f"replaying {replay.scenario} as {follower.environment} (SIMULATED), {replay.speed:g} times as fast as life")
     end = time.monotonic() + replay.patience
+    driver, run = world(replay.data), follower.environment.partition(":")[2]
     try:
         while True:
             details = follower.look()
+            follower.mind(driver.get(f"/runs/{run}"), begun=bool(details))
             verdict = follower.verdict(details)
             if verdict is not None or time.monotonic() > end:
                 return Exit.WAITING if verdict is None else verdict, details

@@ -47,6 +47,7 @@ def _about(world: World, life: Life) -> dict[str, Any]:
         "started_at": iso(clock.wall0),
         "now": iso(world.now(life)),
         "problems": world.problems(life),
+        "refused": world.is_refused(life),
     }
 
 

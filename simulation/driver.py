@@ -14,7 +14,7 @@ from simulation.ledger import Ledger
 from simulation.life import Life, MonitorChange, begun, recall
 from simulation.run import Done
 from simulation.scenario import load_scenario
-from simulation.sending import Address, Sender, Via
+from simulation.sending import Address, Sender, Untaken, Via
 from simulation.webhooks import Moment, webhook
 
 __all__ = ["Address", "Life", "World"]
@@ -77,8 +77,15 @@ class World:
 
     def problems(self, life: Life) -> list[str]:
         """Return why ingest has not taken webhooks of a run, each reason once."""
+        return sorted({untaken.why for untaken in self._untaken(life)})
+
+    def is_refused(self, life: Life) -> bool:
+        """Say whether trying again is in vain: ingest says no to what it is sent."""
+        return any(untaken.refused for untaken in self._untaken(life))
+
+    def _untaken(self, life: Life) -> list[Untaken]:
         waiting = self._sender.waiting
-        return sorted({problem for name, problem in waiting.items() if name.startswith(f"{life.run.id}/")})
+        return [untaken for name, untaken in waiting.items() if name.startswith(f"{life.run.id}/")]
 
     def call(self, life: Life, verb: str, target: str, arguments: dict[str, str], token: str) -> Done:
         """Do what was asked, once for each token."""

@@ -34,6 +34,14 @@ class Address:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Untaken:
+    """Why a webhook waits. `refused`: ingest said no to it, and will again as long as nobody changes anything."""
+
+    why: str
+    refused: bool = False
+
+
 class Sender:
     """Keeps posting what it was given. `waiting` is what ingest has not taken, by name, and why."""
 
@@ -41,7 +49,7 @@ class Sender:
         self._address = address
         self._client = httpx.AsyncClient(timeout=10.0)
         self._tasks: set[asyncio.Task[None]] = set()
-        self.waiting: dict[str, str] = {}
+        self.waiting: dict[str, Untaken] = {}
 
     def secret(self, vendor: str) -> str:
         """Return what a vendor signs or authenticates with in a replay."""
@@ -71,12 +79,12 @@ class Sender:
                 return
             self.waiting[name] = problem
             if is_late():
-                log.warning("gave up webhook %s: %s", name, problem)
+                log.warning("gave up webhook %s: %s", name, problem.why)
                 return
             await asyncio.sleep(pause)
 
-    async def _attempt(self, request: Webhook, via: Via) -> str:
-        """Post once; return what is wrong, nothing when it was taken."""
+    async def _attempt(self, request: Webhook, via: Via) -> Untaken | None:
+        """Post once; return what is wrong, None when it was taken."""
         if via == "webhook":
             url, headers = f"{self._address.webhooks}/webhooks/{request.source}", request.headers
         else:
@@ -85,5 +93,8 @@ class Sender:
         try:
             answer = await self._client.post(url, content=request.body, headers=headers)
         except httpx.HTTPError as error:
-            return f"ingest does not answer ({type(error).__name__})"
-        return "" if answer.is_success else f"ingest answered {answer.status_code}: {answer.text[:200]}"
+            return Untaken(f"ingest does not answer {url} ({type(error).__name__})")
+        if answer.is_success:
+            return None
+        why = f"ingest answered {answer.status_code} at {url}: {answer.text[:200]}"
+        return Untaken(why, refused=answer.is_client_error)

@@ -26,7 +26,7 @@ def replay(
     """Replay a scenario of the simulated world; without one, list them.
 
     Exits 0 when the incident was verified and closed, or when it asks and you do not wait; 6 when nothing goes on
-    without a person, 1 when verification failed.
+    without a person, 1 when verification failed, 5 when ingest refuses its webhooks, 4 when it takes none for a minute.
 
     Parameters
     ----------

@@ -123,6 +123,13 @@ async def test_what_ingest_refuses_is_told_and_posted_again_with_the_same_bytes(
 
     [problem] = await eventually(told)
     assert problem.startswith("ingest answered 503")
+    assert not world.is_refused(life)
+    ingest.status = 401
+
+    async def refused() -> bool:
+        return world.is_refused(life)
+
+    await eventually(refused)
     ingest.status = 202
     await ingest.has(1)
     await settled(world, life)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli import replay as replaying
-from cli.errors import Exit
+from cli.errors import Exit, HintedError
 from cli.replay import Approve, Follower, Replay
 
 
@@ -76,3 +76,50 @@ def test_a_closed_incident_is_given_a_moment_for_its_summary(monkeypatch: pytest
     assert follower.verdict(closed) is None
     monkeypatch.setattr(replaying, "HALTED_FOR", 0.0)
     assert follower.verdict(closed) is Exit.DONE
+
+
+NO = "ingest answered 401 at http://127.0.0.1:8701/webhooks/datadog: no"
+BUSY = "ingest answered 503 at http://127.0.0.1:8701/webhooks/datadog: later"
+
+
+def minded(seconds: float, *problems: str, refused: bool, begun: bool) -> HintedError | None:
+    """Return with what a replay ends of which the world could not deliver something for so long."""
+    follower = Follower(Replay("any", Path()), "sim:1", client=None)  # type: ignore[arg-type]  # as above
+    follower.mind({"problems": problems, "refused": refused}, begun=begun)
+    if follower.untaken_since is not None:
+        follower.untaken_since -= seconds
+    try:
+        follower.mind({"problems": problems, "refused": refused}, begun=begun)
+    except HintedError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    "code, seconds, problems, refused, begun",
+    [
+        pytest.param(None, 3600.0, [], False, False, id="all was taken: go on"),
+        pytest.param(None, 0.0, [NO], True, False, id="refused just now, perhaps between two secrets: go on"),
+        pytest.param(Exit.REFUSED, 5.0, [NO], True, False, id="refused for a while"),
+        pytest.param(Exit.REFUSED, 5.0, [NO, BUSY], True, True, id="one of two refused, though an incident is there"),
+        pytest.param(None, 30.0, [BUSY], False, False, id="away for half a minute: go on"),
+        pytest.param(Exit.UNREACHABLE, 60.0, [BUSY], False, False, id="away for a minute and nothing begun"),
+        pytest.param(None, 3600.0, [BUSY], False, True, id="away while an incident goes on: go on"),
+    ],
+)
+def test_webhooks_that_ingest_does_not_take_end_a_replay_when(
+    code: Exit | None, seconds: float, problems: list[str], *, refused: bool, begun: bool
+) -> None:
+    error = minded(seconds, *problems, refused=refused, begun=begun)
+
+    assert (error and error.code) is code
+    assert error is None or all(problem in str(error) for problem in problems)
+
+
+def test_what_is_not_taken_is_told_once_and_is_forgotten_once_it_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    follower = Follower(Replay("any", Path()), "sim:1", client=None)  # type: ignore[arg-type]  # as above
+    for problems in ([BUSY], [BUSY], []):
+        follower.mind({"problems": problems, "refused": False}, begun=False)
+
+    assert capsys.readouterr().err == f"{BUSY}; the world sends it again\n"
+    assert follower.untaken_since is None
