@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -15,8 +15,8 @@ from services.diagnoser.adapters.budget import StoredBudget
 from services.diagnoser.adapters.cause_files import cause_names
 from services.diagnoser.adapters.engine_process import EngineProcess
 from services.diagnoser.adapters.memory import StoredMemory
-from services.diagnoser.adapters.records import StoredRecords
-from services.diagnoser.adapters.retention import Retention
+from services.diagnoser.adapters.records import LOOK_EVERY, StoredRecords
+from services.diagnoser.adapters.retention import PeriodicTask, Retention
 from services.diagnoser.adapters.second_opinion import SecondOpinion
 from services.diagnoser.adapters.tables import TABLES
 from services.diagnoser.collectors import clock, collectors, topology
@@ -41,7 +41,7 @@ from shared.events.payload import ALERTS, INCIDENTS, REQUESTS
 from shared.integrations.registry import Integrations
 from shared.runbooks.authored import read
 from shared.runbooks.load import load_runbooks
-from shared.runtime.service import Service, Surroundings
+from shared.runtime.service import Running, Service, Surroundings
 from shared.runtime.web import service_asgi
 from shared.store.control import care_routes
 from shared.store.model import Kind
@@ -74,25 +74,27 @@ class Diagnoser(Service):
         bus: Bus,
         relay: Relay,
         worker: ActivityWorker,
-        retention: Retention,
+        periodic: Sequence[PeriodicTask],
         closing: tuple[Engine, Integrations],
     ) -> None:
         self.asgi: ASGIApp
         self._bus = bus
         self._relay = relay
         self._worker = worker
-        self._retention = retention
+        self._periodic = periodic
         self._engine, self._integrations = closing
 
     async def start(self) -> None:
         """Begin to send, to investigate and to forget what is old. The engine starts with the first case."""
         self._relay.start()
         self._worker.start()
-        self._retention.start()
+        for task in self._periodic:
+            task.start()
 
     async def stop(self) -> None:
         """Stop; an investigation that is cut off is done again after the next start."""
-        await self._retention.stop()
+        for task in self._periodic:
+            await task.stop()
         await self._worker.stop()
         await self._engine.stop()
         await self._relay.stop()
@@ -140,11 +142,13 @@ def build_app(
     )
     activities = {ACTIVITY: Investigator(means).investigate, waiting.ACTIVITY: Teller(adviser, redact).tell}
     worker = ActivityWorker(store, activities)
-    relay, retention = Relay(store, bus), Retention(store)
-    service = Diagnoser(bus, relay, worker, retention, (engine, integrations))
-    service.running = {"store": store, "bus": bus, "relay": relay, "worker": worker, "retention": retention}
+    relay, retention, records = Relay(store, bus), Retention(store), StoredRecords(store)
+    account = PeriodicTask(records.look, LOOK_EVERY)
+    service = Diagnoser(bus, relay, worker, (retention, account), (engine, integrations))
+    parts: Mapping[str, Running] = {"relay": relay, "worker": worker, "retention": retention, "account": account}
+    service.running = {"store": store, "bus": bus, **parts}
     routes = [
-        *read_routes(StoredRecords(store), archive, budget, memory, bus=bus, receipt_key=receipt_key),
+        *read_routes(records, archive, budget, memory, bus=bus, receipt_key=receipt_key),
         *care_routes(store),
     ]
     service.asgi = service_asgi(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 
 from sqlalchemy import Column, Delete, delete, select, tuple_
 
@@ -31,16 +32,17 @@ STEP = 200
 PAUSE = 600.0
 
 
-class Retention:
-    """One task that looks every ten minutes."""
+class PeriodicTask:
+    """Takes one small step after the other, and rests `pause` seconds when a step found nothing to do."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, step: Callable[[], Awaitable[int]], pause: float) -> None:
+        self._step = step
+        self._pause = pause
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to look."""
-        self._task = begin_task(keep_small(self.step, pause=PAUSE))
+        """Begin, with a rest."""
+        self._task = begin_task(keep_small(self._step, pause=self._pause))
 
     async def stop(self) -> None:
         """Stop. Idempotent."""
@@ -48,8 +50,16 @@ class Retention:
         self._task = None
 
     def ended(self) -> str | None:
-        """Return how it has ended by itself, None while it looks."""
+        """Return how it has ended by itself, None while it goes on."""
         return why_ended(self._task)
+
+
+class Retention(PeriodicTask):
+    """Looks every ten minutes."""
+
+    def __init__(self, store: Store) -> None:
+        super().__init__(self.step, PAUSE)
+        self._store = store
 
     async def step(self) -> int:
         """Remove one small step of each table; return how many rows went."""

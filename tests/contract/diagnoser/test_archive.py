@@ -12,11 +12,13 @@ from sqlalchemy import insert
 
 from services.diagnoser.adapters.archive import StoredArchive
 from services.diagnoser.adapters.records import StoredRecords
-from services.diagnoser.adapters.retention import DAY, STEP, Retention
+from services.diagnoser.adapters.retention import DAY, STEP, PeriodicTask, Retention
 from services.diagnoser.adapters.tables import DISPOSITION, INVESTIGATION
 from services.diagnoser.domain.finding_out import packed
+from services.diagnoser.handlers.metrics import UNACCOUNTED
 from services.diagnoser.ports import Investigated
 from tests.contract.diagnoser.conftest import Running
+from tests.support.kinds import eventually
 
 
 def investigated(name: str, statement: str = "s") -> Investigated:
@@ -80,3 +82,16 @@ async def test_much_that_is_old_goes_in_steps(running: Running) -> None:
     retention = Retention(running.store)
 
     assert [await retention.step() for _ in range(3)] == [STEP, 1, 0]
+
+
+async def test_what_is_unaccounted_for_is_looked_at_again_and_again_although_nobody_asks(running: Running) -> None:
+    UNACCOUNTED.set(7)
+    looking = PeriodicTask(StoredRecords(running.store).look, 0.01)
+    looking.start()
+
+    async def told() -> bool:
+        return bool(UNACCOUNTED._value.get() == 0)
+
+    await eventually(told)
+    assert looking.ended() is None
+    await looking.stop()
