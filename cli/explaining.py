@@ -105,6 +105,7 @@ def _confidence(diagnosis: Mapping[str, Any]) -> list[str]:
     said = [f"{percent(diagnosis['confidence'])}, by code from the evidence ({diagnosis['engine']} engine)"]
     said += [f"degraded: {diagnosis['degraded']}"] if diagnosis["degraded"] else []
     said += [f"degraded, {text}" for text in diagnosis.get("degraded_steps", ())]
+    said += [f"{diagnosis['engine'].upper()}, {text}" for text in diagnosis.get("model_steps", ())]
     return [*said, *diagnosis["confidence_from"]]
 
 

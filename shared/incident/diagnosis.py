@@ -79,6 +79,8 @@ class DiagnosticResult(Model):
     degraded: str | None = None
     degraded_steps: tuple[str, ...] = ()
     """Small steps after the diagnosis in which a model was asked and has no word, with the reason."""
+    model_steps: tuple[str, ...] = ()
+    """What a model did in the small steps after the diagnosis, or why it was not asked; empty without a model."""
 
 
 def first_symptom(result: DiagnosticResult, evidence: Iterable[Evidence]) -> datetime | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from services.diagnoser.domain.advice import TROUBLED_LEAST, Advice, Facts, Option
+from services.diagnoser.domain.advice import TROUBLED_LEAST, Advice, Facts, Option, StepName
 from services.diagnoser.domain.finding_out import Arranged, Classified
 from services.diagnoser.domain.knowing import Known
 from shared.events.investigations import QuestionAnswered, SummarySentence
@@ -110,6 +110,15 @@ def arranged(found: RecommendationSet, by: Arranged | None) -> RecommendationSet
     kept.sort(key=lambda item: places.get(key_of(item), len(places)))
     items = [first, *(_moved(item, by) if item != rest[n : n + 1][0] else item for n, item in enumerate(kept))]
     return RecommendationSet(items=tuple(items))
+
+
+def did(step: StepName, advice: Advice | None, unasked: str, chose: str) -> tuple[str, ...]:
+    """Say what a model did in a step, or why it was not asked; nothing of one in which it has no word."""
+    if advice is None:
+        return (f"{step}: not asked, {unasked}",)
+    if advice.degraded:
+        return ()
+    return (f"{step}: {f'it chose {chose}' if chose else 'it agrees with code'}",)
 
 
 def key_of(item: ActionRecommendation) -> Key:

@@ -49,6 +49,11 @@ class Classified(Model):
     severity: Severity
     reason: str
 
+    @property
+    def told(self) -> str:
+        """What it chose, in words."""
+        return f"{self.category}, {self.severity.upper()}: {self.reason}"
+
 
 class Arranged(Model):
     """The order in which a model would try what code recommends: each as (runbook, cause, entity)."""
@@ -57,6 +62,11 @@ class Arranged(Model):
     dropped: tuple[tuple[str, str, str], ...] = ()
     reason: str
     cites: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """What it chose, in words."""
+        return f"{', '.join(runbook for runbook, _, _ in self.order)}: {self.reason}"
 
 
 class Findings(Model):

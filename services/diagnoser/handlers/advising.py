@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from services.diagnoser.domain.advice import Advice, Facts, KeptStep, StepName, kept_step, unasked
-from services.diagnoser.domain.advising import classified, in_order, to_classify, to_recommend
+from services.diagnoser.domain.advising import classified, did, in_order, to_classify, to_recommend
 from services.diagnoser.domain.finding_out import Arranged, Classified, Conclusion, Kept, KnownPlace, packed
 from services.diagnoser.domain.gathering import JSON, Asked
 from services.diagnoser.domain.recommending import Place, recommend
@@ -24,6 +24,8 @@ class Added(Model):
     classified: Classified | None = None
     arranged: Arranged | None = None
     degraded: tuple[str, ...] = ()
+    told: tuple[str, ...] = ()
+    """What it did in each step, or why it was not asked."""
     kept: tuple[KeptStep, ...] = ()
     """For the archive."""
 
@@ -54,9 +56,20 @@ class SmallSteps:
         )
         steps = [(step, facts, advice) for step, facts, advice in asked_of if facts and advice]
         kept = [kept_step(step, facts, advice, self._redact.value) for step, facts, advice in steps]
+        by_class = classified(chosen, to_class) if chosen and to_class else None
+        by_order = in_order(order, to_order, found) if order and to_order else None
         return Added(
-            classified=classified(chosen, to_class) if chosen and to_class else None,
-            arranged=in_order(order, to_order, found) if order and to_order else None,
+            classified=by_class,
+            arranged=by_order,
+            told=(
+                *did(
+                    "classify",
+                    chosen,
+                    "evidence allows one category and one severity",
+                    by_class.told if by_class else "",
+                ),
+                *did("recommend", order, f"runbooks that fit: {len(found.items)}", by_order.told if by_order else ""),
+            ),
             degraded=tuple(f"{step}: {advice.degraded}" for step, _, advice in steps if advice.degraded),
             kept=tuple(step for step in kept if step is not None),
         )

@@ -114,7 +114,7 @@ class Investigator:
         }
         kept = Kept(fence=claimed.fence, data=await beside(packed, full))
         findings = Findings(
-            result=told.result.model_copy(update={"degraded_steps": added.degraded}),
+            result=told.result.model_copy(update={"degraded_steps": added.degraded, "model_steps": added.told}),
             gathered=snapshot(asked.investigation_id, told, series_of(case), [*outcomes, back], alike),
             places=places,
             signs=signs,

@@ -22,7 +22,9 @@ from tests.support.kinds import eventually
 
 
 def investigated(name: str, statement: str = "s") -> Investigated:
-    return Investigated(name, "INC-A", "live", {"alerts": []}, {"statement": statement}, [{"collector": "logs"}])
+    return Investigated(
+        name, "INC-A", "live", {"alerts": []}, {"statement": statement}, [{"collector": "logs"}], steps=[]
+    )
 
 
 async def keep(running: Running, found: Investigated, *, fence: int) -> None:

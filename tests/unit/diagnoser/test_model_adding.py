@@ -9,7 +9,7 @@ import pytest
 from services.diagnoser.domain.advice import Advice, Facts
 from services.diagnoser.domain.advising import arranged, classified, in_order, key_of, to_classify, to_recommend
 from services.diagnoser.domain.config import Config
-from services.diagnoser.domain.finding_out import Arranged
+from services.diagnoser.domain.finding_out import Arranged, packed
 from shared.events.investigations import EvidenceGathered, QuestionAnswered, SummarySentence
 from shared.events.people import QuestionAsked
 from shared.incident.diagnosis import ActionRecommendation, DiagnosticResult, RankedCause, RecommendationSet
@@ -118,6 +118,26 @@ class TestAnswers:
         answered = story.body("question.answered")
         assert answered["text"] == "Likely, at 80 %: memory leaks."
         assert answered["degraded"] == "stale: an investigation has ended meanwhile"
+
+    def test_what_was_told_and_said_goes_to_the_archive_also_when_it_comes_too_late(self, story: Story) -> None:
+        story.open()
+        story.conclude()
+        ask(story)
+        result = Advice(outcome="passed", engine="recorded").model_dump(mode="json")
+        result |= {"kept": {"fence": 1, "data": packed({"steps": [{"step": "answer"}]})}}
+        done = {"id": ASKED, "name": "tell", "result": result}
+
+        kept = [story.tell(ACTIVITY_DONE, done).records]
+        story.wait(60)
+        kept.append(story.tell(ACTIVITY_DONE, done).records)
+
+        for [record] in kept:
+            assert (record.table, record.values["id"], record.values["incident_id"]) == (
+                "investigation",
+                ASKED,
+                INCIDENT,
+            )
+        assert story.types.count("question.answered") == 1
 
     def test_an_activity_that_failed_leaves_the_answer_of_code(self, story: Story) -> None:
         story.open()
