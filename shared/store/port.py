@@ -64,10 +64,10 @@ class AuditEntry:
 class Store(ABC):
     """The database of one service.
 
-    Every write is durable when its call returns, but for what is done again without harm: `sent`, and the claim and the
-    renewal of `repeatable` work, outlive the process, and need not outlive the power. Calls raise `UnavailableError`
-    while the database is away; nothing is lost, and the caller may try again. All times are seconds since the epoch on
-    the database's clock.
+    Every write is durable when its call returns, but for what is done again without harm: rows that were `sent` may go
+    a moment later, and the claim and the renewal of `repeatable` work need not outlive the power. Calls raise
+    `UnavailableError` while the database is away; nothing is lost, and the caller may try again. All times are seconds
+    since the epoch on the database's clock.
     """
 
     service: str
@@ -115,7 +115,7 @@ class Store(ABC):
 
     @abstractmethod
     async def sent(self, rows: Sequence[Outbound]) -> None:
-        """Delete exactly these rows."""
+        """Delete exactly these rows; `outbox` returns them no more. Some may be there again after a kill."""
 
     @abstractmethod
     async def park_key(self, topic: str, key: str, reason: str) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import orjson
 
 from shared.errors import SignoffError, UnavailableError
+from shared.runtime.clock import monotonic
 from shared.runtime.tasks import begin_task, why_ended
 from shared.store.failpoints import reach
 from shared.store.model import JSON
@@ -24,6 +25,8 @@ from shared.telemetry.redacting import Redactor
 IDLE = 1.0
 """Seconds between two looks for work when nothing rings."""
 RETRY_FIRST, RETRY_MAX = 0.5, 60.0
+YOUNG = 0.25
+"""The part of its lease in which `repeatable` work is ours without a look."""
 STOP_LIMIT = 10.0
 """Seconds that `stop` waits for handlers before it cancels them; their leases end, or were for `once` work anyway."""
 DETAIL_MAX = 500
@@ -77,7 +80,7 @@ class ActivityWorker:
 
     async def _claim_for_ever(self) -> None:
         while True:
-            free = self._concurrency - len(self._running)
+            free, asked = self._concurrency - len(self._running), monotonic()
             try:
                 claimed = await self._store.claim(limit=free, names=self._handlers) if free else []
             except UnavailableError:
@@ -85,7 +88,7 @@ class ActivityWorker:
                 continue
             for one in claimed:
                 reach("activity.after_claim")
-                task = begin_task(self._run(one))
+                task = begin_task(self._run(one, asked))
                 self._running.add(task)
                 task.add_done_callback(self._done)
             if not free:
@@ -104,9 +107,14 @@ class ActivityWorker:
         self._running.discard(task)
         self._freed.set()
 
-    async def _run(self, claimed: Claimed) -> None:
+    async def _run(self, claimed: Claimed, asked: float) -> None:
+        async def renew() -> bool:
+            # Nobody else can have claimed it yet. `once` work is asked for all the same: nothing may stand against it.
+            is_young = claimed.kind == "repeatable" and monotonic() - asked < YOUNG * claimed.lease
+            return is_young or await self._store.renew(claimed)
+
         try:
-            result = await self._handlers[claimed.name](claimed, lambda: self._store.renew(claimed))
+            result = await self._handlers[claimed.name](claimed, renew)
             orjson.dumps(result)
         except SignoffError as error:
             if not error.retryable:

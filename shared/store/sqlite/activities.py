@@ -16,6 +16,7 @@ from shared.store.transition import LocalRow
 _CLAIM = """update activity set state=1, fence=fence+1, due=?1+lease where id in (select id from activity
   where due<=?1 and (state=0 or kind='repeatable') and name in (select value from json_each(?2)) order by due limit ?3)
   returning id,agg,kind,name,args,fence,lease"""
+_NEXT = "select min(due) from activity where due>?"
 _ONCE_WAITS = """select 1 from activity where due<=? and state=0 and kind='once'
   and name in (select value from json_each(?)) limit 1"""
 _LOST = "update activity set state=2, due=null where due<=? and kind='once' and state=1 returning id,agg,name"
@@ -33,20 +34,21 @@ def free(connection: sqlite3.Connection) -> None:
     connection.execute(_FREE)
 
 
-def claim_repeatable(group: Group, limit: int, names: Collection[str]) -> list[Claimed] | None:
-    """Claim due activities, all of them repeatable; None when `once` work waits, whose claim must reach the disk."""
+def claim_repeatable(group: Group, limit: int, names: Collection[str]) -> tuple[list[Claimed] | None, float | None]:
+    """Claim as `claim` does, if all is repeatable; None when `once` work waits, whose claim must reach the disk."""
     once = group.connection.execute(_ONCE_WAITS, (group.now, orjson.dumps(list(names)).decode())).fetchone()
-    return None if once else claim(group, limit, names)
+    return (None, None) if once else claim(group, limit, names)
 
 
-def claim(group: Group, limit: int, names: Collection[str]) -> list[Claimed]:
-    """Claim due activities under their lease."""
+def claim(group: Group, limit: int, names: Collection[str]) -> tuple[list[Claimed], float | None]:
+    """Claim due activities under their lease, and say when the next of any name is due."""
     asked = (group.now, orjson.dumps(list(names)).decode(), limit)
     rows = group.connection.execute(_CLAIM, asked).fetchall()
-    return [
+    found = [
         Claimed(activity, aggregate, kind, name, orjson.loads(args), fence, lease)
         for activity, aggregate, kind, name, args, fence, lease in rows
     ]
+    return found, group.connection.execute(_NEXT, (group.now,)).fetchone()[0]
 
 
 def lose(group: Group) -> int:

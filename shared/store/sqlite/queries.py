@@ -7,7 +7,6 @@ REPLY = "select body from reply where id=?"
 OUTBOX = """select n,agg,topic,key,id,headers,body from outbox o
   where not exists (select 1 from parked_key p where p.topic=o.topic and p.key=o.key) order by n limit ?"""
 PARKED = "select 1 from parked_key limit 1"
-NEXT_ACTIVITY = "select min(due) from activity where due>?"
 STATE = "select state from aggregate where agg=?"
 STATES = "select agg,state from aggregate where agg>=? and agg<? order by agg"
 ROWS = """select key,value from aggregate_row where agg=?1 and substr(key,1,length(?2))=?2

@@ -33,8 +33,8 @@ from shared.store.sqlite.writer import Work, Writer
 from shared.store.transition import Rules
 
 OUTBOX_BYTES = 1024 * 1024
-JUST_DUE = 0.05
-"""Seconds: work due longer ago was there at the last claim, so it is nobody's here and must not wake anybody."""
+DELETE_EVERY = 0.25
+"""Seconds from one deletion of rows that were sent to the next: each is a group of its own."""
 Alarm = Callable[[str, Mapping[str, Any]], None]
 
 
@@ -63,6 +63,10 @@ class SQLiteStore(Store):
         self._outbox_bell = asyncio.Event()
         self._unsent = Unsent()
         self._activity_bells = Bells()
+        self._gone: list[tuple[int]] = []
+        """Rows that were sent and are still to be deleted."""
+        self._deleting: asyncio.Task[None] | None = None
+        self._next_activity: dict[frozenset[str], float | None] = {}
         self._writer: Writer | None = None
         self._reads: Readers | None = None
         self._care: asyncio.Task[None] | None = None
@@ -85,8 +89,10 @@ class SQLiteStore(Store):
         self._care = begin_task(keep_small(self.retain))
 
     async def close(self) -> None:
-        await stop_tasks(self._care)
-        self._care = None
+        await stop_tasks(self._care, self._deleting)
+        self._care = self._deleting = None
+        with suppress(UnavailableError):
+            await self._delete_sent()
         if self._writer is not None:
             writer, self._writer = self._writer, None
             await writer.close()
@@ -175,21 +181,41 @@ class SQLiteStore(Store):
             Outbound(n, aggregate, topic, key, event_id, HeaderText(headers), body)
             for n, aggregate, topic, key, event_id, headers, body in await self._readers.rows(queries.OUTBOX, (limit,))
         ]
+        await self._delete_sent()
         if len(rows) < limit and not await self._readers.rows(queries.PARKED):
             self._unsent.complete(token, rows)
         return bounded(rows, OUTBOX_BYTES)
 
     async def sent(self, rows: Sequence[Outbound]) -> None:
-        numbers = [(row.n,) for row in rows]
-        delete = "delete from outbox where n=?"
-        # A row that is there again after a loss of power goes out again under its id, and readers take an id once.
-        await self._write(lambda g: g.connection.executemany(delete, numbers).rowcount, light=True)
+        # A row that is still there after a kill goes out again under its id, and readers take an id once.
+        self._gone += [(row.n,) for row in rows]
         self._unsent.remove(rows)
 
     async def park_key(self, topic: str, key: str, reason: str) -> None:
         await self._write(lambda g: care.park_key(g, topic, key, reason))
         self._unsent.forget()
 
+        if not self._unsent.whole:
+            await self._delete_sent()
+        elif self._deleting is None or self._deleting.done():
+            self._deleting = begin_task(self._delete_later())
+
+    async def _delete_later(self) -> None:
+        while self._gone:
+            await asyncio.sleep(DELETE_EVERY)
+            with suppress(UnavailableError):
+                await self._delete_sent()
+
+    async def _delete_sent(self) -> None:
+        gone, self._gone = self._gone, []
+        if not gone:
+            return
+        delete = "delete from outbox where n=?"
+        try:
+            await self._write(lambda g: g.connection.executemany(delete, gone).rowcount, light=True)
+        except UnavailableError:
+            self._gone = gone + self._gone
+            raise
     async def unpark_key(self, topic: str, key: str) -> None:
         await self._write(lambda g: care.unpark_key(g, topic, key))
         self._unsent.forget()
@@ -205,9 +231,10 @@ class SQLiteStore(Store):
     async def claim(self, *, limit: int, names: Collection[str]) -> list[Claimed]:
         self._activity_bells.hush(names)
         # A claim of repeatable work that is lost with the power is made again by whoever opens the data next.
-        found = await self._write(lambda g: activities.claim_repeatable(g, limit, names), light=True)
+        found, due = await self._write(lambda g: activities.claim_repeatable(g, limit, names), light=True)
         if found is None:
-            found = await self._write(lambda g: activities.claim(g, limit, names))
+            found, due = await self._write(lambda g: activities.claim(g, limit, names))
+        self._next_activity[frozenset(names)] = due
         return cast("list[Claimed]", found)
 
     async def renew(self, claimed: Claimed) -> bool:
@@ -222,10 +249,9 @@ class SQLiteStore(Store):
         return bool(await self._write(lambda g: activities.release(g, claimed, delay)))
 
     async def wait_activities(self, limit: float, *, names: Collection[str]) -> None:
-        now = self._clock.now()
-        rows = await self._readers.rows(queries.NEXT_ACTIVITY, (now - JUST_DUE,))
-        if rows[0][0] is not None:
-            limit = min(limit, max(0.0, rows[0][0] - now))
+        due = self._next_activity.get(frozenset(names))
+        if due is not None:
+            limit = min(limit, max(0.0, due - self._clock.now()))
         await self._activity_bells.wait(names, limit)
 
     # reads

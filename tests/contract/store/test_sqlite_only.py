@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sqlite3
 import stat
 import subprocess
@@ -11,14 +12,16 @@ import sys
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL
+from sqlalchemy import URL, literal_column, select, text
 
 from shared.errors import ConfigurationError, UnavailableError
 from shared.store.factory import open_store
 from shared.store.migrations import migrate
 from shared.store.port import Store
 from shared.store.schema import REVISION
+from shared.store.sqlite import store as sqlite_store
 from shared.store.sqlite.group import Group
+from shared.store.sqlite.readers import Readers
 from shared.store.sqlite.store import SQLiteStore
 from tests.support.kinds import KINDS, NOTES, eventually, logged, say
 
@@ -119,6 +122,75 @@ async def test_a_commit_that_need_not_wait_for_the_disk_and_fails_leaves_the_nex
 
     await store.close()
     assert level == FULL
+
+
+async def test_rows_that_were_sent_one_by_one_are_deleted_together_at_the_latest_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "DELETE_EVERY", 3600.0)
+    store = made(tmp_path / "thing.db")
+    assert isinstance(store, SQLiteStore)
+    await store.open()
+    await store.start()
+    assert await store.outbox() == []
+    await store.take([say("doc/1", "a", events=[{}] * 3)])
+    await logged(store, "doc/1", 1)
+    for row in await store.outbox():
+        await store.sent([row])
+    assert await store.outbox() == []
+    assert await _there(store) == 3
+
+    await store.close()
+    again = made(tmp_path / "thing.db")
+    await again.open()
+    assert await _there(again) == 0
+    await again.close()
+
+
+async def test_rows_that_were_sent_and_not_deleted_before_a_kill_go_out_again_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite_store, "DELETE_EVERY", 3600.0)
+    store = made(tmp_path / "thing.db")
+    await store.open()
+    await store.start()
+    assert await store.outbox() == []
+    await store.take([say("doc/1", "a", events=[{}] * 3)])
+    await logged(store, "doc/1", 1)
+    await store.sent((await store.outbox())[:2])
+
+    shutil.copy(tmp_path / "thing.db", tmp_path / "left.db")
+    shutil.copy(tmp_path / "thing.db-wal", tmp_path / "left.db-wal")
+    await store.close()
+    left = made(tmp_path / "left.db")
+    await left.open()
+    assert [row.id for row in await left.outbox()] == [f"thing/doc/1:{n}" for n in (1, 2, 3)]
+    await left.close()
+
+
+async def test_a_claim_tells_when_to_look_again_so_that_waiting_reads_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = made(tmp_path / "thing.db")
+    assert isinstance(store, SQLiteStore)
+    await store.open()
+    await store.start()
+    due = await store.now() + 0.5
+    await store.take([say("doc/1", "m", activities=[{"id": "a", "name": "work", "args": 1, "not_before": due}])])
+    await logged(store, "doc/1", 1)
+    assert await store.claim(limit=1, names=["work"]) == []
+    monkeypatch.setattr(Readers, "_run", None)
+
+    await store.wait_activities(30.0, names=["work"])
+
+    assert due <= await store.now() < due + 25
+    assert [one.id for one in await store.claim(limit=1, names=["work"])] == ["a"]
+    await store.close()
+
+
+async def _there(store: Store) -> int:
+    """Return how many rows the outbox has in the database."""
+    return len(await store.select(select(literal_column("n")).select_from(text("outbox"))))
 
 
 async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:

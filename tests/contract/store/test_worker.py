@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import pytest
 
 from shared.errors import RefusedError, UnavailableError
+from shared.store import worker as worker_module
 from shared.store.model import JSON
 from shared.store.port import Claimed, Store
 from shared.store.worker import ActivityWorker, Handler, Renew
@@ -29,6 +30,20 @@ async def work(store: Store) -> AsyncIterator[Started]:
     yield start
     for worker in started:
         await worker.stop()
+
+
+@pytest.fixture
+def counted(store: Store, monkeypatch: pytest.MonkeyPatch) -> tuple[Store, list[str]]:
+    """The store, and the ids of the work whose lease it was asked to renew."""
+    asked: list[str] = []
+    renew = store.renew
+
+    async def counting(claimed: Claimed) -> bool:
+        asked.append(claimed.id)
+        return await renew(claimed)
+
+    monkeypatch.setattr(store, "renew", counting)
+    return store, asked
 
 
 async def begin(store: Store, kind: str = "repeatable", lease: float = 30.0, count: int = 1) -> None:
@@ -66,6 +81,32 @@ async def test_at_most_as_many_run_at_once_as_asked(store: Store) -> None:
     await worker.stop()
 
     assert most == 3
+
+
+@pytest.mark.parametrize(
+    "kind, young, looks",
+    [
+        pytest.param("repeatable", 0.25, 0, id="what may be repeated and was just claimed is ours without a look"),
+        pytest.param("repeatable", 0.0, 1, id="later in its lease the database is asked"),
+        pytest.param("once", 0.25, 1, id="what may be done once is always asked for"),
+    ],
+)
+async def test_a_renewal_asks_the_database_unless_nobody_else_can_have_claimed(
+    counted: tuple[Store, list[str]], monkeypatch: pytest.MonkeyPatch, kind: str, young: float, looks: int
+) -> None:
+    monkeypatch.setattr(worker_module, "YOUNG", young)
+    store, asked = counted
+
+    async def handler(_: Claimed, renew: Renew) -> JSON:
+        return await renew()
+
+    worker = ActivityWorker(store, {"work": handler})
+    worker.start()
+    await begin(store, kind, lease=300.0)
+
+    assert (await logged(store, "doc/1", 2))[1] == ["activity.done", "a0", True]
+    assert len(asked) == looks
+    await worker.stop()
 
 
 async def test_a_repeatable_call_that_may_succeed_later_is_made_again(store: Store, work: Started) -> None:
