@@ -17,6 +17,8 @@ from shared.store.schema import REVISION, store_tables
 BUSY_MS = 5_000
 CACHE_KIB = 8_000
 """Of the writer: the rows of a storm lie all over the file, and SQLite's own 2 MB would read them again and again."""
+CHECKPOINT_PAGES = 4_000
+"""Of the write-ahead log, between two moves into the file: a page that many commits change is moved once (16 MB)."""
 DIALECT = sqlite.dialect(paramstyle="qmark")
 
 
@@ -31,6 +33,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute("pragma query_only=on")
     else:
         connection.execute(f"pragma cache_size=-{CACHE_KIB}")
+        connection.execute(f"pragma wal_autocheckpoint={CHECKPOINT_PAGES}")
     return connection
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -62,11 +63,11 @@ class SQLiteStore(Store):
         self._asked: dict[str, list[asyncio.Future[bytes]]] = {}
         self._outbox_bell = asyncio.Event()
         self._unsent = Unsent()
-        self._activity_bells = Bells()
         self._gone: list[tuple[int]] = []
         """Rows that were sent and are still to be deleted."""
         self._deleting: asyncio.Task[None] | None = None
         self._next_activity: dict[frozenset[str], float | None] = {}
+        self._activity_bells = Bells()
         self._writer: Writer | None = None
         self._reads: Readers | None = None
         self._care: asyncio.Task[None] | None = None
@@ -140,8 +141,12 @@ class SQLiteStore(Store):
 
     # intake
     async def take(self, messages: Sequence[Incoming], *, subscription: str = "", offset: int = 0) -> int:
+        return await self._take(messages, subscription, offset, patient=True)
+
+    async def _take(self, messages: Sequence[Incoming], subscription: str, offset: int, *, patient: bool) -> int:
         accepted = accept(messages, lambda aggregate: self._rules.kind_of(aggregate).lane)
-        return int(await self._write(lambda g: group.take(g, accepted, subscription, offset)))
+        work = partial(group.take, messages=accepted, subscription=subscription, offset=offset)
+        return int(await self._opened().submit(work, patient=patient))
 
     async def position(self, subscription: str) -> int:
         rows = await self._readers.rows(queries.POSITION, (subscription,))
@@ -156,7 +161,7 @@ class SQLiteStore(Store):
         self._asked.setdefault(message_id, []).append(future)
         try:
             async with asyncio.timeout(limit):
-                if not await self.take([message]):
+                if not await self._take([message], "", 0, patient=False):
                     answered = await self._readers.rows(queries.REPLY, (message_id,))
                     if answered:
                         return orjson.loads(answered[0][0])
@@ -176,12 +181,12 @@ class SQLiteStore(Store):
     async def outbox(self, *, limit: int = 500) -> list[Outbound]:
         if self._unsent.whole:
             return self._unsent.oldest(limit, OUTBOX_BYTES)
+        await self._delete_sent()
         token = self._unsent.read()
         rows = [
             Outbound(n, aggregate, topic, key, event_id, HeaderText(headers), body)
             for n, aggregate, topic, key, event_id, headers, body in await self._readers.rows(queries.OUTBOX, (limit,))
         ]
-        await self._delete_sent()
         if len(rows) < limit and not await self._readers.rows(queries.PARKED):
             self._unsent.complete(token, rows)
         return bounded(rows, OUTBOX_BYTES)
@@ -190,11 +195,6 @@ class SQLiteStore(Store):
         # A row that is still there after a kill goes out again under its id, and readers take an id once.
         self._gone += [(row.n,) for row in rows]
         self._unsent.remove(rows)
-
-    async def park_key(self, topic: str, key: str, reason: str) -> None:
-        await self._write(lambda g: care.park_key(g, topic, key, reason))
-        self._unsent.forget()
-
         if not self._unsent.whole:
             await self._delete_sent()
         elif self._deleting is None or self._deleting.done():
@@ -216,6 +216,11 @@ class SQLiteStore(Store):
         except UnavailableError:
             self._gone = gone + self._gone
             raise
+
+    async def park_key(self, topic: str, key: str, reason: str) -> None:
+        await self._write(lambda g: care.park_key(g, topic, key, reason))
+        self._unsent.forget()
+
     async def unpark_key(self, topic: str, key: str) -> None:
         await self._write(lambda g: care.unpark_key(g, topic, key))
         self._unsent.forget()

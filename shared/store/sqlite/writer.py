@@ -53,13 +53,15 @@ class Job:
     """One caller's work. `alone` work runs outside a group, in a transaction of its own.
 
     `light` work may be lost when the machine loses its power, because it is then done again without harm: alone in a
-    group, its commit does not wait for the disk.
+    group, its commit does not wait for the disk. `patient` work waits for one group while there is other work, so that
+    what it brings can be decided at once and need not lie in an inbox.
     """
 
     work: Work
     future: asyncio.Future[Any]
     alone: bool = False
     light: bool = False
+    patient: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +102,7 @@ class Writer:
         self._level = ""
         self._backoff = 0.0
         self._in_hand: list[Job] = []
+        self._put_off: list[Job] = []
         self._thread = threading.Thread(target=self._run, name=f"store-{rules.service}", daemon=True)
         self._thread.start()
 
@@ -108,13 +111,15 @@ class Writer:
         self._deciding = True
         self._jobs.put(None)
 
-    def submit(self, work: Work, *, alone: bool = False, light: bool = False) -> asyncio.Future[Any]:
+    def submit(
+        self, work: Work, *, alone: bool = False, light: bool = False, patient: bool = False
+    ) -> asyncio.Future[Any]:
         """Run `work` on the writer thread; the future is done when its result is durable, or committed if `light`."""
         future = self._loop.create_future()
         if self._closing.is_set() or not self._thread.is_alive():
             future.set_exception(UnavailableError(f"the store of {self.rules.service} is closed"))
         else:
-            self._jobs.put(Job(work, future, alone, light))
+            self._jobs.put(Job(work, future, alone, light, patient))
         return future
 
     async def close(self) -> None:
@@ -127,7 +132,7 @@ class Writer:
         pause: float | None = 0.0
         try:
             while not self._closing.is_set():
-                self._in_hand = self._collect(pause)
+                self._in_hand = self._let_in(self._collect(0.0 if self._put_off else pause))
                 pause = self._turn(self._in_hand)
             self._in_hand = []
         finally:
@@ -147,6 +152,14 @@ class Writer:
                 job = self._jobs.get_nowait()
                 jobs += [job] if job else []
         return jobs
+
+    def _let_in(self, jobs: list[Job]) -> list[Job]:
+        """Return the jobs of this group, and put patient ones off for once if work waits without them."""
+        ready, self._put_off = self._put_off, []
+        if self._work_waits:
+            self._put_off = [job for job in jobs if job.patient]
+            jobs = [job for job in jobs if not job.patient]
+        return ready + jobs
 
     def _turn(self, jobs: list[Job]) -> float | None:
         """Run one group and return how long to wait for the next."""
@@ -285,7 +298,7 @@ class Writer:
         return 0.0
 
     def _refuse(self, *, died: bool) -> None:
-        jobs = list(self._in_hand)
+        jobs = [*self._in_hand, *self._put_off]
         while more := self._collect(0.0):
             jobs += more
         closed = UnavailableError(f"the store of {self.rules.service} is closed")

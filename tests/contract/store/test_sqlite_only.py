@@ -9,7 +9,10 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import time
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from threading import Event
 
 import pytest
 from sqlalchemy import URL, literal_column, select, text
@@ -17,12 +20,14 @@ from sqlalchemy import URL, literal_column, select, text
 from shared.errors import ConfigurationError, UnavailableError
 from shared.store.factory import open_store
 from shared.store.migrations import migrate
+from shared.store.model import JSON, Decision, Incoming, Lane, Message
 from shared.store.port import Store
 from shared.store.schema import REVISION
 from shared.store.sqlite import store as sqlite_store
 from shared.store.sqlite.group import Group
 from shared.store.sqlite.readers import Readers
 from shared.store.sqlite.store import SQLiteStore
+from shared.store.sqlite.writer import GROUP_BOX
 from tests.support.kinds import KINDS, NOTES, eventually, logged, say
 
 FULL = 2
@@ -317,6 +322,56 @@ async def test_a_group_that_a_full_disk_undoes_decides_again_on_what_was_there_b
     assert await logged(store, "doc/1", 1) == [["said", "b"]]
     assert await logged(store, "gate/1", 1) == [["said", "a"]]
     assert len(await store.outbox()) == 4
+    await store.close()
+
+
+class Slow:
+    """Fills a group with each of its decisions, and says in which order they are made."""
+
+    def __init__(self, name: str, lane: Lane, order: list[str], entered: Event, let_go: Event) -> None:
+        self.name, self.lane = name, lane
+        self._order, self._entered, self._let_go = order, entered, let_go
+
+    def needs(self, state: JSON, messages: Sequence[Message]) -> Collection[str]:
+        del state, messages
+        return ()
+
+    def decide(
+        self, config: JSON, state: JSON, rows: Mapping[str, JSON], messages: Sequence[Message], now: float
+    ) -> Decision:
+        del config, state, rows, now
+        self._order.append(messages[0].id)
+        self._entered.set()
+        self._let_go.wait(30)
+        time.sleep(GROUP_BOX + 0.01)
+        return Decision({})
+
+    def on_dead(self, state: JSON, message: Message, reason: str) -> Decision:
+        del state
+        raise AssertionError(f"{message.id}: {reason}")
+
+
+async def test_a_batch_waits_for_one_group_when_work_waits_and_is_then_decided_without_an_inbox(tmp_path: Path) -> None:
+    order: list[str] = []
+    entered, let_go = Event(), Event()
+    kinds = [Slow("doc", Lane.NORMAL, order, entered, let_go), Slow("gate", Lane.URGENT, order, entered, let_go)]
+    store = SQLiteStore(tmp_path / "thing.db", service="thing", kinds=kinds)
+    await store.open()
+    await store.take([Incoming(f"doc/{n}", f"doc-{n}", "said", b"{}") for n in range(5)])
+    await store._write(
+        lambda g: g.connection.execute(
+            "create trigger no_inbox before insert on inbox begin select raise(abort, 'an inbox is used'); end"
+        )
+    )
+    await store.start()
+    await asyncio.to_thread(entered.wait, 30)
+
+    batch = asyncio.create_task(store.take([Incoming("gate/1", "gate-1", "said", b"{}")]))
+    await asyncio.sleep(0)
+    let_go.set()
+
+    assert await batch == 1
+    assert order[:3] == ["doc-0", "doc-1", "gate-1"]
     await store.close()
 
 
