@@ -96,7 +96,8 @@ class Investigator:
         CONCLUDED.labels(conclusion.result.status, str(conclusion.result.degraded is not None).lower()).inc()
         signs = signs_of(asked, case, conclusion)
         alike, back = await self._look_back(asked, signs)
-        standings = await self._means.memory.standings(asked.environment)
+        causes = conclusion.result.causes
+        standings = await self._means.memory.standings(asked.environment) if causes else {}
         told = with_gaps(with_history(weighed(with_articles(conclusion, case), standings), alike), gaps_of([back]))
         told = with_affected(told, kinds_of(asked, case), asked.services)
         places = places_of(told.result, asked, case)
