@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from services.diagnoser.adapters.archive import StoredArchive
 from services.diagnoser.adapters.backgrounds import StoredBackgrounds
 from services.diagnoser.adapters.budget import StoredBudget
-from services.diagnoser.adapters.cause_files import cause_names
+from services.diagnoser.adapters.cause_files import cause_names, cause_titles
 from services.diagnoser.adapters.engine_process import EngineProcess
 from services.diagnoser.adapters.memory import StoredMemory
 from services.diagnoser.adapters.records import LOOK_EVERY, StoredRecords
@@ -148,7 +148,7 @@ def build_app(
     parts: Mapping[str, Running] = {"relay": relay, "worker": worker, "retention": retention, "account": account}
     service.running = {"store": store, "bus": bus, **parts}
     routes = [
-        *read_routes(records, archive, budget, memory, bus=bus, receipt_key=receipt_key),
+        *read_routes(records, archive, budget, memory, titles=cause_titles(), bus=bus, receipt_key=receipt_key),
         *care_routes(store),
     ]
     service.asgi = service_asgi(

@@ -28,6 +28,7 @@ from services.notifier.entrypoints.explaining import explain
 from services.notifier.entrypoints.guard import Guard
 from services.notifier.handlers.acting import Desk
 from services.notifier.handlers.caring import Care
+from services.notifier.handlers.catalogue import Catalogue
 from services.notifier.handlers.incident import Incident
 from services.notifier.handlers.posting import Posting
 from services.notifier.handlers.request import Request as RequestKind
@@ -39,7 +40,7 @@ from services.notifier.ports import Channel, Peer
 from services.notifier.settings import Settings
 from shared.bus.port import Bus, Subscription
 from shared.bus.relay import Relay
-from shared.bus.topics import group
+from shared.bus.topics import STEADY, group
 from shared.errors import ConfigurationError, UnavailableError
 from shared.events.payload import INCIDENTS
 from shared.integrations.registry import Integrations
@@ -120,7 +121,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     desk = Desk(store, read_model, signer, people, peers["executor"])
     integrations = Integrations(_world(settings))
     channels = _channels(settings, integrations, signing_in)
-    bus.subscribe(Subscription(group(NAME, INCIDENTS), INCIDENTS, route, store))
+    bus.subscribe(Subscription(group(NAME, INCIDENTS), INCIDENTS, route, store, pace=STEADY))
     others = {kid: public_key(text) for kid, text in settings.other_keys.items()}
     keys = {**others, signer.kid: signer.key.public_key()}
     config = Config(place.base_url, tuple(channels), _live(channels), settings.answer_seconds, keys)
@@ -131,7 +132,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
         read_model, changes, desk, Care({**peers, NAME: own_peer(store, NAME)}, people), signing_in
     )
     app.include_router(api.router)
-    pages = Pages(read_model, store, signing_in, templates())
+    pages = Pages(read_model, store, signing_in, templates(), catalogue=Catalogue(peers["diagnoser"]))
     console = Console(pages, changes, desk, signing_in, place, int(settings.session_hours * HOUR))
     explain(app, lambda title, text: pages.plain("problem.html", {"title": title, "text": text}))
     worker = ActivityWorker(store, {POST: Posting(store, channels).post})

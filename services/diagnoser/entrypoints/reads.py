@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 
 import orjson
@@ -18,9 +19,16 @@ from shared.incident.model import LIVE
 
 
 def read_routes(
-    records: Records, archive: Archive, budget: Budget, memory: Memory, *, bus: Bus, receipt_key: bytes
+    records: Records,
+    archive: Archive,
+    budget: Budget,
+    memory: Memory,
+    *,
+    titles: Mapping[str, str],
+    bus: Bus,
+    receipt_key: bytes,
 ) -> list[Route]:
-    """Return the routes; the caller wraps them in the service token."""
+    """Return the routes; the caller wraps them in the service token. `titles` are those of the catalogue, by id."""
 
     async def account(_: Request) -> Response:
         return JSONResponse({**await records.account(), **await _waiting(bus)})
@@ -34,6 +42,9 @@ def read_routes(
     async def reliability(request: Request) -> Response:
         found = await memory.standings(request.query_params.get("environment", LIVE))
         return JSONResponse([{"cause": cause, **asdict(one), "most": one.most} for cause, one in found.items()])
+
+    async def causes(_: Request) -> Response:
+        return JSONResponse([{"id": name, "title": title} for name, title in titles.items()])
 
     async def used(_: Request) -> Response:
         return JSONResponse(await budget.account())
@@ -51,6 +62,7 @@ def read_routes(
         Route("/silences", silences),
         Route("/budget", used),
         Route("/reliability", reliability),
+        Route("/causes", causes),
         Route("/incidents/{incident}/investigations", investigations),
         Route("/evidence/{investigation}", evidence),
     ]

@@ -14,7 +14,9 @@ from services.notifier.domain.approvals import pending
 from services.notifier.domain.detail import Detail
 from services.notifier.domain.executions import running
 from services.notifier.domain.question import charts, question
+from services.notifier.domain.verdicts import choices
 from services.notifier.domain.views import times
+from services.notifier.handlers.catalogue import Catalogue
 from services.notifier.handlers.signing_in import SigningIn
 from services.notifier.ports import ReadModel, Session
 from shared.errors import NotFoundError
@@ -44,8 +46,17 @@ Show = Callable[[Session], Awaitable[Page]]
 class Pages:
     """Builds pages from the read model."""
 
-    def __init__(self, read_model: ReadModel, store: Store, signing_in: SigningIn, templates: Environment) -> None:
+    def __init__(
+        self,
+        read_model: ReadModel,
+        store: Store,
+        signing_in: SigningIn,
+        templates: Environment,
+        *,
+        catalogue: Catalogue,
+    ) -> None:
         self._read_model = read_model
+        self._catalogue = catalogue
         self._store = store
         self._signing_in = signing_in
         self._templates = templates
@@ -83,6 +94,7 @@ class Pages:
                 "others": cited[CHARTS_MAX:] + others,
                 "snapshot": detail.snapshot(),
                 "times": times(detail),
+                "causes": choices(detail.diagnosis, await self._catalogue.causes()) if detail.diagnosis else [],
             }
             return Page(
                 "fragments/incident.html",

@@ -32,6 +32,7 @@ from tests.support.kinds import eventually
 from tests.unit.notifier.story import INCIDENT, PEM, RUN
 
 BASE = "http://127.0.0.1:8700"
+CATALOGUE = ("saturation.cpu_by_traffic", "db.pool", "db.slow_query", "resource_leak.memory_after_deploy")
 RUN_TOKEN = "run-token-of-this-test"
 BROWSER = {"origin": BASE, "sec-fetch-site": "same-origin"}
 
@@ -42,6 +43,7 @@ class Others:
 
     asked: list[tuple[str, Any]] = field(default_factory=list)
     refuses_live: bool = True
+    is_silent: bool = False
 
     def routes(self) -> Starlette:
         async def freeze(request: Request) -> Response:
@@ -67,8 +69,15 @@ class Others:
             self.asked.append(("requeue", request.path_params["id"]))
             return JSONResponse({"requeued": request.path_params["id"]})
 
+        async def causes(_: Request) -> Response:
+            self.asked.append(("causes", None))
+            if self.is_silent:
+                return JSONResponse({"error": "it is away"}, 503)
+            return JSONResponse([{"id": name, "title": f"{name} of …"} for name in CATALOGUE])
+
         return Starlette(
             routes=[
+                Route("/causes", causes),
                 Route("/control/freeze", freeze, methods=["POST"]),
                 Route("/deliveries/{receipt:path}", delivery),
                 Route("/control/receipts/{receipt:path}", receipt),

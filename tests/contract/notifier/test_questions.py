@@ -188,6 +188,38 @@ async def test_the_newest_word_of_each_person_is_on_the_page(running: Running) -
     assert "Pat says: Verdict: wrong; it was db.pool" in shown
 
 
+def offered(shown: str) -> list[str]:
+    """Return the headings and the causes that a page offers for a verdict, in order."""
+    [select] = re.findall(r'<select id="cause".*?</select>', shown, re.DOTALL)
+    found = re.findall(r'<optgroup label="([^"]+)"|<option value="([^"]+)"', select)
+    return [heading or cause for heading, cause in found]
+
+
+async def test_a_verdict_may_name_every_cause_of_the_catalogue_what_was_diagnosed_first(running: Running) -> None:
+    await told(running)
+
+    shown = await page(running, "The diagnosis was right")
+
+    groups = [
+        *("Diagnosed", "resource_leak.memory_after_deploy"),
+        *("Db", "db.pool", "db.slow_query"),
+        *("Saturation", "saturation.cpu_by_traffic"),
+        *("None of these", "unknown"),
+    ]
+    assert offered(shown) == groups
+    await page(running, "The diagnosis was right")
+    assert [name for name, _ in running.others.asked].count("causes") == 1
+
+
+async def test_without_the_diagnoser_a_verdict_may_name_what_was_diagnosed(running: Running) -> None:
+    running.others.is_silent = True
+    await told(running)
+
+    shown = await page(running, "The diagnosis was right")
+
+    assert offered(shown) == ["Diagnosed", "resource_leak.memory_after_deploy", "None of these", "unknown"]
+
+
 async def test_the_page_explains_a_diagnosis_under_five_headings_and_shows_what_looked_alike(running: Running) -> None:
     await told(running)
 
