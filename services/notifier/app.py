@@ -40,7 +40,7 @@ from services.notifier.ports import Channel, Peer
 from services.notifier.settings import Settings
 from shared.bus.port import Bus, Subscription
 from shared.bus.relay import Relay
-from shared.bus.topics import STEADY, group
+from shared.bus.topics import group
 from shared.errors import ConfigurationError, UnavailableError
 from shared.events.payload import INCIDENTS
 from shared.integrations.registry import Integrations
@@ -121,7 +121,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     desk = Desk(store, read_model, signer, people, peers["executor"])
     integrations = Integrations(_world(settings))
     channels = _channels(settings, integrations, signing_in)
-    bus.subscribe(Subscription(group(NAME, INCIDENTS), INCIDENTS, route, store, pace=STEADY))
+    bus.subscribe(Subscription(group(NAME, INCIDENTS), INCIDENTS, route, store))
     others = {kid: public_key(text) for kid, text in settings.other_keys.items()}
     keys = {**others, signer.kid: signer.key.public_key()}
     config = Config(place.base_url, tuple(channels), _live(channels), settings.answer_seconds, keys)
