@@ -53,8 +53,8 @@ check: install-dev ## Unit, contract and embedded scenario tests: Python alone, 
 test: install-dev test-servers lint types arch ## Everything: all checks, all tests, real servers.
 	$(BIN)/pytest -q -m "not nightly"
 
-nightly: install-dev test-servers ## The long runs: more rounds of the crash suites.
-	$(BIN)/pytest -q -m nightly
+nightly: install-dev test-servers ## The long runs: more rounds of the crash suites; their rows of docs/reliability.md.
+	SIGNOFF_RELIABILITY_REPORT=docs/reliability.md $(BIN)/pytest -q -m nightly
 
 leak-check: install-dev ## Seed secrets everywhere, replay an incident, and look for them in all that can be seen.
 	$(BIN)/python -m tests.resilience.leaks

@@ -8,7 +8,7 @@ import os
 import signal
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ import pytest
 
 from shared.bus.embedded import EmbeddedBus
 from shared.bus.port import WireRecord
+from shared.errors import UnavailableError
 from shared.events.envelope import headers_of, read_headers
 from shared.events.payload import INCIDENTS, Payload
 from shared.runtime.server import Listener, bind
@@ -78,14 +79,20 @@ class House:
             await service.start()
 
     async def tell(self, environment: str, *payloads: Payload) -> None:
-        """Say on `incidents.v1` and `decisions.v1` what others say, under the same ids in every life."""
+        """Say on `incidents.v1` and `decisions.v1` what others say, under the same ids in every life.
+
+        Again until the bus has it, as relays do: whoever stood still does not know.
+        """
         records = []
         for number, payload in enumerate(payloads):
             event = payload.outgoing(INCIDENT, environment=environment)
             event_id = f"{payload.owner}/{INCIDENT}:{payload.type}-{number}"
             headers = headers_of(event, event_id=event_id, source=f"signoff/{payload.owner}", now=time.time())
             records.append(WireRecord(event.topic, INCIDENT, headers, orjson.dumps(event.body)))
-        assert not await self.bus.append(records)
+        while True:
+            with suppress(UnavailableError):
+                assert not await self.bus.append(records)
+                return
 
     async def until(self, *types: str, topic: str = INCIDENTS, source: str = "executor") -> dict[str, Any]:
         """Return the body of the newest event of these types, once there is one."""

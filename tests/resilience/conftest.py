@@ -6,6 +6,7 @@ import functools
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from tests.resilience.elsewhere import ELSEWHERE
 from tests.resilience.house import House
 from tests.support.echo_main import Place
 
+_ASKED = os.environ.pop(report.ASKED, "")
+"""Taken away before any test runs: the product refuses settings that it does not know."""
 _ROWS = pytest.StashKey[list[tuple[str, ...]]]()
 _HEAD = ("database", "bus", "fault", "messages", "lost", "doubled", "sent again", "calls told lost", "seconds")
 STORES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -54,10 +57,12 @@ def make_place(request: pytest.FixtureRequest, database: str, tmp_path: Path) ->
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def enter(request: pytest.FixtureRequest) -> Enter:
-    """Put one line into the report on reliability."""
-    return request.config.stash.setdefault(_LINES, []).append
+    """Put one line into the report on reliability, with the runs that show it."""
+    lines = request.config.stash.setdefault(_LINES, [])
+    run = report.NIGHTLY if request.node.get_closest_marker("nightly") else report.EVERY_CHANGE
+    return lambda line: lines.append(replace(line, run=run))
 
 
 @pytest.fixture
@@ -77,9 +82,8 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the report if one is asked for and all went well."""
     ran = {item.nodeid.partition("[")[0] for item in session.items}
     lines = session.config.stash.get(_LINES, []) + [ELSEWHERE[name] for name in ran & ELSEWHERE.keys()]
-    asked = os.environ.get(report.ASKED)
-    if asked and lines and exitstatus == pytest.ExitCode.OK:
-        report.write(session.config.rootpath / asked, lines)
+    if _ASKED and lines and exitstatus == pytest.ExitCode.OK:
+        report.write(session.config.rootpath / _ASKED, lines)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

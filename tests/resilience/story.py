@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from shared.bus.port import Bus
 from shared.store.port import Store
+from tests.resilience.account import Toll, in_all, left_behind, toll, verify
 from tests.support import echo
 from tests.support.echo_main import Place
 from tests.support.kinds import eventually
@@ -66,6 +69,18 @@ async def under_way(place: Place, process: subprocess.Popen[bytes], *, steps: in
         return len(lines(place.folder / "sent")) >= steps
 
     await eventually(are_sent, limit=REACH_LIMIT)
+
+
+async def endured(place: Place, harm: Callable[[], Awaitable[None]], *, rounds: int, pace: float = 0.5) -> Toll:
+    """Run so many rounds while harm is done again and again, judge what is left when all is done; return the cost."""
+    with running(place, "--settle", rounds=rounds, pace=pace) as process:
+        await under_way(place, process, steps=1)
+        await harm()
+        back = time.time()
+        assert await asyncio.to_thread(process.wait, 2 * END_LIMIT) == 0, said(place)
+    left = await left_behind(place, rounds)
+    verify(left)
+    return in_all(toll(left, number, back) for number in range(rounds))
 
 
 def said(place: Place) -> str:

@@ -15,9 +15,9 @@ import pytest
 from shared.bus.port import Bus
 from shared.errors import UnavailableError
 from tests.contract.bus.conftest import ready
-from tests.resilience.account import in_all, left_behind, toll, verify
+from tests.resilience.account import left_behind, toll, verify
 from tests.resilience.conftest import Tell
-from tests.resilience.story import END_LIMIT, listening, running, said, settle, under_way
+from tests.resilience.story import END_LIMIT, endured, listening, running, said, settle, under_way
 from tests.resilience.topics import Topics
 from tests.support import echo
 from tests.support.echo_main import Place
@@ -27,6 +27,7 @@ from tests.support.world import lines
 
 AWAY = {"stopped": 2.0, "frozen": 12.0, "killed": 2.0}
 """Seconds; the frozen broker stays so past the relay's time limit, so that its producer is replaced."""
+HOUR = 3600.0
 FAULTS, ROUNDS = 12, 8
 
 
@@ -52,23 +53,28 @@ def problems(place: Place) -> str:
 
 @pytest.mark.kafka
 @pytest.mark.crash
-@pytest.mark.timeout(400)
-@pytest.mark.parametrize("fault", ["stopped", "frozen", "killed"])
+@pytest.mark.parametrize(
+    "fault, seconds",
+    [
+        *(pytest.param(fault, away, marks=pytest.mark.timeout(400)) for fault, away in AWAY.items()),
+        pytest.param("stopped", HOUR, marks=[pytest.mark.nightly, pytest.mark.timeout(HOUR + 400)], id="for an hour"),
+    ],
+)
 async def test_a_broker_that_goes_away_and_comes_back_loses_and_doubles_nothing(
-    fault: str, make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
+    fault: str, seconds: float, make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
 ) -> None:
     place = make_place(private_kafka.bootstrap_servers)
     with running(place, "--settle", rounds=1, pace=0.5) as process:
         await under_way(place, process, steps=2)
         undo = harm(private_kafka, fault)
         try:
-            await asyncio.sleep(AWAY[fault])
+            await asyncio.sleep(seconds)
         finally:
             await asyncio.to_thread(undo)
         back = time.time()
         assert await asyncio.to_thread(process.wait, END_LIMIT) == 0, said(place)
     left = await left_behind(place, 1)
-    tell("kafka", f"broker {fault} {AWAY[fault]:g} s", toll(left, 0, back))
+    tell("kafka", f"broker {fault} {seconds:g} s", toll(left, 0, back))
     verify(left)
     assert fault != "frozen" or "did not take" in problems(place)
 
@@ -123,11 +129,10 @@ async def test_a_service_killed_while_its_broker_answers_nothing_has_promised_no
 async def test_a_broker_that_goes_away_again_and_again_loses_and_doubles_nothing(
     make_place: Callable[..., Place], private_kafka: LocalKafka, tell: Tell
 ) -> None:
-    place = make_place(private_kafka.bootstrap_servers)
     seed = random.SystemRandom().randrange(2**32)
     chance = random.Random(seed)
-    with running(place, "--settle", rounds=ROUNDS, pace=0.5) as process:
-        await under_way(place, process, steps=1)
+
+    async def again_and_again() -> None:
         for _ in range(FAULTS):
             undo = harm(private_kafka, chance.choice(sorted(AWAY)))
             try:
@@ -135,12 +140,9 @@ async def test_a_broker_that_goes_away_again_and_again_loses_and_doubles_nothing
             finally:
                 await asyncio.to_thread(undo)
             await asyncio.sleep(chance.uniform(0.0, 4.0))
-        back = time.time()
-        assert await asyncio.to_thread(process.wait, 2 * END_LIMIT) == 0, said(place)
-    left = await left_behind(place, ROUNDS)
-    cost = in_all(toll(left, number, back) for number in range(ROUNDS))
+
+    cost = await endured(make_place(private_kafka.bootstrap_servers), again_and_again, rounds=ROUNDS)
     tell("kafka", f"broker away {FAULTS} times, seed {seed}", cost)
-    verify(left)
 
 
 @pytest.mark.kafka

@@ -7,15 +7,16 @@ import contextlib
 import random
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 import pytest
 
-from tests.resilience.account import in_all, left_behind, toll, verify
+from tests.resilience.account import left_behind, toll, verify
 from tests.resilience.conftest import Tell
-from tests.resilience.story import END_LIMIT, running, said, under_way
+from tests.resilience.story import endured, running, said, under_way
 from tests.support.echo_main import Place
 from tests.support.postgres import LocalPostgres
 from tests.support.proxy import Proxy
@@ -28,7 +29,22 @@ LOCKED, SLOW, CONTENDED, CROWDED = 2.0, 12.0, 5.0, 4.0
 LATENCY = 2.5
 """Seconds that each piece waits, each way: a statement takes five."""
 SEED = 15
-KILLS, ROUNDS = 8, 12
+HALF_AN_HOUR = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """For how many seconds the server is killed again and again, with how many in between, under which load."""
+
+    name: str
+    seconds: float
+    between: tuple[float, float]
+    rounds: int
+    pace: float
+
+
+QUICKLY = Form("quickly", 30.0, (1.0, 5.0), rounds=12, pace=0.5)
+LONG = Form("for half an hour", HALF_AN_HOUR, (5.0, 40.0), rounds=60, pace=5.0)
 
 
 async def slow(proxy: Proxy, url: str) -> None:
@@ -123,23 +139,27 @@ async def test_a_database_without_room_for_a_connection_is_waited_for(
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2 * HALF_AN_HOUR)
+@pytest.mark.parametrize("form", [pytest.param(form, id=form.name) for form in (QUICKLY, LONG)])
 async def test_a_database_killed_again_and_again_loses_and_doubles_nothing(
-    private_postgres: LocalPostgres, tmp_path: Path, tell: Tell
+    form: Form, private_postgres: LocalPostgres, tmp_path: Path, tell: Tell
 ) -> None:
-    place = Place(private_postgres.create(), tmp_path)
     seed = random.SystemRandom().randrange(2**32)
     chance = random.Random(seed)
-    with running(place, "--settle", rounds=ROUNDS, pace=0.5) as process:
-        await under_way(place, process, steps=1)
-        for _ in range(KILLS):
+    kills = 0
+
+    async def again_and_again() -> None:
+        nonlocal kills
+        end = time.monotonic() + form.seconds
+        while time.monotonic() < end:
             await asyncio.to_thread(private_postgres.kill)
             await asyncio.sleep(chance.uniform(0.0, 2.0))
             await asyncio.to_thread(private_postgres.start)
-            await asyncio.sleep(chance.uniform(1.0, 5.0))
-        back = time.time()
-        assert await asyncio.to_thread(process.wait, 2 * END_LIMIT) == 0, said(place)
-    left = await left_behind(place, ROUNDS)
-    cost = in_all(toll(left, number, back) for number in range(ROUNDS))
-    tell("embedded", f"database: server killed {KILLS} times, seed {seed}", cost)
-    verify(left)
+            await asyncio.sleep(chance.uniform(*form.between))
+            kills += 1
+
+    cost = await endured(
+        Place(private_postgres.create(), tmp_path), again_and_again, rounds=form.rounds, pace=form.pace
+    )
+    print(f"{kills} kills")  # noqa: T201 -- what a nightly run did
+    tell("embedded", f"database: server killed again and again for {form.seconds:g} s, seed {seed}", cost)

@@ -26,6 +26,7 @@ SEEDS = st.integers(0, 2**32 - 1)
 VERBS = ("reject", "withdraw", "cancel", "pause", "resume", "skip", "retry", "confirm")
 PEOPLE = ("ann", "ann", "ann", "ben", "ben", "ben", "eve", "nobody")
 JUMPS = (-3600.0, -2.0, 1.0, 3.0, 6.0, 61.0, 130.0, 700.0, 1900.0, 4000.0)
+TEN_YEARS = 3653 * 86_400.0
 WRONGS = ("", "", "", "", "", "", "", "key", "plan", "incident", "old", "ahead", "forged")
 BREAKS = ("crash", "crash", "land", "read again", "read everything again", "pause relay", "resume relay")
 CHAPTERS = ("granted", "granted", "granted", "asked", "asked", "new")
@@ -255,3 +256,11 @@ class Machine(RuleBasedStateMachine):
         Machine.seen.update(types)
         Machine.seen["calls"] += len(oracle.outside.ledger)
         Machine.seen["effects"] += sum(one.applied for one in oracle.outside.ledger)
+
+
+class FarMachine(Machine):
+    """A house whose clocks may jump ahead by ten years at once."""
+
+    @rule()
+    def wait_ten_years(self) -> None:
+        self.house.clock.now += TEN_YEARS
