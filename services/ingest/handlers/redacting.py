@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 from services.ingest.domain.parsed import AlertFound, Found, NotAnAlert
@@ -12,9 +12,9 @@ from shared.incident.alert import Alert
 from shared.telemetry.redacting import Redactor
 
 REMEMBERED = 10_000
-"""Texts without a secret that are known again."""
+"""Texts and labels without a secret that are known again."""
 REMEMBERED_MAX = 200
-"""Characters of such a text."""
+"""Characters of such a one."""
 
 
 class AlertRedactor(Redactor):
@@ -22,17 +22,20 @@ class AlertRedactor(Redactor):
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         super().__init__(secrets)
-        self._clean: set[str] = set()
+        self._clean: set[str | tuple[str, str]] = set()
 
-    def finds_nothing(self, parts: Iterable[str]) -> bool:
-        """Say whether there is no secret in any of the parts."""
-        fresh = set(parts) - self._clean
-        whole = "\n".join(fresh)  # One look over everything costs a tenth of one over each.
-        if self.text(whole) != whole:
+    def finds_nothing(self, texts: Iterable[str | None], labels: Mapping[str, str]) -> bool:
+        """Say whether there is no secret in any of the texts, nor in a label, whose name may tell of one."""
+        clean = self._clean
+        fresh = [text for text in texts if text and text not in clean]
+        pairs = () if labels.items() <= clean else labels.items() - clean
+        whole = "\n".join([*fresh, *(f"{name}={value}" for name, value in pairs)])
+        if self.text(whole) != whole:  # One look over everything costs a tenth of one over each.
             return False
-        if len(self._clean) > REMEMBERED:
-            self._clean.clear()
-        self._clean.update([part for part in fresh if len(part) <= REMEMBERED_MAX])
+        if len(clean) > REMEMBERED:
+            clean.clear()
+        clean.update([text for text in fresh if len(text) <= REMEMBERED_MAX])
+        clean.update([(name, value) for name, value in pairs if len(name) + len(value) <= REMEMBERED_MAX])
         return True
 
 
@@ -40,7 +43,7 @@ def redacted(found: Found, redactor: AlertRedactor) -> Found:
     """Return what was found without secrets. What it is recognised by stays as distinct as it was."""
     match found:
         case AlertFound(alert, delivery_key):
-            if redactor.finds_nothing(_parts(alert, delivery_key)):  # As nearly always.
+            if redactor.finds_nothing(_texts(alert, delivery_key), alert.labels):  # As nearly always.
                 return found
             return AlertFound(_alert(alert, redactor), _distinct(redactor.text, delivery_key))
         case NotAnAlert():
@@ -50,11 +53,10 @@ def redacted(found: Found, redactor: AlertRedactor) -> Found:
             return found
 
 
-def _parts(alert: Alert, delivery_key: str | None) -> list[str]:
-    """Return all text of an alert, labels with their names."""
-    named = [f"{name}={value}" for name, value in alert.labels.items()]
+def _texts(alert: Alert, delivery_key: str | None) -> tuple[str | None, ...]:
+    """Return all text of an alert but its labels."""
     single = (alert.title, alert.description, alert.source_key, alert.cycle, alert.transition, alert.host, alert.metric)
-    return [part for part in (*single, alert.link, delivery_key, *alert.services, *named) if part]
+    return (*single, alert.link, delivery_key, *alert.services)
 
 
 def _alert(alert: Alert, redactor: Redactor) -> Alert:
