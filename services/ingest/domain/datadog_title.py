@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 _BRACKET = re.compile(r"\s*\[([^\]]{1,200})\]\s*")
 _PRIORITY = re.compile(r"P[1-5]")
@@ -11,6 +12,9 @@ _GROUP = re.compile(r"\s+on \{(.*)\}$")
 _TRANSITION = re.compile(
     r"(re-?)?(triggered|warn|no data|recovered|notify|resolved|muted|unmuted|ok|alert)( recovered)?", re.IGNORECASE
 )
+
+
+_REMEMBERED = 500
 
 
 @dataclass(slots=True)
@@ -24,8 +28,12 @@ class Head:
     name: str = ""
 
 
+@lru_cache(_REMEMBERED)
 def read_title(title: str) -> Head:
-    """Return the parts of a title. What is in brackets and is none of them belongs to the name."""
+    """Return the parts of a title. What is in brackets and is none of them belongs to the name.
+
+    A monitor sends the same title again and again, so what is in it is remembered; nobody may change it.
+    """
     head, rest = Head(), title
     while match := _BRACKET.match(rest):
         inside = match[1].strip()
