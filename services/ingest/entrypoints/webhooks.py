@@ -120,7 +120,9 @@ class Webhooks:
 
     def _keep(self, source: str, voucher: Voucher, headers: Mapping[str, str], body: Body) -> asyncio.Future[str]:
         _authenticated(source, voucher.secret).inc()
-        return self._keeper.keep(Accepted(source, voucher.environment, headers, body.kept, wall(), body.whole_size))
+        return self._keeper.keep(
+            Accepted(source, voucher.environment, headers, body.kept, self._keeper.now(), body.whole_size)
+        )
 
 
 def _source(scope: Scope) -> str:

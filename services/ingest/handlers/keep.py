@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -16,6 +15,7 @@ from services.ingest.handlers.metrics import ACCEPTED
 from services.ingest.handlers.redacting import AlertRedactor
 from services.ingest.ports import DeliveryLog
 from shared.events.envelope import VERSION_SUFFIX
+from shared.runtime.clock import wall
 
 _accepted = functools.cache(ACCEPTED.labels)
 
@@ -55,7 +55,14 @@ class Keeper:
         self._accepted = 0
         self._turn: list[_Keeping] = []
         """What came in this turn of the event loop."""
+        self._now = 0.0
         self._appending: set[asyncio.Task[None]] = set()
+
+    def now(self) -> float:
+        """Return when what comes in this turn comes: at one time, so that it is made text of once."""
+        if not self._turn:
+            self._now = wall()
+        return self._now
 
     def keep(self, accepted: Accepted) -> asyncio.Future[str]:
         """Return what becomes the receipt once the delivery is durable, or UnavailableError: it cannot be kept now.
@@ -94,17 +101,19 @@ class Keeper:
             told = await self._log.append([delivered.records for _, delivered in turn])
         except Exception as error:  # noqa: BLE001 -- it is raised where each of them is waited for
             told = [error] * len(turn)
-        counts: Counter[tuple[str, str]] = Counter()
+        counts: dict[tuple[str, str], int] = {}
         for (one, delivered), problem in zip(turn, told, strict=True):
             if problem is None:  # Counted also when its sender has gone meanwhile: it is kept.
-                counts.update([(one.accepted.source, record.headers["ce_type"]) for record in delivered.records])
+                for record in delivered.records:
+                    kind = (one.accepted.source, record.headers["ce_type"])
+                    counts[kind] = counts.get(kind, 0) + 1
             if one.receipt.cancelled():
                 continue
             if problem is None:
                 one.receipt.set_result(delivered.receipt)
             else:
                 one.receipt.set_exception(problem)
-        self._accepted += counts.total()
+        self._accepted += sum(counts.values())
         for (source, event_type), count in counts.items():
             _accepted(source, event_type.removesuffix(VERSION_SUFFIX)).inc(count)
 
