@@ -264,3 +264,23 @@ async def test_a_person_asks_and_reads_the_answer_with_its_citations(
         if javascript:
             assert await violations(page) == []
         assert errors == []
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+async def test_a_person_says_by_keyboard_which_cause_of_the_catalogue_it_was(
+    site: Site, browser: Browser, *, javascript: bool
+) -> None:
+    await site.running.tell(*until_asked())
+    await site.running.stage("awaiting_approval")
+    link = (await site.link()).replace(f"/a/{APPROVAL}", f"/i/{INCIDENT}")
+    async with open_phone(browser, javascript=javascript) as phone:
+        page = await phone.new_page()
+        await page.goto(link)
+        await page.get_by_role("button", name="Continue as").click()
+        choice = page.get_by_label("Which cause it really was, if you know")
+        await choice.focus()
+        await page.keyboard.type("db.slow")
+        await expect(choice).to_have_value("db.slow_query")
+        await page.get_by_role("button", name="It was wrong").press("Enter")
+        [(_, said)] = await site.running.requests()
+        assert (said["verdict"], said["cause"]) == ("wrong", "db.slow_query")
