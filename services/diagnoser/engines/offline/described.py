@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from services.diagnoser.engines.offline.facts import Fact, behind_its_name, event, workload
+from services.diagnoser.engines.offline.facts import Fact, behind_its_name, event, instances, workload
 from services.diagnoser.engines.offline.kubernetes import stated
 
 _HEAD = re.compile(r"^([A-Z][\w .-]*?):[ \t]*(.*)$", re.MULTILINE)
@@ -36,7 +36,7 @@ def described(text: str) -> Iterator[Fact]:
         yield behind_its_name(head["Name"], is_empty=head["Endpoints"] in {"", "<none>"})
     elif found := _REPLICAS.search(head.get("Replicas", "")):
         ready, wanted = int(found[2]), int(found[1])
-        yield Fact(0, "pods_not_ready", head["Name"], f"{ready} of {wanted} instances ready", ready < wanted)
+        yield Fact(0, "pods_not_ready", head["Name"], instances(ready, wanted), ready < wanted)
     yield from _events(text, _place(head))
 
 
@@ -53,7 +53,7 @@ def _pod(text: str, head: Mapping[str, str]) -> Iterator[Fact]:
         return
     ready = _READY.search(text)
     is_ready = ready is not None and ready[1] == "True"
-    said = f"{head['Name']} is {'' if is_ready else 'not '}ready"
+    said = instances(is_ready, 1, head["Name"])
     yield Fact(0, "pods_not_ready", _place(head), said, not is_ready)
     for reason in () if is_ready else dict.fromkeys(_WAITING.findall(text)):
         yield from stated(_place(head), reason)

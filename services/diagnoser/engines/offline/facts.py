@@ -156,6 +156,11 @@ def brief(value: float | None) -> str:
     return f"{value or 0.0:.3g}"
 
 
+def instances(ready: float | None, wanted: float | None, which: str = "") -> str:
+    """Say how many instances are ready; `which` names it when it is about one."""
+    return f"{brief(ready)} of {brief(wanted)} instances ready{f': {which}' if which else ''}"
+
+
 def event(entity: str, text: str, kind: str, at: float | None) -> Fact:
     """Return what an event tells, read from its words; its kind is empty when they are not understood.
 

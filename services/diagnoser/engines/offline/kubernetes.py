@@ -7,7 +7,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from services.diagnoser.domain.case import instant, number
-from services.diagnoser.engines.offline.facts import Fact, behind_its_name, brief, event, items, word, workload
+from services.diagnoser.engines.offline.facts import (
+    Fact,
+    behind_its_name,
+    brief,
+    event,
+    instances,
+    items,
+    word,
+    workload,
+)
 
 _DONE = frozenset({"Succeeded", "Completed", "Terminating"})
 """States of an instance that is not meant to run any more."""
@@ -78,7 +87,7 @@ def _pod(item: Mapping[str, Any]) -> Iterator[Fact]:
     is_ready = bool(own) and all(c.get("ready") is True for c in own)
     if word(status, "phase") in _DONE or part(item, "metadata").get("deletionTimestamp"):
         return
-    yield Fact(0, "pods_not_ready", entity, f"{_name(item)} is {'' if is_ready else 'not '}ready", not is_ready)
+    yield Fact(0, "pods_not_ready", entity, instances(is_ready, 1, _name(item)), not is_ready)
     restarts = sum(number(c.get("restartCount")) or 0.0 for c in own)
     yield Fact(0, "restarting", entity, f"{brief(restarts)} restarts", restarts >= _RESTARTS_MANY and not is_ready)
     if is_ready:
@@ -108,7 +117,7 @@ def _workload(item: Mapping[str, Any]) -> Iterator[Fact]:
     told = part(item, "spec").get("replicas")
     wanted = number(told) or number(status.get("desiredNumberScheduled")) or 0.0
     ready = number(status.get("readyReplicas")) or number(status.get("numberReady")) or 0.0
-    yield Fact(0, "pods_not_ready", _name(item), f"{brief(ready)} of {brief(wanted)} instances ready", ready < wanted)
+    yield Fact(0, "pods_not_ready", _name(item), instances(ready, wanted), ready < wanted)
     if told is not None:
         yield Fact(0, "scaled_to_zero", _name(item), "no instance of it is wanted", not wanted)
     for condition in items(status.get("conditions")):
@@ -184,7 +193,8 @@ def _row(row: Mapping[str, str]) -> Iterator[Fact]:
     elif ready.isdigit() and wanted.isdigit() and status not in _DONE:
         entity = workload(name) if status else name
         is_short = int(ready) < int(wanted) or _LATELY.match(row.get("RESTARTS", "")) is not None
-        yield Fact(0, "pods_not_ready", entity, f"{ready} of {wanted} ready", is_short)
+        counted = instances(not is_short, 1, name) if status else instances(int(ready), int(wanted))
+        yield Fact(0, "pods_not_ready", entity, counted, is_short)
         if status == "":
             yield Fact(0, "scaled_to_zero", entity, "no instance of it is wanted", int(wanted) == 0)
         yield from stated(entity, status) if is_short else ()

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.diagnoser.domain.case import Case, instant, number
-from services.diagnoser.engines.offline.facts import KINDS, OVER, Fact, brief, event, items, word
+from services.diagnoser.engines.offline.facts import KINDS, OVER, Fact, brief, event, instances, items, word
 from services.diagnoser.engines.offline.tools import tool
 
 NEARLY_ALL = 0.95
@@ -91,7 +91,7 @@ def _slo(item: Mapping[str, Any], _: float | None) -> Stated:
 def _runtime(item: Mapping[str, Any], _: float | None) -> Stated:
     pods, ready, restarts = (number(item.get(key)) for key in ("pods", "ready", "restarts_1h"))
     if pods is not None and ready is not None:
-        yield "pods_not_ready", ready < pods, f"{brief(ready)} of {brief(pods)} instances ready", ""
+        yield "pods_not_ready", ready < pods, instances(ready, pods), ""
     if restarts is not None:
         yield "restarting", restarts > 0, f"{brief(restarts)} restarts in an hour", ""
 
@@ -188,7 +188,7 @@ _STATES: Mapping[str, Callable[[Mapping[str, Any], float | None], Stated]] = {
 
 def _own_pod(item: Mapping[str, Any]) -> Iterator[Fact]:
     if isinstance(item.get("ready"), bool):
-        text = f"{word(item, 'pod') or 'an instance'} is {'' if item['ready'] else 'not '}ready"
+        text = instances(item["ready"], 1, word(item, "pod"))
         yield Fact(0, "pods_not_ready", word(item, "entity"), text, not item["ready"])
 
 

@@ -11,7 +11,7 @@ import orjson
 from services.diagnoser.domain.case import CaseLog, instant, number
 from services.diagnoser.engines.offline import kubernetes
 from services.diagnoser.engines.offline.described import described, is_described
-from services.diagnoser.engines.offline.facts import Fact, brief, event, items, word, workload
+from services.diagnoser.engines.offline.facts import Fact, event, instances, items, word, workload
 
 
 def tool(value: object) -> Iterator[Fact]:
@@ -59,7 +59,7 @@ def lines(value: object) -> Iterator[CaseLog]:
 
 def _deployment(item: Mapping[str, Any]) -> Iterator[Fact]:
     ready, desired = number(item.get("ready")), number(item.get("desired"))
-    text = f"{brief(ready)} of {brief(desired)} instances ready"
+    text = instances(ready, desired)
     yield Fact(0, "pods_not_ready", word(item, "name"), text, (ready or 0.0) < (desired or 0.0))
 
 
@@ -75,7 +75,7 @@ def _pod(item: Mapping[str, Any]) -> Iterator[Fact]:
     entity, containers = workload(word(item, "name")), items(item.get("containers"))
     conditions = {word(c, "type"): c for c in items(item.get("conditions"))}
     is_ready = bool(containers) and all(c.get("ready") is True for c in containers)
-    yield Fact(0, "pods_not_ready", entity, f"{word(item, 'name')} is {'' if is_ready else 'not '}ready", not is_ready)
+    yield Fact(0, "pods_not_ready", entity, instances(is_ready, 1, word(item, "name")), not is_ready)
     waits = [
         f"{word(state, 'reason')} {word(state, 'message')}"
         for c in containers
