@@ -123,18 +123,16 @@ class Turn:
 
     def finish(self) -> None:
         """Write the read model, if anything changed, and the state."""
-        state = self.state
-        if self.written and state.overview is not None:
-            self.decision.records.append(incident_record(state.overview))
-        self.decision.state = state.kept()
+        self.decision.state = kept = self.state.kept()
+        if self.written and kept["overview"] is not None:
+            self.decision.records.append(_incident_record(kept["overview"]))
 
 
-def incident_record(overview: Overview) -> Record:
+def _incident_record(overview: JSON) -> Record:
     """Return the row of the list; it is also what tells pages that the incident changed."""
-    kept = overview.model_dump(mode="json")
-    incident = kept["incident"]
+    incident = overview["incident"]
     values = {name: incident[name] for name in ("id", "environment", "stage", "opened_at")}
-    values |= {"overview": orjson.dumps(kept).decode(), "fold": FOLD}
+    values |= {"overview": orjson.dumps(overview).decode(), "fold": FOLD}
     return Record("incident", values, feed=incident["id"])
 
 

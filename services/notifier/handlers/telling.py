@@ -21,7 +21,7 @@ def tell(turn: Turn) -> None:
     state = turn.state
     if state.overview is None:
         return
-    newest = notice(state.overview, turn.config.base_url).model_dump(mode="json")
+    newest = notice(state.overview, turn.config.base_url).model_dump(mode="json") if turn.written else state.notice
     if newest != state.notice:
         state.notice = newest
         state.version += 1
