@@ -72,14 +72,18 @@ class PatientConsumer(AIOKafkaConsumer):  # type: ignore[misc]  # untyped librar
 
     async def forget(self) -> None:
         """Acknowledge what was taken before the partitions go to somebody else."""
-        await self._acknowledge_last()
-        self._taken = {}
+        try:
+            await self._acknowledge_last()
+        finally:
+            self._taken = {}
 
     async def stop(self) -> None:
         """Acknowledge what was taken, and leave the group."""
-        await stop_tasks(self._later)
-        await self._acknowledge_last()
-        await super().stop()
+        try:
+            await stop_tasks(self._later)
+            await self._acknowledge_last()
+        finally:
+            await super().stop()
 
     async def _acknowledge_later(self) -> None:
         while self._taken:
