@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from cli.output import moment, percent
+from cli.output import moment
+from shared.incident.numbers import percent
 
 FINDINGS_MAX = 5
 CITES_MAX = 3

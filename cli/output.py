@@ -109,11 +109,6 @@ def moment(value: str) -> str:
     return f"{found[1]} {found[2]} UTC" if found else value
 
 
-def percent(share: float) -> str:
-    """Return a share of one as people read it."""
-    return f"{round(share * 100)} %"
-
-
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from cli.client import DATA
 from cli.commands.incidents import Output
 from shared.incident.model import LIVE
+from shared.incident.numbers import percent
 
 if TYPE_CHECKING:
     from services.diagnoser.engines.offline.catalogue import Catalogue, Signal
@@ -107,7 +108,7 @@ def _told_verdicts(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
     capped = f", at most {round(row['most'] * 100)} %" if row["most"] is not None else ""
-    return f"said {round(row['said'] * 100)} %, was right {row['right']} of {row['judged']}{capped}"
+    return f"said {percent(row['said'])}, was right {row['right']} of {row['judged']}{capped}"
 
 
 def _load(folder: Path | None) -> Catalogue:
@@ -121,6 +122,6 @@ def _told(signal: Signal) -> str:
     named = f" named /{signal.named}/" if signal.named else ""
     shape = "" if signal.shape == "any" else f" {signal.shape}"
     side = "" if signal.direction == "harmful" else f" {signal.direction}"
-    above = f" from {signal.above:.0%}" if signal.above else ""
+    above = f" from {percent(signal.above)}" if signal.above else ""
     where = "" if signal.where == "self" else f" at {signal.where}"
     return f"{what}{named}{side}{shape}{above}{where} ({signal.weight:g})"

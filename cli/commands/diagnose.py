@@ -54,7 +54,8 @@ def _case(name: str) -> Mapping[str, Any]:
 
 def _tell(conclusion: Mapping[str, Any]) -> None:
     from cli.explaining import made_by
-    from cli.output import percent, show, write
+    from cli.output import show, write
+    from shared.incident.numbers import percent
 
     result = conclusion["result"]
     write(result["statement"])

@@ -16,6 +16,7 @@ from shared.incident.diagnosis import ActionRecommendation, DiagnosticResult, Re
 from shared.incident.enums import IncidentCategory, Severity
 from shared.incident.evidence import Evidence
 from shared.incident.incident import TimelineEntry
+from shared.incident.numbers import percent
 
 FIRST_MAX, NEWEST_MAX = 6, 20
 """Entries of a timeline that a model is told."""
@@ -133,7 +134,7 @@ def _moved(item: ActionRecommendation, by: Arranged) -> ActionRecommendation:
 
 def _told(item: ActionRecommendation) -> str:
     undo = "reversible" if item.reversible else "not reversible"
-    cause = f"{item.cause} at {item.entity}, {item.confidence:.0%}"
+    cause = f"{item.cause} at {item.entity}, {percent(item.confidence)}"
     return f"{item.title}: risk {item.risk}, {undo}; for {cause}; expected: {item.expected_effect}"
 
 

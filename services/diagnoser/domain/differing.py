@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TypedDict
 
 from shared.incident.diagnosis import ActionRecommendation, DiagnosticResult
+from shared.incident.numbers import percent
 
 _STATUS: Mapping[str, str] = {
     "diagnosed": "a cause is named",
@@ -38,7 +39,7 @@ def differences(before: Stand | None, after: Stand) -> tuple[str, ...]:
         ("answer", _STATUS[before["status"]], _STATUS[after["status"]]),
         ("cause", before["cause"], after["cause"]),
         ("place", before["entity"], after["entity"]),
-        ("confidence", _percent(before["confidence"]), _percent(after["confidence"])),
+        ("confidence", percent(before["confidence"]), percent(after["confidence"])),
     )
 
 
@@ -52,7 +53,7 @@ def replaced(before: ActionRecommendation, after: ActionRecommendation) -> tuple
         *_told(
             ("place", before.entity, after.entity),
             *((name, _text(before.parameters.get(name)), _text(after.parameters.get(name))) for name in names),
-            ("confidence", _percent(before.confidence), _percent(after.confidence)),
+            ("confidence", percent(before.confidence), percent(after.confidence)),
         ),
     )
 
@@ -63,7 +64,3 @@ def _told(*pairs: tuple[str, str, str]) -> tuple[str, ...]:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def _percent(confidence: float) -> str:
-    return f"{round(confidence * 100)} %"

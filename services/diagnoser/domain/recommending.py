@@ -15,6 +15,7 @@ from shared.incident.diagnosis import (
     RecommendationSet,
 )
 from shared.incident.enums import RiskLevel
+from shared.incident.numbers import percent
 from shared.runbooks.model import Input, Runbook
 
 _TYPES: Mapping[str, type] = {"string": str, "host": str, "service": str, "integer": int, "boolean": bool}
@@ -70,7 +71,7 @@ def _compared(found: Sequence[ActionRecommendation]) -> Iterator[ActionRecommend
 
 def _why_behind(before: ActionRecommendation, item: ActionRecommendation) -> str:
     if before.confidence != item.confidence:
-        return f"its cause is less likely: {item.confidence:.0%}, not {before.confidence:.0%}"
+        return f"its cause is less likely: {percent(item.confidence)}, not {percent(before.confidence)}"
     if before.risk != item.risk:
         return f"its risk is {item.risk}, that of {before.runbook_id} is {before.risk}"
     return f"as likely and as risky as {before.runbook_id}; put in order by name"

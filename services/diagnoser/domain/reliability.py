@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from services.diagnoser.domain.finding_out import Conclusion
+from shared.incident.numbers import percent
 
 JUDGED_LEAST = 5
 """Incidents below which people's verdicts say too little to cap anything."""
@@ -70,16 +71,12 @@ def weighed(conclusion: Conclusion, standings: Mapping[str, Standing]) -> Conclu
 
 def _told(cause: str, standing: Standing, confidence: float) -> tuple[str, ...]:
     said = f"people judged {cause} in {_counted(standing.judged)}: right in {standing.right}"
-    said += f", when {_percent(standing.said)} was said on average"
+    said += f", when {percent(standing.said)} was said on average"
     if standing.most is None:
         return (f"{said}; from {JUDGED_LEAST} on that is a cap",)
     word = "capped at" if standing.most < confidence else "below the cap of"
-    return (f"{said}; {word} {_percent(standing.most)}, the upper bound of that share (Wilson, 95 %)",)
+    return (f"{said}; {word} {percent(standing.most)}, the upper bound of that share (Wilson, 95 %)",)
 
 
 def _counted(number: int) -> str:
     return f"{number} incident{'' if number == 1 else 's'}"
-
-
-def _percent(share: float) -> str:
-    return f"{round(share * 100)} %"

@@ -13,6 +13,7 @@ from services.notifier.domain import wording
 from services.notifier.domain.charts import HEIGHT, WIDTH
 from services.notifier.domain.origin import place_of
 from shared.events.people import QUESTION_MAX
+from shared.incident import numbers
 from shared.incident.model import is_simulated
 from shared.incident.visible import visible
 
@@ -66,9 +67,9 @@ def ago(value: str | datetime, now: float) -> str:
     return f"{wording.duration(max(0.0, now - _instant(value).timestamp()))} ago"
 
 
-def percent(value: float) -> str:
-    """Return a share of one as people say it."""
-    return f"{value * 100:.0f}\u00a0%"
+def percent(share: float) -> str:
+    """Return a share of one on one line."""
+    return numbers.percent(share).replace(" ", "\u00a0")
 
 
 def web_link(link: str | None) -> str:

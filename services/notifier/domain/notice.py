@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from services.notifier.domain import wording
 from services.notifier.domain.overview import Overview
 from shared.incident.model import is_simulated
+from shared.incident.numbers import percent
 
 TEXT_MAX = 600
 
@@ -34,7 +35,7 @@ def notice(overview: Overview, base_url: str) -> Notice:
     text = f"Approve? {asked.title} ({head})" if asked else f"{head} · {incident.title}"
     fields = {"Incident": incident.title, "Stage": stage, "Services": ", ".join(incident.services) or "-"}
     if overview.cause:
-        fields["Likely cause"] = f"{overview.cause} ({overview.confidence * 100:.0f} %)"
+        fields["Likely cause"] = f"{overview.cause} ({percent(overview.confidence)})"
     if asked:
         fields["What will happen"] = asked.impact or asked.title
         fields["Risk"] = wording.risk(asked.risk)

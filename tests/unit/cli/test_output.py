@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from cli.output import counted, percent, show
+from cli.output import counted, show
+from shared.incident.numbers import percent
 
 
 @pytest.mark.parametrize(

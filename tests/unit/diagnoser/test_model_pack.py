@@ -31,7 +31,7 @@ from tests.support.second_opinions import (
 PROMPTS = {
     "answer.v2.md": "57ce840bfc7c2a4b",
     "classify.v2.md": "e4a7485c1660b631",
-    "diagnose.v2.md": "4dd8aa363043cace",
+    "diagnose.v2.md": "bf16da0956e4fbcc",
     "recommend.v2.md": "509393f769696291",
     "repair.v2.md": "700b2b44b2f9f5fa",
     "summarise.v2.md": "6f0703a227ba33e6",
@@ -59,7 +59,7 @@ def test_the_same_case_gives_the_same_bytes() -> None:
 
 
 def test_what_the_offline_conclusion_rests_on_comes_first() -> None:
-    assert packed().splitlines()[1].startswith("M02 | metric | web-a | memory | telemetry | since ")
+    assert packed().splitlines()[1].startswith("M02 | metric | web-a | memory | telemetry | for ")
 
 
 def test_a_huge_case_is_cut_to_what_fits() -> None:

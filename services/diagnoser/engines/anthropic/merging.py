@@ -21,6 +21,7 @@ from services.diagnoser.engines.offline.telling import FINDINGS_MAX, RULED_OUT_M
 from services.diagnoser.engines.offline.weighing import Hypothesis
 from shared.incident.diagnosis import DiagnosticResult, RankedCause
 from shared.incident.evidence import Finding
+from shared.incident.numbers import percent
 
 DISAGREEING_MOST = 0.60
 OPINION = 2.0
@@ -93,7 +94,7 @@ def _dissent(ground: Ground, answer: Answer) -> Finding:
         cites = tuple(name for name in ground.shown)[:3]
         return Finding(statement="The model does not name a cause.", cites=cites)
     chosen = answer.causes[0]
-    told = f"The model sees it differently: {_title(ground, chosen)} ({_confidence(ground, chosen):.0%})"
+    told = f"The model sees it differently: {_title(ground, chosen)} ({percent(_confidence(ground, chosen))})"
     return Finding(statement=told, cites=tuple(dict.fromkeys(chosen.cites)))
 
 

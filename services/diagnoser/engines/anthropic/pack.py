@@ -1,6 +1,6 @@
 """The evidence of a case as a bounded, deterministic text: what matters most first, and never more than fits.
 
-Every line is one item: id, kind, entity, channel, trust, since when, and a text in quotes as JSON has them, so that
+Every line is one item: id, kind, entity, channel, trust, for how long, and a text in quotes as JSON has them, so that
 no text of anybody can end its line or look like another. Log bodies are there as masked shapes only.
 """
 
@@ -55,10 +55,8 @@ def pack(ground: Ground, veil: Veil) -> str:
 def line(ground: Ground, item: Evidence) -> str:
     """Return the line of a piece of evidence of a case."""
     now = ground.scene.now
-    since = span(now - item.start.timestamp()) if item.start is not None and now is not None else ""
-    return fields(
-        item.id, item.kind, item.entity, item.channel, item.trust, f"since {since}" if since else "", item.summary
-    )
+    lasts = f"for {span(now - item.start.timestamp())}" if item.start is not None and now is not None else ""
+    return fields(item.id, item.kind, item.entity, item.channel, item.trust, lasts, item.summary)
 
 
 def fields(*told: str) -> str:

@@ -89,7 +89,7 @@ class Book:
         stands = one.standing
         direction = "ramp" if one.is_ramp else "flat" if abs(stands.shift) < 1 else "up" if stands.shift > 0 else "down"
         since = self.scene.now - one.onset if self.scene.now is not None and one.onset is not None else None
-        told = moved(one) + (f", since {span(since)}" if since else "")
+        told = moved(one) + (f", for {span(since)}" if since else "")
         return self._enter(
             Evidence(
                 id=f"M{one.number + 1:02d}",

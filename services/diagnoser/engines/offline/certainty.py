@@ -11,6 +11,7 @@ from services.diagnoser.engines.offline.background import WINDOWS
 from services.diagnoser.engines.offline.calibrator import Calibrator, Traits, lead, load_calibrator, traits
 from services.diagnoser.engines.offline.scene import Observation, Scene
 from services.diagnoser.engines.offline.weighing import Hypothesis
+from shared.incident.numbers import percent
 
 MOST = 0.97
 SHARE_MOST = 0.99
@@ -63,9 +64,9 @@ def certainty(scene: Scene, found: Sequence[Hypothesis], calibrator: Calibrator 
     for one, weight in zip(found[1:], weights[1:], strict=True):
         part = top * weight / weights[0] if _is_same(one, first) else (1.0 - top) * weight / rest
         result.append(round(min(part, min(caps(one))[0], result[-1]), 3))
-    capped = (f"capped at {limit:.0%}: {why}",) if share > limit else ()
+    capped = (f"capped at {percent(limit)}: {why}",) if share > limit else ()
     told = [*_told(seen), *_known_from(first)]
-    right = f"answers like this were right in {min(share, SHARE_MOST):.0%} of the cases that the fit saw"
+    right = f"answers like this were right in {percent(min(share, SHARE_MOST))} of the cases that the fit saw"
     return Certainty(tuple(result), (*told, right, *capped))
 
 

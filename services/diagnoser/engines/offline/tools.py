@@ -12,6 +12,7 @@ from services.diagnoser.domain.case import CaseLog, instant, number
 from services.diagnoser.engines.offline import kubernetes
 from services.diagnoser.engines.offline.described import described, is_described
 from services.diagnoser.engines.offline.facts import Fact, event, instances, items, word, workload
+from shared.incident.numbers import percent
 
 
 def tool(value: object) -> Iterator[Fact]:
@@ -114,7 +115,11 @@ def _load(item: Mapping[str, Any]) -> Iterator[Fact]:
     if costs and sum(costs):
         is_one = max(costs) >= 0.6 * sum(costs) and max(costs) >= 2.0  # noqa: PLR2004 -- most of it, and two processors' worth
         yield Fact(
-            0, "dominant_statement", entity, f"one statement takes {max(costs) / sum(costs):.0%} of its time", is_one
+            0,
+            "dominant_statement",
+            entity,
+            f"one statement takes {percent(max(costs) / sum(costs))} of its time",
+            is_one,
         )
     waits = {word(w, "type").lower(): 0.0 for w in items(item.get("top_wait_events"))}
     for wait in items(item.get("top_wait_events")):
@@ -125,7 +130,7 @@ def _load(item: Mapping[str, Any]) -> Iterator[Fact]:
             0,
             f"waits_on_{name}",
             entity,
-            f"it waits for {name} {load / (sum(waits.values()) or 1.0):.0%} of the time",
+            f"it waits for {name} {percent(load / (sum(waits.values()) or 1.0))} of the time",
             is_most,
         )
 
