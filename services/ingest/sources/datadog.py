@@ -31,7 +31,8 @@ from services.ingest.domain.reading import (
     severity,
     word,
 )
-from shared.incident.alert import Alert, fingerprint
+from services.ingest.domain.trusted import trusted_alert
+from shared.incident.alert import fingerprint
 from shared.incident.enums import AlertStatus
 
 SOURCE = "datadog"
@@ -75,7 +76,7 @@ def _alert(fields: Mapping[str, Any], received_at: datetime) -> AlertFound:
     event_id = word(fields.get("id"))
     priority = word(fields.get("alert_priority")) or head.priority
     return AlertFound(
-        Alert(
+        trusted_alert(
             fingerprint=fingerprint(SOURCE, key),
             source=SOURCE,
             source_key=key,

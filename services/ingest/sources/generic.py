@@ -27,6 +27,7 @@ from services.ingest.domain.reading import (
     severity,
     word,
 )
+from services.ingest.domain.trusted import trusted_alert
 from shared.incident.alert import Alert, fingerprint
 from shared.incident.enums import AlertStatus
 
@@ -64,7 +65,7 @@ def _alert(fields: Mapping[str, Any], received_at: datetime) -> Alert:
     own_time = iso_time(at) or epoch(at)
     named = fields.get("services")
     services = named if isinstance(named, list) else [fields.get("service")]
-    return Alert(
+    return trusted_alert(
         fingerprint=fingerprint(SOURCE, key),
         source=SOURCE,
         source_key=key,

@@ -21,6 +21,7 @@ from services.ingest.domain.reading import (
     severity,
     word,
 )
+from services.ingest.domain.trusted import trusted_alert
 from shared.incident.alert import Alert, fingerprint
 from shared.incident.enums import AlertStatus
 
@@ -95,7 +96,7 @@ def _alert(event: Mapping[str, Any], data: Mapping[str, Any], received_at: datet
         "pagerduty_incident_key": word(data.get("incident_key")),
         "service": name,
     }
-    return Alert(
+    return trusted_alert(
         fingerprint=fingerprint(SOURCE, key),
         source=SOURCE,
         source_key=key,

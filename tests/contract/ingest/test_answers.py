@@ -214,6 +214,7 @@ async def on_the_wire(running: Running, source: str, secret: str, *, whole: bool
     return int(first.split()[1]), {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}, said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", BODIES)
 async def test_a_delivery_is_answered_alike_in_one_piece_and_in_two(start: StartIngest, source: str) -> None:
     running = await start(append_seconds=0.3)
