@@ -69,7 +69,7 @@ def test_an_alert_of_any_body_is_a_valid_one(source: str, data: st.DataObject) -
     if source == "pagerduty":
         event = {"event_type": "incident.triggered", "occurred_at": data.draw(VALUE)}
         fields = {"event": event | {"data": {"id": "1", "type": "incident"} | fields}}
-    check(source, json.dumps(fields).encode())
+    check(source, json.dumps({"title": "a", "aggreg_key": "b"} | fields).encode())
 
 
 def test_what_is_left_out_has_its_default() -> None:
