@@ -259,8 +259,12 @@ class Machine(RuleBasedStateMachine):
 
 
 class FarMachine(Machine):
-    """A house whose clocks may jump ahead by ten years at once."""
+    """A house whose clocks may jump ahead by ten years at once, as where a battery was empty.
+
+    What is remembered for weeks is forgotten then, so that a copy on its way is news: stages may differ, effects not.
+    """
 
     @rule()
     def wait_ten_years(self) -> None:
         self.house.clock.now += TEN_YEARS
+        self.house.oracle.forgetful = True

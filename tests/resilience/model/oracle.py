@@ -43,6 +43,8 @@ class Oracle:
     """Token -> how many intents were stored."""
     stages: dict[str, Progress] = field(default_factory=dict)
     story: list[str] = field(default_factory=list)
+    forgetful: bool = False
+    """Copies may have come after all that knew them had been forgotten."""
     _heard: set[str] = field(default_factory=set)
     _heads: dict[tuple[str, str], bytes] = field(default_factory=dict)
 
@@ -158,7 +160,7 @@ class Oracle:
             incident, told = diagnoser.state(name), self.stages[name.partition("/")[2]].stage
             assert owed(incident["debts"]) == [], f"{name} still waits for {owed(incident['debts'])}"
             shown = notifier.state(name)["overview"]["incident"]["stage"]
-            assert (incident["stage"], shown) == (told, told), name
+            assert (incident["stage"], shown) == (told, told) or self.forgetful, name
         for name in executor.aggregates("incident"):
             execution = (executor.state(name) or {}).get("execution")
             assert execution is None or execution["phase"] in ("ended", "in_doubt"), f"{name}: {execution['phase']}"

@@ -193,6 +193,9 @@ class MemoryStore:
         if work is None or work.fence != claimed.fence or work.state == IDLE:
             return
         del self.work[claimed.id]
+        if work.state == CLAIMED and work.row.kind == "once" and work.due <= self.now:
+            work.state = LOST
+            self._tell(ACTIVITY_LOST, claimed.id, work, None)
         self._tell(ACTIVITY_DONE if work.state == CLAIMED else ACTIVITY_LATE, claimed.id, work, result)
 
     def _tell(self, how: str, name: str, work: Work, result: JSON) -> None:
