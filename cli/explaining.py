@@ -41,6 +41,7 @@ def explanation(detail: Detail) -> list[tuple[str, list[str]]]:
         ("Not explained by it", _found(diagnosis["unexplained"])),
         ("Missing", missing),
         ("How the confidence came about", _confidence(diagnosis)),
+        ("Also, and apart from it", [_beside(fault) for fault in diagnosis.get("also", ())]),
         ("Felt at", list(diagnosis.get("affected", ()))),
         ("Ruled out", _found(diagnosis["ruled_out"])),
         ("Looked alike before", [_look_alike(one) for one in detail["look_alikes"]]),
@@ -100,6 +101,10 @@ def _never(cause: Mapping[str, Any], rule: Mapping[str, Any]) -> str:
 
 def _found(findings: Sequence[Mapping[str, Any]]) -> list[str]:
     return [f"{finding['statement']}  [{', '.join(finding['cites'])}]" for finding in findings]
+
+
+def _beside(fault: Mapping[str, Any]) -> str:
+    return f"{fault['title']} ({percent(fault['confidence'])})  [{', '.join(fault['cites'])}]"
 
 
 def _confidence(diagnosis: Mapping[str, Any]) -> list[str]:

@@ -59,6 +59,8 @@ class DiagnosticResult(Model):
     statement: str = ""
     confidence: Confidence = 0.0
     causes: tuple[RankedCause, ...] = ()
+    also: tuple[RankedCause, ...] = ()
+    """What else is broken where the first cause cannot have reached: a fault of its own. Nothing is proposed for it."""
     findings: tuple[Finding, ...] = ()
     ruled_out: tuple[Finding, ...] = ()
     contradictions: tuple[Finding, ...] = ()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from shared.incident.diagnosis import ActionRecommendation, DiagnosticResult
 from shared.incident.numbers import percent
@@ -22,13 +22,16 @@ class Stand(TypedDict):
     cause: str
     entity: str
     confidence: float
+    also: NotRequired[str]
+    """Faults beside the first; not known of looks before there were any."""
 
 
 def stand_of(result: DiagnosticResult) -> Stand:
     """Return what a later result is compared with."""
     first = result.causes[0] if result.causes else None
     cause, entity = (first.cause, first.entity) if first else ("", "")
-    return Stand(status=result.status, cause=cause, entity=entity, confidence=result.confidence)
+    also = ", ".join(f"{one.cause} at {one.entity}" for one in result.also)
+    return Stand(status=result.status, cause=cause, entity=entity, confidence=result.confidence, also=also)
 
 
 def differences(before: Stand | None, after: Stand) -> tuple[str, ...]:
@@ -40,6 +43,7 @@ def differences(before: Stand | None, after: Stand) -> tuple[str, ...]:
         ("cause", before["cause"], after["cause"]),
         ("place", before["entity"], after["entity"]),
         ("confidence", percent(before["confidence"]), percent(after["confidence"])),
+        ("beside it", before.get("also", ""), after.get("also", "")),
     )
 
 

@@ -126,7 +126,7 @@ def snapshot(
 def _most_needed(conclusion: Conclusion) -> tuple[Evidence, ...]:
     """Return the evidence, what the result cites first, then what was missing and what is written."""
     result = conclusion.result
-    citing = [*(cause.cites for cause in result.causes), *(f.cites for f in _told(result))]
+    citing = [*(cause.cites for cause in (*result.causes, *result.also)), *(f.cites for f in _told(result))]
     cited = {name for cites in citing for name in cites}
     return tuple(
         sorted(conclusion.evidence, key=lambda item: (item.id not in cited, item.kind not in ("gap", "article")))

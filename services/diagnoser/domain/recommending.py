@@ -39,15 +39,16 @@ def recommend(
     """Return the runbooks that answer the causes of a diagnosis, best first.
 
     A runbook whose inputs cannot be filled in from what is known is left out: nobody may guess a target. So is one that
-    does what the first cause, or the cause it answers, forbids.
+    does what the first cause, a fault beside it, or the cause it answers, forbids.
     """
     if result.status != "diagnosed":
         return RecommendationSet()
+    heeded = [*result.causes[:1], *result.also]
     found = [
         item
         for cause in result.causes
         for runbook in sorted(runbooks, key=lambda runbook: runbook.id)
-        if runbook.match.fits(cause.cause, cause.confidence) and not forbidden(runbook, [*result.causes[:1], cause])
+        if runbook.match.fits(cause.cause, cause.confidence) and not forbidden(runbook, [*heeded, cause])
         if (item := _item(result, cause, runbook, _place(cause, places, services))) is not None
     ]
     found.sort(key=lambda item: (-item.confidence, item.risk.rank, item.runbook_id))

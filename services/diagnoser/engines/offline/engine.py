@@ -16,6 +16,7 @@ from services.diagnoser.engines.offline.certainty import certainty, is_conclusiv
 from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.preexisting import preexisting, rests_on
 from services.diagnoser.engines.offline.scene import Scene, impact, scene_of
+from services.diagnoser.engines.offline.second_fault import second_fault
 from services.diagnoser.engines.offline.telling import (
     RULED_OUT_MAX,
     cites,
@@ -109,18 +110,9 @@ def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> Diagnostic
     is_known = is_conclusive(standing, sure[0] if sure else 0.0)
     ranked = [pair for n, pair in enumerate(zip(standing, sure, strict=True)) if n == 0 or pair[1] >= RANKED_LEAST]
     ranked = ranked[:RANKED_MAX]
-    causes = tuple(
-        RankedCause(
-            entity=one.entity,
-            cause=one.id,
-            title=title(one),
-            confidence=p,
-            cites=cites(book, one),
-            steps=steps(one) if is_known and one is top else (),
-            never=contraindications(one),
-        )
-        for one, p in ranked
-    )
+    causes = tuple(_ranked(book, one, p, are_steps_told=is_known and one is top) for one, p in ranked)
+    beside = second_fault(scene, top, standing) if is_known and top else None
+    also = (_ranked(book, *beside, are_steps_told=False),) if beside else ()
     told = findings(book, scene, top)
     shown = [one for one, _ in ranked]
     before = was_so_before(book, [one for one in found if not one.is_ruled_out and rests_on(one, old)])
@@ -129,16 +121,29 @@ def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> Diagnostic
     return DiagnosticResult(
         status="diagnosed" if is_known else "inconclusive",
         category=top.cause.category if is_known and top and top.cause else IncidentCategory.UNKNOWN,
-        statement=_statement(scene, causes, lacking, is_known=is_known),
+        statement=_statement(scene, causes, also, lacking, is_known=is_known),
         confidence=sure[0] if sure else 0.0,
         confidence_from=certain.reasons,
         causes=causes,
+        also=also,
         findings=told,
         ruled_out=against,
         contradictions=contradictions(book, top),
         unexplained=not_explained(book, scene, top),
         missing=tuple(lacking),
         next_checks=tuple(next_checks(standing) or [f"Get {text}" for text in lacking])[:5],
+    )
+
+
+def _ranked(book: Book, one: Hypothesis, confidence: float, *, are_steps_told: bool) -> RankedCause:
+    return RankedCause(
+        entity=one.entity,
+        cause=one.id,
+        title=title(one),
+        confidence=confidence,
+        cites=cites(book, one),
+        steps=steps(one) if are_steps_told else (),
+        never=contraindications(one),
     )
 
 
@@ -163,12 +168,20 @@ def _doubts(book: Book, scene: Scene) -> list[str]:
     return doubts
 
 
-def _statement(scene: Scene, causes: Sequence[RankedCause], lacking: Sequence[str], *, is_known: bool) -> str:
+def _statement(
+    scene: Scene,
+    causes: Sequence[RankedCause],
+    also: Sequence[RankedCause],
+    lacking: Sequence[str],
+    *,
+    is_known: bool,
+) -> str:
     if not causes:
         return "What was measured does not name a cause." + (f" Not known: {', '.join(lacking)}." if lacking else "")
     if is_known:
         felt = [moved(o) for o in impact(scene)[:1]]
-        return ". ".join([causes[0].title, *felt]) + "."
+        beside = [f"Also, and apart from it: {one.title}" for one in also]
+        return ". ".join([causes[0].title, *felt, *beside]) + "."
     best = f"Not enough to name a cause. Closest: {causes[0].title}"
     return best + (f"; not known: {', '.join(lacking[:3])}." if lacking else ".")
 
