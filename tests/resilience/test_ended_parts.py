@@ -10,6 +10,10 @@ import httpx
 import pytest
 
 from cli.up import Ports, Up, running
+from shared.errors import UnavailableError
+from shared.store.factory import open_store
+from shared.store.sqlite.store import SQLiteStore
+from tests.support.kinds import KINDS
 from tests.support.logs import logging_as_before
 
 pytestmark = pytest.mark.slow
@@ -42,19 +46,58 @@ async def asked(up: Up, name: str, path: str) -> tuple[int, dict[str, dict[str, 
     return answer.status_code, answer.json() if answer.status_code == UNAVAILABLE else {}
 
 
+async def end(work: str) -> None:
+    """End all that runs of some work, as a library might that cancels whoever waits for it."""
+    ended = [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == work]
+    for task in ended:
+        task.cancel()
+    await asyncio.wait(ended)
+
+
 @pytest.mark.parametrize("work", list(PARTS))
 async def test_whatever_ends_by_itself_is_named_and_a_new_start_is_asked_for(work: str, up: Up) -> None:
     part, services = PARTS[work]
     for name in services:
         assert [(await asked(up, name, path))[0] for path in ("/livez", "/readyz")] == [OK, OK]
 
-    ended = [task for task in asyncio.all_tasks() if getattr(task.get_coro(), "__qualname__", "") == work]
-    for task in ended:
-        task.cancel()
-    await asyncio.wait(ended)
+    await end(work)
 
     for name in services:
         alive, ready = [await asked(up, name, path) for path in ("/livez", "/readyz")]
         assert (alive[0], ready[0]) == (UNAVAILABLE, UNAVAILABLE)
         assert "has ended (cancelled)" in alive[1]["ended"][part]
         assert "has ended (cancelled)" in ready[1]["problems"][part]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+async def test_a_writer_that_meets_what_nobody_foresaw_is_named_by_its_own_service_alone(up: Up) -> None:
+    diagnoser = up.composed.parts[ALL.index("diagnoser")].store
+    assert isinstance(diagnoser, SQLiteStore)
+
+    def fails(_: object) -> None:
+        raise KeyError("token=hunter2")
+
+    with pytest.raises(UnavailableError):
+        await diagnoser._write(fails)
+
+    assert {name: (await asked(up, name, "/livez"))[0] for name in ALL} == dict.fromkeys(ALL, OK) | {
+        "diagnoser": UNAVAILABLE
+    }
+    said = str(await asked(up, "diagnoser", "/readyz"))
+    assert "its writer has ended" in said
+    assert "hunter2" not in said
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("work", ["Runner._claim_for_ever", "Pulse._look_for_ever", "keep_small"])
+async def test_whatever_ends_in_a_store_on_a_server_is_named(work: str, postgres_url: str) -> None:
+    store = open_store(postgres_url, service="thing", kinds=KINDS)
+    await store.open()
+    await store.start()
+    assert store.ended() is None
+
+    await end(work)
+
+    assert (store.ended() or "").startswith("has ended (cancelled)")
+    await store.close()
+    assert store.ended() is None
