@@ -17,10 +17,12 @@ _EVENTS: dict[str, type[Delivery]] = {
     event.type: event for event in (DeliveryReceived, DeliveryNotAnAlert, DeliveryUnreadable)
 }
 TYPES = frozenset(_EVENTS)
+NAME_MAX = 64
+"""Characters of the sender's name of a delivery that is a row's name as it is."""
 
 
-def row_keys(body: JSON) -> list[str]:
-    """Return the rows a delivery looks at. Total: the body may be anything."""
+def row_keys(body: JSON, *, digests: bool = False) -> list[str]:
+    """Return the rows a delivery looks at; `digests`: also where earlier versions kept it. The body may be anything."""
     if not isinstance(body, dict):
         return []
     keys = []
@@ -29,11 +31,23 @@ def row_keys(body: JSON) -> list[str]:
         keys.append(alert_key(alert["fingerprint"]))
     if body.get("delivery_key"):
         keys.append(_delivery_key(body))
+        if digests:
+            keys.append(_digest_key(body))
     return keys
 
 
 def _delivery_key(body: JSON) -> str:
+    """Return the row of a delivery: its name as it is, if it may be. Names count up, so rows of a time lie together."""
     # A body that holds several messages has one key for all of them, so the number of the message is part of it.
+    source, name = str(body.get("source")), str(body["delivery_key"])
+    number = str(body.get("message_id", "")).partition("/")[2]
+    if len(name) > NAME_MAX or not f"{source}{number}{name}".isascii() or "/" in f"{source}{number}":
+        return _digest_key(body)
+    key = f"delivery/{source}/{number}/{name}"
+    return key if key.isprintable() else _digest_key(body)
+
+
+def _digest_key(body: JSON) -> str:
     number = str(body.get("message_id", "")).partition("/")[2]
     digest = hashlib.sha256(f"{body.get('source')}\x00{body['delivery_key']}\x00{number}".encode(errors="replace"))
     return f"delivery/{digest.hexdigest()[:32]}"
@@ -96,7 +110,7 @@ def _delivered_before(turn: ScopeTurn, delivery: Delivery) -> Ruling | None:
     if not getattr(delivery, "delivery_key", None):
         return None
     key = _delivery_key(turn.message.body)
-    known = turn.rows.get(key)
+    known = turn.rows.get(key) or (turn.rows.get(_digest_key(turn.message.body)) if turn.state.digests else None)
     if known is None:
         turn.put(key, {"sha256": delivery.body_sha256, "message_id": delivery.message_id}, keep=ALERT_KEPT)
         return None

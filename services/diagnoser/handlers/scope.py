@@ -28,9 +28,10 @@ class Scope:
     def needs(self, state: JSON, messages: Sequence[Message]) -> Collection[str]:
         """Return the rows of the alerts and delivery keys that the messages name, and of alerts held back."""
         keys: set[str] = set()
+        digests = bool(state) and state.get("digests", True)
         for message in messages:
             if message.type in deliveries.TYPES:
-                keys.update(deliveries.row_keys(message.body))
+                keys.update(deliveries.row_keys(message.body, digests=digests))
             elif message.type == TIMER:
                 keys.update(alert_key(held) for held in ScopeState.read(state).held)
         return keys

@@ -42,11 +42,13 @@ class ScopeState:
     """Dispositions written."""
     lost: int = 0
     """Deliveries without an id to write a disposition under; they are dead letters."""
+    digests: bool = False
+    """Earlier versions kept the names of deliveries under digests here."""
 
     @classmethod
     def read(cls, state: JSON) -> ScopeState:
         """Return the state from JSON; None is a scope without past."""
-        known = cls(**state) if state else cls()
+        known = cls(**{"digests": True, **state}) if state else cls()
         if "keys" in next(iter(known.incidents.values()), {}):
             known.incidents, known.found = migrated(cast("Mapping[str, dict[str, Any]]", known.incidents))
         return known

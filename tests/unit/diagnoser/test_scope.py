@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from itertools import permutations
 from typing import Any
 
@@ -79,6 +81,51 @@ def test_a_senders_key_with_another_body_is_quarantined(scope: Aggregate) -> Non
 def test_the_messages_of_one_body_are_told_apart_under_one_key(scope: Aggregate) -> None:
     first = scope.give(delivery("r1/1", alert("cpu"), delivery_key="k"))
     second = scope.give(delivery("r1/2", alert("disk"), delivery_key="k"))
+
+    assert [ruling(first)[0], ruling(second)[0]] == ["new_incident", "attached"]
+
+
+@pytest.mark.parametrize(
+    "body_sha256, disposition",
+    [
+        pytest.param("b" * 64, "deduplicated", id="the same body"),
+        pytest.param("c" * 64, "quarantined", id="another body"),
+    ],
+)
+def test_a_delivery_that_an_earlier_version_kept_under_a_digest_is_known(
+    scope: Aggregate, body_sha256: str, disposition: str
+) -> None:
+    scope.give(delivery("r1", alert(), delivery_key="k", body_sha256="b" * 64))
+    del scope.state["digests"]
+    [name] = [name for name in scope.rows if name.startswith("delivery/")]
+    digest = hashlib.sha256(b"datadog\x00k\x00").hexdigest()[:32]
+    scope.rows[f"delivery/{digest}"] = scope.rows.pop(name)
+
+    decision = scope.give(delivery("r2", alert(cycle="c2", at=9), delivery_key="k", body_sha256=body_sha256))
+
+    assert ruling(decision)[0] == disposition
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param("x" * 65, id="long"),
+        pytest.param("a\nb", id="with a line break"),
+        pytest.param("a\x00b", id="with a NUL"),
+        pytest.param("\u00fc", id="not ASCII"),
+    ],
+)
+def test_a_name_of_a_delivery_that_is_no_plain_word_is_kept_under_a_digest(scope: Aggregate, name: str) -> None:
+    scope.give(delivery("r1", alert(), delivery_key=name))
+
+    [row] = [row for row in scope.rows if row.startswith("delivery/")]
+    assert re.fullmatch("delivery/[0-9a-f]{32}", row)
+    assert ruling(scope.give(delivery("r2", alert(cycle="c2", at=9), delivery_key=name)))[0] == "deduplicated"
+
+
+def test_names_of_deliveries_stay_apart_where_they_meet_the_number_of_a_message(scope: Aggregate) -> None:
+    first = scope.give(delivery("r1/2", alert("cpu"), delivery_key="k"))
+    second = scope.give(delivery("r2", alert("disk"), delivery_key="2/k"))
 
     assert [ruling(first)[0], ruling(second)[0]] == ["new_incident", "attached"]
 
