@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-BYTES_MAX = 4 * 1024 * 1024
+BYTES_MAX = 2 * 1024 * 1024
 """Of states and bodies; with more than that everything is forgotten, and read again where it is wanted."""
 
 InboxRow = tuple[str, int, str, str, bytes, str, float]

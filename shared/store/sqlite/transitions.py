@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import orjson
@@ -18,6 +19,8 @@ from shared.store.sqlite.group import Group, enqueue, keep
 from shared.store.sqlite.known import InboxRow, StateRow
 from shared.store.transition import Effects, Loaded, batch_of, needs_of, run
 
+BATCH_BYTES = 2 * 1024 * 1024
+"""Of the bodies of one batch, unless the first alone has more: in memory they are a few times as large."""
 NO_TIMERS = "{}"
 
 CLAIM = "select agg,done from key_head where lane=? and due<=? order by due limit ?"
@@ -91,12 +94,13 @@ def _load(group: Group, aggregate: str, done: int) -> Loaded:
 
 
 def _waiting(group: Group, aggregate: str, done: int) -> Sequence[InboxRow]:
-    """Return the messages after number `done`: from memory, or from the inbox when older ones lie only there."""
+    """Return the messages of a batch: from memory, or from the inbox when the oldest lie only there."""
     rows = [*group.known.inbox(aggregate), *group.pending.get(aggregate, ())]
-    if rows and rows[0][1] == done + 1 and rows[-1][1] == done + len(rows):
-        return rows[:BATCH_MAX]
-    keep(group, aggregate)
-    return group.connection.execute(_INBOX, (aggregate, BATCH_MAX)).fetchall()
+    if not rows or rows[0][1] != done + 1 or rows[-1][1] != done + len(rows):
+        keep(group, aggregate)
+        rows = group.connection.execute(_INBOX, (aggregate, BATCH_MAX)).fetchall()
+    sizes = accumulate(len(row[4]) for row in rows[:BATCH_MAX])
+    return rows[: max(1, sum(size <= BATCH_BYTES for size in sizes))]
 
 
 def _run(group: Group, loaded: Loaded, batch: list[Message]) -> Effects:

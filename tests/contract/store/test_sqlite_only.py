@@ -27,6 +27,7 @@ from shared.store.sqlite import store as sqlite_store
 from shared.store.sqlite.group import Group
 from shared.store.sqlite.readers import Readers
 from shared.store.sqlite.store import SQLiteStore
+from shared.store.sqlite.transitions import BATCH_BYTES
 from shared.store.sqlite.writer import GROUP_BOX
 from tests.support.kinds import KINDS, NOTES, eventually, logged, say
 
@@ -322,6 +323,23 @@ async def test_a_group_that_a_full_disk_undoes_decides_again_on_what_was_there_b
     assert await logged(store, "doc/1", 1) == [["said", "b"]]
     assert await logged(store, "gate/1", 1) == [["said", "a"]]
     assert len(await store.outbox()) == 4
+    await store.close()
+
+
+async def test_large_messages_are_decided_in_smaller_batches_and_in_order(tmp_path: Path) -> None:
+    store = made(tmp_path / "thing.db")
+    await store.open()
+    assert isinstance(store, SQLiteStore)
+    each = BATCH_BYTES // 4
+    await store.take([say("doc/1", f"m{n}", note="x" * each) for n in range(7)])
+    await store.take([say("doc/1", "m7", note="x" * BATCH_BYTES), say("doc/1", "m8")])
+
+    await store.start()
+
+    log = await logged(store, "doc/1", 9)
+    assert [entry[1] for entry in log] == [f"m{n}" for n in range(9)]
+    batches = "select version from aggregate where agg='doc/1'"
+    assert await store._write(lambda g: g.connection.execute(batches).fetchone()[0]) == 5  # 3, 3, 1, 1 and 1.
     await store.close()
 
 
