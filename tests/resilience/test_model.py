@@ -14,7 +14,7 @@ from tests.resilience.conftest import Enter
 from tests.resilience.model.machine import FarMachine, Machine
 from tests.resilience.report import Line
 
-BATCH, LIFE, SURE = 20_000, 50, 45
+BATCH, LIFE, SURE = 20_000, 50, 44
 """Steps of a run, steps that one life of the house may have, and those it has at least, on average."""
 EVERY = (
     "approval.granted",

@@ -259,11 +259,12 @@ class Machine(RuleBasedStateMachine):
 
 
 class FarMachine(Machine):
-    """A house whose clocks may jump ahead by ten years at once, as where a battery was empty.
+    """A house whose clocks may jump ahead by ten years, once in its life, as where a battery was empty.
 
     What is remembered for weeks is forgotten then, so that a copy on its way is news: stages may differ, effects not.
     """
 
+    @precondition(lambda self: not self.house.oracle.forgetful)
     @rule()
     def wait_ten_years(self) -> None:
         self.house.clock.now += TEN_YEARS
