@@ -1,14 +1,14 @@
 """A second fault beside the first: something else that is the matter where the first cause cannot have reached.
 
 Two things seldom break at once, so it is said only where a map shows that neither can have brought the other, and only
-of a cause that would be the diagnosis if the first one were not there.
+of a cause that is shown and would be as sure as a diagnosis has to be if the first one were not there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.diagnoser.engines.offline.certainty import certainty, is_conclusive
+from services.diagnoser.engines.offline.certainty import LEAST, certainty
 from services.diagnoser.engines.offline.scene import Scene
 from services.diagnoser.engines.offline.topology import Map
 from services.diagnoser.engines.offline.weighing import Hypothesis
@@ -24,10 +24,10 @@ def second_fault(scene: Scene, first: Hypothesis, standing: Sequence[Hypothesis]
         return None
     reached = reach(scene.map, first.entity)
     rest = [one for one in standing if _is_apart(one, reached) and first.entity not in reach(scene.map, one.entity)]
-    if not rest or not rest[0].is_pointed_at:
+    if not rest or rest[0].cause is None or not rest[0].is_shown or not rest[0].is_pointed_at:
         return None
     [sure, *_] = certainty(scene, rest).confidences
-    return (rest[0], sure) if is_conclusive(rest, sure) else None
+    return (rest[0], sure) if sure >= LEAST else None
 
 
 def reach(chart: Map, entity: str) -> set[str]:
