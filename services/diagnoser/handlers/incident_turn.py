@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from itertools import accumulate
 from typing import TypedDict
+
+import orjson
 
 from services.diagnoser.domain.config import Config
 from services.diagnoser.domain.differing import Stand
@@ -19,6 +23,8 @@ KIND = "incident"
 CARRIED_MAX = 20
 CARRIED_BYTES = 40 * 1024
 """Alerts that one `incident.alerts_attached` carries."""
+DESCRIPTION_MAX, LABELS_MAX, NAME_MAX, VALUE_MAX = 1000, 40, 100, 200
+"""Of an alert in an event: characters of its description, its labels, and characters of a label's name and value."""
 
 
 class Recommended(TypedDict):
@@ -125,33 +131,30 @@ class IncidentTurn:
         attached, self.attached = self.attached, []
         if not attached:
             return
-        carried: list[AttachedAlert] = []
-        size = 0
-        for one, _ in attached[:CARRIED_MAX]:
-            size += len(one.model_dump_json().encode())
-            if size > CARRIED_BYTES:
-                break
-            carried.append(one)
-        reasons = sorted({reason for _, reason in attached})
-        self._emit(
-            IncidentAlertsAttached(
-                alerts=tuple(carried),
-                total=self.state.total,
-                reason="; ".join(reasons)[:300],
-                services=tuple(self.state.services),
-            )
+        alerts = [one for one, _ in attached[:CARRIED_MAX]]
+        reason = "; ".join(sorted({reason for _, reason in attached}))[:300]
+        event = self._event(self._joined(alerts, reason))
+        if len(orjson.dumps(event.body["alerts"])) > CARRIED_BYTES:
+            event = self._event(self._joined(_that_fit(alerts), reason))
+        self.decision.events.append(event)
+
+    def _joined(self, alerts: Sequence[AttachedAlert], reason: str) -> IncidentAlertsAttached:
+        return IncidentAlertsAttached(
+            alerts=tuple(alerts), total=self.state.total, reason=reason, services=tuple(self.state.services)
         )
 
     def _emit(self, payload: Payload) -> None:
+        self.decision.events.append(self._event(payload))
+
+    def _event(self, payload: Payload) -> Outgoing:
         body = self.message.body
         carried = body.get("traceparent", "") if isinstance(body, dict) else ""
-        event = payload.outgoing(
+        return payload.outgoing(
             self.state.id,
             environment=self.state.environment,
             causation=self.cause,
             traceparent=self.message.meta.get("traceparent", "") or carried,
         )
-        self.decision.events.append(event)
 
     def emit_again(self, event_id: str, type_: str, body: JSON, resend: int) -> None:
         """Send an event out again under the id it had."""
@@ -185,12 +188,25 @@ class IncidentTurn:
         self.decision.timers[name] = None if due is None else Timer(due)
 
 
+def _that_fit(alerts: Sequence[AttachedAlert]) -> Sequence[AttachedAlert]:
+    """Return the first alerts, as many as an event carries."""
+    sizes = accumulate(len(one.model_dump_json().encode()) for one in alerts)
+    return [one for one, size in zip(alerts, sizes, strict=True) if size <= CARRIED_BYTES]
+
+
 def carried(alert: Alert) -> Alert:
     """Return an alert small enough for an event: text cut, not dropped."""
-    labels = dict(list(alert.labels.items())[:40])
+    if len(alert.description) <= DESCRIPTION_MAX and len(alert.labels) <= LABELS_MAX and not _has_long_label(alert):
+        return alert
+    labels = dict(list(alert.labels.items())[:LABELS_MAX])
     return alert.model_copy(
         update={
-            "description": alert.description[:1000],
-            "labels": {name[:100]: value[:200] for name, value in labels.items()},
+            "description": alert.description[:DESCRIPTION_MAX],
+            "labels": {name[:NAME_MAX]: value[:VALUE_MAX] for name, value in labels.items()},
         }
     )
+
+
+def _has_long_label(alert: Alert) -> bool:
+    labels = alert.labels
+    return max(map(len, labels), default=0) > NAME_MAX or max(map(len, labels.values()), default=0) > VALUE_MAX

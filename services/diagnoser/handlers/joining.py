@@ -61,13 +61,16 @@ def attached(body: JSON) -> Sequence[JSON]:
 
 
 def attach(turn: IncidentTurn) -> None:
-    """Take alerts in."""
+    """Take alerts in, and look at them together."""
+    is_new = False
     for one in attached(turn.message.body):
-        _attach(turn, one["message_id"], Alert.model_validate(one["alert"]), one["reason"])
+        is_new |= _attach(turn, one["message_id"], Alert.model_validate(one["alert"]), one["reason"])
+    if is_new:
+        investigating.want(turn, "alerts joined")
 
 
-def _attach(turn: IncidentTurn, message_id: str, alert: Alert, reason: str) -> None:
-    """Take an alert in; one that comes after the end reopens the incident."""
+def _attach(turn: IncidentTurn, message_id: str, alert: Alert, reason: str) -> bool:
+    """Take an alert in; one that comes after the end reopens the incident. Say whether to look at it."""
     over = turn.state.closed_at is not None or turn.state.quiet
     if over:
         reopen(turn, reason)
@@ -78,8 +81,7 @@ def _attach(turn: IncidentTurn, message_id: str, alert: Alert, reason: str) -> N
         joined, _ = turn.attached[-1]  # It will not be carried; only its reason counts.
     turn.attached.append((joined, reason))
     _raise(turn, alert.severity, alert.title)
-    if news or over or len(turn.attached) == 1:
-        investigating.want(turn, "alerts joined")
+    return news or over or len(turn.attached) == 1
 
 
 def recovered(turn: IncidentTurn) -> None:

@@ -340,6 +340,27 @@ def test_a_storm_is_told_in_one_bounded_event() -> None:
     assert 0 < len(attached[0].body["alerts"]) <= 20
 
 
+def test_as_many_alerts_are_told_as_an_event_carries_each_cut_to_what_it_may_say(story: Story) -> None:
+    story.open()
+    labels = {f"label-{n}-{'l' * 120}": "v" * 300 for n in range(60)}
+    joining = [
+        {
+            "message_id": f"r{n}",
+            "alert": alert(f"a{n}", labels=labels).model_dump(mode="json"),
+            "reason": "same_service: shop",
+        }
+        for n in range(10)
+    ]
+
+    [event] = story.tell("attach", {"alerts": joining}).events
+
+    told = [one["alert"]["labels"] for one in event.body["alerts"]]
+    assert [one["message_id"] for one in event.body["alerts"]] == ["r0", "r1", "r2"]
+    assert {len(one) for one in told} == {40}
+    assert {(len(name), len(value)) for one in told for name, value in one.items()} == {(100, 200)}
+    assert event.body["total"] == 11
+
+
 def test_another_environment_changes_nothing(story: Story) -> None:
     recommendation = recommended(story)
     forged = message("f", "plan.refused", {"recommendation_id": recommendation, "why": "x"}, environment="sim:other")
