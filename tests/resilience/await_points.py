@@ -22,6 +22,7 @@ import traceback
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import zip_longest
@@ -197,11 +198,14 @@ def in_fork(work: Callable[[], None], said: Path) -> int:
     except BaseException:  # noqa: BLE001 -- this process must not go on as its parent would
         traceback.print_exc()
     finally:
+        sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
 
 def _is_stuck(*_: object) -> None:
+    with suppress(RuntimeError):  # Without a loop there is nothing that waits.
+        print("waits:", *sorted({_place_of(task.get_coro()) for task in asyncio.all_tasks()}), sep="\n  ")  # noqa: T201 -- goes to the file of the life
     raise TimeoutError(f"not over within {LIFE_LIMIT} s")
 
 
