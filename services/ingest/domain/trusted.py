@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from shared.incident.alert import Alert
 
 _DEFAULTS = {name: field.get_default(call_default_factory=True) for name, field in Alert.model_fields.items()}
-_NAMES = frozenset(_DEFAULTS)
 
 if TYPE_CHECKING:
     trusted_alert = Alert
@@ -18,7 +17,7 @@ else:
         alert = Alert.__new__(Alert)
         fill = object.__setattr__
         fill(alert, "__dict__", _DEFAULTS | fields)
-        fill(alert, "__pydantic_fields_set__", _NAMES)
+        fill(alert, "__pydantic_fields_set__", set(fields))
         fill(alert, "__pydantic_extra__", None)
         fill(alert, "__pydantic_private__", None)
         return alert

@@ -74,4 +74,7 @@ def test_an_alert_of_any_body_is_a_valid_one(source: str, data: st.DataObject) -
 
 def test_what_is_left_out_has_its_default() -> None:
     fields: dict[str, Any] = {"fingerprint": "f", "source": "s", "source_key": "k", "title": "t", "occurred_at": NOW}
-    assert trusted_alert(**fields) == Alert(**fields)
+    trusted, validated = trusted_alert(**fields), Alert(**fields)
+    assert trusted == validated
+    assert trusted.model_fields_set == validated.model_fields_set
+    assert trusted.model_copy(update={"title": "u"}) == validated.model_copy(update={"title": "u"})
