@@ -19,9 +19,9 @@ from services.diagnoser.engines.anthropic.keeping import Kept
 from services.diagnoser.engines.anthropic.pack import pack
 from services.diagnoser.engines.anthropic.page import Page
 from services.diagnoser.engines.anthropic.veil import Veil
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from shared.telemetry.redacting import Redactor
 from tests.support.cases import case, deploy, lines, ramp
+from tests.support.catalogue import load_catalogue
 
 CATALOGUE = load_catalogue()
 ALLOWANCE = Use(turns=6, tool_calls=12, input_tokens=40_000, output_tokens=6_000, cost_usd=0.5, seconds=10.0)

@@ -21,11 +21,11 @@ from services.diagnoser.engines.anthropic.asking import Terms, client_of
 from services.diagnoser.engines.anthropic.consulting import advice, opinion
 from services.diagnoser.engines.anthropic.ground import ground_of
 from services.diagnoser.engines.anthropic.page import Page
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from shared.errors import UnavailableError
 from shared.incident.evidence import Evidence
 from tests.support.cases import case, lines, ramp, series
+from tests.support.catalogue import load_catalogue
 from tests.support.kinds import eventually
 from tests.support.messages_api import MessagesServer, failure, http, message, text
 

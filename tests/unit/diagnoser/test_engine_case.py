@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from services.diagnoser.domain.case import instant, read_case
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from tests.support.cases import case, ramp
+from tests.support.catalogue import load_catalogue
 
 CATALOGUE = load_catalogue()
 

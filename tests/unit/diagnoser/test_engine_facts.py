@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from services.diagnoser.engines.offline.facts import workload
 from services.diagnoser.engines.offline.scene import Scene, scene_of
 from shared.incident.diagnosis import DiagnosticResult
 from tests.support.cases import NOW, case, lines, step
+from tests.support.catalogue import load_catalogue
 
 CATALOGUE = load_catalogue()
 

@@ -7,8 +7,8 @@ import orjson
 import pytest
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
+from tests.support.catalogue import load_catalogue
 
 POD = "basket-7d9c8b6f5d-x2x4z"
 JSON = Mapping[str, Any]

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from services.diagnoser.engines.offline.preexisting import preexisting
 from services.diagnoser.engines.offline.scene import scene_of
 from shared.incident.diagnosis import DiagnosticResult
 from tests.support.cases import NOW, case, deploy, flat, ramp, step
+from tests.support.catalogue import load_catalogue
 
 CATALOGUE = load_catalogue()
 OLD_CPU = {"web-a/cpu_pct": step(60.0, -50)}

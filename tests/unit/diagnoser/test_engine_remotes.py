@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from services.diagnoser.engines.offline.scene import scene_of
+from tests.support.catalogue import load_catalogue
 
 
 def logged(text: str, **more: object) -> dict[str, object]:

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from services.diagnoser.engines.offline.locating import suspects
 from services.diagnoser.engines.offline.scene import scene_of
 from tests.support.cases import flat, lines, series, step
+from tests.support.catalogue import load_catalogue
 
 SERVICES = ("alpha", "beta", "gamma", "delta")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from services.diagnoser.domain.case import read_case
 from services.diagnoser.domain.finding_out import Conclusion
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from tests.support.cases import ramp, series, step
+from tests.support.catalogue import load_catalogue
 
 
 def concluded(value: Mapping[str, Any]) -> Conclusion:

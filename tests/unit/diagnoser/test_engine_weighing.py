@@ -3,10 +3,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.scene import scene_of
 from services.diagnoser.engines.offline.weighing import Hypothesis, hypotheses
 from tests.support.cases import Curve, case, flat, lines, ramp, series, step
+from tests.support.catalogue import load_catalogue
 
 
 def judged(value: Mapping[str, object]) -> list[Hypothesis]:

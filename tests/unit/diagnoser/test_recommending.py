@@ -6,12 +6,12 @@ import pytest
 
 from services.diagnoser.domain.case import read_case
 from services.diagnoser.domain.recommending import Place, forbidden, recommend
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from shared.incident.diagnosis import Contraindication, DiagnosticResult, RankedCause
 from shared.incident.enums import RiskLevel
 from shared.runbooks.model import Runbook
 from tests.support.cases import case, step
+from tests.support.catalogue import load_catalogue
 
 NO_FAILOVER = Contraindication(verbs=("database/failover*",), why="the replica has not caught up")
 PLACES = {"ledger": Place(kind="database", services=("shop",))}

@@ -9,12 +9,12 @@ import pytest
 
 from services.diagnoser.domain.case import read_case
 from services.diagnoser.domain.recommending import Place, recommend
-from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from shared.incident.diagnosis import DiagnosticResult
 from shared.runbooks.model import Runbook
 from simulation.suite.dev import dev_suite
 from tests.support.cases import NOW, Curve, case, ramp, series
+from tests.support.catalogue import load_catalogue
 from tests.unit.diagnoser.test_recommending import runbook
 
 CATALOGUE = load_catalogue()
