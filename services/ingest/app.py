@@ -140,9 +140,9 @@ def _known(settings: Settings, surroundings: Surroundings) -> list[str]:
 class _Split:
     """Keeps the hot path away from routing and middleware."""
 
-    def __init__(self, webhooks: Webhooks, inner: ASGIApp) -> None:
+    def __init__(self, webhooks: Webhooks, app: ASGIApp) -> None:
         self._webhooks = webhooks
-        self._inner = inner
+        self._app = app
 
     def take(self, scope: Scope, body: bytes, say: Say) -> bool:
         """Take what is a webhook."""
@@ -151,4 +151,4 @@ class _Split:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer as the one or the other."""
         hot = scope["type"] == "http" and scope["path"].startswith(PREFIX)
-        await (self._webhooks if hot else self._inner)(scope, receive, send)
+        await (self._webhooks if hot else self._app)(scope, receive, send)
