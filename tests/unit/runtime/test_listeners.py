@@ -16,6 +16,7 @@ from shared.errors import RefusedError
 from shared.runtime import http, server
 from shared.runtime.server import Listener, PortInUseError, bind
 from shared.runtime.web import HEADERS, service_asgi
+from tests.support.kinds import eventually
 
 
 async def said(_: object) -> PlainTextResponse:
@@ -267,6 +268,65 @@ async def test_an_application_takes_only_what_came_whole(request_bytes: bytes, r
     found = await answers(Takes(), request_bytes, rest)
     assert [answer.rpartition(b"\r\n\r\n")[2] for answer in found] == said
     assert [CLOSE in answer for answer in found] == [False] * (len(said) - 1) + [True]
+
+
+class Later(Takes):
+    """Takes a request and leaves the answer to the test."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.taken: asyncio.Future[http.Answer] = asyncio.get_running_loop().create_future()
+
+    def take(self, scope: Scope, body: bytes, answer: http.Answer) -> bool:
+        del scope, body
+        self.taken.set_result(answer)
+        return True
+
+
+async def test_a_listener_that_stops_waits_for_the_answer_to_what_was_taken() -> None:
+    app = Later()
+    listener = Listener(bind("127.0.0.1", 0, name="test"), app)
+    await listener.start()
+    reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(post(b"a"))
+    answer = await app.taken
+    port = listener.port
+    stopping = asyncio.create_task(listener.stop())
+
+    async def lets_nobody_in() -> bool:
+        try:
+            _, other = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return True
+        other.close()
+        return False
+
+    await eventually(lets_nobody_in)
+    answer(202, b"", b"kept")
+    said = await reader.read()
+    writer.close()
+    await stopping
+    assert said.startswith(b"HTTP/1.1 202 Accepted\r\n")
+    assert said.endswith(b"\r\n\r\nkept")
+
+
+async def test_an_answer_to_who_has_gone_is_dropped() -> None:
+    app = Later()
+    listener = Listener(bind("127.0.0.1", 0, name="test"), app)
+    await listener.start()
+    _, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+    writer.write(post(b"a"))
+    answer = await app.taken
+    assert listener._server is not None
+    connections = listener._server.server_state.connections
+    writer.close()
+
+    async def has_gone() -> bool:
+        return not connections
+
+    await eventually(has_gone)
+    answer(202, b"", b"kept")
+    await listener.stop()
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_DEFER_ACCEPT"), reason="this system hands over silent connections at once")
