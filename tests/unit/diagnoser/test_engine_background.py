@@ -46,6 +46,21 @@ def test_a_jump_is_sudden_and_growth_is_not() -> None:
     assert judged(ramp(60.0, -60)).suddenness < 0.5
 
 
+def test_a_past_too_short_for_windows_of_the_usual_length_is_cut_into_shorter_ones() -> None:
+    chance = random.Random(1)
+    quarter = [100.0 + chance.gauss(0.0, 2.0) for _ in range(900)]
+    found = standing(quarter[:300], [value + 40.0 for value in quarter[300:600]], 1.0, lambda level: 0.05 * level)
+    assert found is not None
+    assert found.windows >= 7
+    assert found.is_shifted
+
+
+def test_with_no_past_at_all_the_end_is_held_against_the_beginning() -> None:
+    found = standing([], [100.0] * 20 + [140.0] * 40, 5.0, lambda level: 0.05 * level)
+    assert found is not None
+    assert (found.before, found.after, found.is_shifted) == (100.0, 140.0, True)
+
+
 def test_what_came_and_went_is_not_shifted_now() -> None:
     found = judged(lambda at: 50.0 if -25 <= at < -12 else 0.0)
     assert (found.is_shifted, found.was_shifted) == (False, True)

@@ -91,7 +91,7 @@ def test_a_kept_background_lifts_the_cap_of_a_thin_history_and_is_named_with_its
 
     assert (cause, before.confidences[0]) == ("resource_leak.memory", 0.75)
     assert (same, found.confidences[0]) == ("resource_leak.memory", 0.97)
-    assert any("is known from 2 windows that were fetched" in said for said in before.reasons)
+    assert any("is known from 3 windows that were fetched" in said for said in before.reasons)
     assert any(
         "is known from 96 windows kept from earlier, the newest 2.0 h before what was looked at, "
         "because too little was fetched" in said

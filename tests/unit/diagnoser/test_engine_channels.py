@@ -54,6 +54,13 @@ from services.diagnoser.engines.offline.channels import meaning
         pytest.param("kube_deployment_status_replicas_available", "", "", "errors", "down", id="instances that answer"),
         pytest.param("kube_deployment_status_replicas_unavailable", "", "", "errors", "up", id="instances that do not"),
         pytest.param("redis_keyspace_misses_total", "", "", "cache", "up", id="misses of a cache"),
+        pytest.param("lat_99", "", "", "latency", "up", id="latency for short"),
+        pytest.param("avg_rt", "", "", "latency", "up", id="a response time for short"),
+        pytest.param("sr", "", "", "errors", "down", id="a success rate for short"),
+        pytest.param("http_401_ratio", "", "", "errors", "up", id="a status that refuses"),
+        pytest.param("load", "", "", "traffic", "both", id="the load of a service is what is asked of it"),
+        pytest.param("system.load.1", "", "", "cpu", "up", id="the load of a system is that of its processor"),
+        pytest.param("tcp-established", "", "", "connections", "up", id="connections that are open"),
         pytest.param("CacheHits", "", "", "cache", "down", id="hits of a cache: fewer are worse"),
         pytest.param("probe_ssl_earliest_cert_expiry", "", "", "tls", "down", id="the end of a certificate"),
         pytest.param(

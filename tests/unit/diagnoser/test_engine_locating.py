@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from services.diagnoser.domain.case import read_case
-from services.diagnoser.engines.offline.locating import suspects
+from services.diagnoser.engines.offline.locating import hinted, suspects
 from services.diagnoser.engines.offline.scene import scene_of
 from tests.support.cases import Curve, lines, series, step
 
@@ -44,6 +44,25 @@ def test_trouble_starts_at_the_deepest_part_that_explains_the_others(
     latencies: dict[str, float], views: tuple[str, ...], origin: str
 ) -> None:
     assert first({name: step(by, -20) for name, by in latencies.items()}, views=views) == origin
+
+
+def test_who_is_asked_for_more_than_usual_is_not_excused_by_what_it_asks_in_turn() -> None:
+    crowd = [series("front", "requests_per_s", 50.0, unit="1/s", curve=step(200.0, -20))]
+    slow = {name: step(300.0, -20) for name in ("front", "cart", "prices")}
+    metrics = [series(name, "latency_p95", 100.0, unit="ms", curve=curve) for name, curve in slow.items()]
+    assert first({}, metrics=[*metrics, *crowd]) == "front"
+
+
+def test_places_where_something_moved_come_after_those_where_something_is_beyond_doubt() -> None:
+    metrics = [
+        series("front", "latency_p95", 100.0, unit="ms", curve=step(300.0, -20)),
+        series("cart", "latency_p95", 100.0, unit="ms", curve=step(9.0, -20)),
+    ]
+    scene = scene_of(read_case({"metrics": metrics}))
+    known = [suspect.entity for suspect in suspects(scene)]
+    found = hinted(scene, known)
+    assert (known, [one.entity for one in found], [one.is_shown for one in found]) == (["front"], ["cart"], [False])
+    assert found[0].score < suspects(scene)[0].score
 
 
 def test_what_had_been_so_before_the_window_is_no_news() -> None:

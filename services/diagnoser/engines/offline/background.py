@@ -32,6 +32,8 @@ RAMP_POINTS = 6
 WINDOWS_MAX = 200
 WINDOWS = 8
 """Background windows below which a history is thin."""
+ALONE = 3
+"""The part of a window that counts as now at most when there is no baseline at all: the last third."""
 START = 6
 """The part of a window that counts as its past when there is no baseline at all: the first sixth."""
 EVEN = 0.2
@@ -98,7 +100,8 @@ def standing(
     What was kept counts when the baseline is thin.
     """
     earlier, later = (np.array(part, dtype=np.float64) for part in (baseline, window))
-    size = max(min(round(NOW / step), len(later)) // FINE, 1)
+    span = NOW if kept is not None and kept.depth >= WINDOWS else _now(len(earlier), len(later), step)
+    size = max(min(round(span / step), len(later)) // FINE, 1)
     earlier, later, step = _coarse(earlier, size), _coarse(later, size), step * size
     values = np.concatenate([earlier, later])
     position = np.flatnonzero(~np.isnan(values))
@@ -106,7 +109,7 @@ def standing(
     first = int(np.searchsorted(position, len(earlier)))
     if len(values) == first or position[-1] < len(earlier) + (len(later) - 1) // 2:
         return None
-    now = min(max(round(NOW / step), 3), len(values) - first)
+    now = min(max(round(span / step), 3), len(values) - first)
     split = first if first >= 2 * now else _start(first, len(values))
     kept = kept if kept is not None and split // now < WINDOWS <= kept.depth else None
     is_alone = not first and kept is None and len(values) > 1
@@ -151,6 +154,12 @@ def standing(
         rarity=(1 + beyond * windows / max(len(medians), 1)) / (windows + 1),
         is_kept=kept is not None,
     )
+
+
+def _now(earlier: int, later: int, step: float) -> float:
+    """Return the seconds that count as now: fewer where the past is too short for enough windows of them."""
+    parts = earlier / WINDOWS if earlier else later / ALONE
+    return max(min(NOW, parts * step), 3 * step)
 
 
 def _coarse(values: Array, size: int) -> Array:

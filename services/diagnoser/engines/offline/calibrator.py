@@ -16,7 +16,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from services.diagnoser.engines.offline.changes import TOLERANCE
-from services.diagnoser.engines.offline.channels import HARMS
+from services.diagnoser.engines.offline.channels import ACTIVE, HARMS
 from services.diagnoser.engines.offline.scene import Scene
 from services.diagnoser.engines.offline.weighing import Hypothesis
 from shared.errors import NotFoundError
@@ -155,7 +155,9 @@ def _unused(scene: Scene, one: Hypothesis) -> int:
     others = {
         o.channel
         for o in scene.harmful()
-        if o.entity in reach and o.channel not in channels and not (o.channel == TRAFFIC and o.standing.shift < 0)
+        if o.entity in reach
+        and o.channel not in channels
+        and (o.channel in ACTIVE or (o.channel == TRAFFIC and o.standing.shift > 0))
     }
     needed = {kind for signal in one.cause.required for way in signal.ways for kind in way.fact} if one.cause else set()
     facts = {fact.kind for fact in scene.facts if fact.counts and fact.entity in places and fact.kind in WORK - needed}
@@ -173,8 +175,11 @@ def _unused(scene: Scene, one: Hypothesis) -> int:
 
 
 def lead(found: Sequence[Hypothesis], number: int) -> float:
-    """Return by how much a hypothesis outweighs its rivals, nats. The same cause elsewhere is none: both may be so."""
+    """Return by how much a hypothesis outweighs its rivals, nats. The same cause elsewhere is none: both may be so.
+
+    Of a place whose cause is not known only other places are rivals.
+    """
     one = found[number]
-    rivals = [r.log_odds for n, r in enumerate(found) if n != number and (one.cause is None or r.id != one.id)]
+    rivals = [r.log_odds for r in found if (r.entity != one.entity if one.cause is None else r.id != one.id)]
     top = max([0.0, *rivals])
     return one.log_odds - top - math.log(math.exp(-top) + sum(math.exp(value - top) for value in rivals))

@@ -30,6 +30,8 @@ UNCOMPARED_MOST = 0.44
 """Nobody knows what is usual for what shows it."""
 LOGS_MOST = 0.30
 """Log text is written by anybody; alone it proves nothing."""
+MOVED_MOST = 0.30
+"""It moved, as things do."""
 HOUR = 3600.0
 LEAST = 0.45
 """Confidence below which nothing is called diagnosed."""
@@ -133,6 +135,8 @@ def caps(one: Hypothesis) -> list[tuple[float, str]]:
     calm = {o for m in one.support if m.signal.direction == "calm" for o in m.observations}
     if calm.issuperset(seen) and not facts:
         return [(LOGS_MOST, "there is nothing but log text")]
+    if one.cause is None and not (one.suspect and one.suspect.is_shown):
+        return [(MOVED_MOST, "nothing there is outside its background")]
     if one.cause is None:
         return [(UNKNOWN_MOST, "its cause is not in the catalogue")]
     if one.missing:

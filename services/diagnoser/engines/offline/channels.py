@@ -21,7 +21,7 @@ _RATIO_UNITS = frozenset({"ratio", "fraction"})
 _TIME_UNITS = frozenset({"s", "ms", "us", "ns", "seconds", "milliseconds", "microseconds", "second", "millisecond"})
 _GOOD_WORDS = (
     "free freeable avail available availability usable success successful hit hits idle uptime up heartbeat healthy "
-    "ready apdex credit balance consumers left remaining expiry"
+    "ready apdex credit balance consumers left remaining expiry ok sr rr"
 )
 _GOOD = frozenset(_GOOD_WORDS.split())
 _BAD = frozenset({"unhealthy", "unavailable", "notready", "messagesready"})
@@ -78,13 +78,19 @@ CHANNELS = (
         without="io iops queue latency throughput read write reads writes util time",
     ),
     _channel("memory", "memory mem rss heap swap workingset oldgen", 0.06, 3.0, without="bandwidth"),
-    _channel("cpu", "cpu processor load load1 load5", 0.15, 4.0, without="memory balancer"),
+    _channel(
+        "cpu",
+        "cpu processor load1 load5 load15 load1m load5m load15m loadavg loadaverage averageload systemload nodeload",
+        0.15,
+        4.0,
+        without="memory balancer",
+    ),
     _channel(
         "errors",
         "error errors err fail failed failure failures exception exceptions 4xx 5xx availability success timeout "
         "timeouts rejected aborted fault faults up heartbeat throttles throttledrequests healthy unhealthy apdex "
         "circuitbreaker unavailable replicasavailable replicasready availablereplicas readyreplicas notready "
-        "statusready",
+        "statusready unauthorized forbidden denied panics 401 403 404 429 500 502 503 504 sr rr",
         0.2,
         0.3,
         without="receive transmit rx tx",
@@ -93,7 +99,7 @@ CHANNELS = (
         "connections",
         "connection connections pool threads fd fds descriptors socket sockets sockstat ports goroutines backends "
         "numbackends statactivity clients processes procs activerequests activesessions sessionsactive inflight "
-        "concurrency concurrentexecutions",
+        "concurrency concurrentexecutions established inuse timewait",
         0.15,
         4.0,
         without="wait",
@@ -106,7 +112,7 @@ CHANNELS = (
     ),
     _channel(
         "latency",
-        "latency duration responsetime response delay gap wait elapsed mrt rrt rqtime slowqueries",
+        "latency lat duration responsetime resptime response delay gap wait elapsed mrt rrt rt rqtime slowqueries",
         0.15,
         without="size",
     ),
@@ -119,7 +125,7 @@ CHANNELS = (
     _channel(
         "traffic",
         "request requests rate rps qps tps ops workload throughput hits calls invocations sessions queries commands "
-        "transactions messagesin perminute persecond",
+        "transactions messagesin perminute persecond load",
         0.1,
         harmful="both",
     ),

@@ -38,7 +38,7 @@ from shared.incident.diagnosis import DiagnosticResult, RankedCause
 from shared.incident.enums import IncidentCategory
 from shared.incident.evidence import Finding, LogTemplate
 
-VERSION = "4"
+VERSION = "5"
 RANKED_MAX = 5
 RANKED_LEAST = 0.01
 TEMPLATES_MAX = 50
@@ -70,6 +70,9 @@ def _is_calm(scene: Scene) -> bool:
     measured = {o.entity for o in scene.observations if o.channel in ACTIVE or not o.is_harmful}
     measured |= {fact.entity for fact in scene.facts if not fact.is_bad and not fact.is_event}
     alerted = scene.alerted()
+    seen = {o.channel for entity in alerted for o in scene.by_entity.get(entity, ())}
+    if seen and scene.rings - seen:
+        return False
     if alerted:
         return all(measured & set(scene.map.near(entity)) for entity in alerted)
     is_over = bool(scene.case.alerts) and all(alert.is_over for alert in scene.case.alerts)

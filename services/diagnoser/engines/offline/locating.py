@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.diagnoser.engines.offline.background import FARTHEST
+from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED
 from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape
@@ -34,6 +35,11 @@ HINT = 2.0
 """Standard deviations from which on errors that are new agree with what else there is."""
 BLAMED = 0.9
 """What an error counts for whom its writer cannot reach."""
+MOVED = 1.0
+"""Widths from which on a series has moved, though nobody can be sure that it is outside its background."""
+FAINT = 2.0
+"""What a place is less suspect for that shows no more than that."""
+HINTED_MOST = 5
 _FELT = frozenset({"latency", "errors"})
 
 
@@ -46,6 +52,11 @@ class Suspect:
     observations: tuple[Observation, ...]
     shapes: tuple[Shape, ...] = ()
     facts: tuple[Fact, ...] = ()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether something there is beyond doubt."""
+        return bool(self.shapes or self.facts) or any(o.is_harmful for o in self.observations)
 
 
 def suspects(scene: Scene) -> list[Suspect]:
@@ -91,6 +102,19 @@ def suspects(scene: Scene) -> list[Suspect]:
         found.append(Suspect(entity, score, tuple(observations), shapes, facts))
     ranks = {suspect.entity: rank for rank, suspect in enumerate(found)}
     return sorted(found, key=lambda suspect: (-suspect.score, ranks[suspect.entity]))
+
+
+def hinted(scene: Scene, known: Iterable[str]) -> list[Suspect]:
+    """Return places that show nothing beyond doubt and moved most, at most `HINTED_MOST`: somewhere to look next."""
+    first = next(iter(known), "")
+    below = set(_below(scene, first)) if first else set(scene.alerted())
+    found = []
+    for entity, ones in scene.by_entity.items():
+        moved = tuple(o for o in ones if o.channel in ACTIVE | {"traffic"} and abs(o.harm) >= MOVED)
+        if moved and entity not in known and not scene.map.is_view(entity):
+            size = max(min(abs(o.harm), SHIFTED) / SHIFTED * (1.0 if o.harm > 0 else 0.5) for o in moved)
+            found.append(Suspect(entity, size + (0.5 if entity in below else 0.0) - FAINT, moved))
+    return sorted(found, key=lambda one: -one.score)[:HINTED_MOST]
 
 
 def _size(one: Observation) -> float:
@@ -148,7 +172,7 @@ def _is_explained(scene: Scene, entity: str, observations: list[Observation]) ->
     """Whether every harm that travels up to `entity` is there below it too, about as large."""
     travelling = [o for o in observations if o.channel in _FELT]
     below = _below(scene, entity)
-    if not travelling:
+    if not travelling or any(o.standing.shift >= SHIFTED for o in scene.at([entity], ["traffic"])):
         return False
     return all(any(_explains(other, one) for other in scene.at(below, [one.channel])) for one in travelling[:1])
 

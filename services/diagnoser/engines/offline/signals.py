@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from services.diagnoser.engines.offline.background import SHIFTED
+from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED
 from services.diagnoser.engines.offline.catalogue import Signal
+from services.diagnoser.engines.offline.channels import ACTIVE, HARMS
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape
 from services.diagnoser.engines.offline.scene import RARE, Observation, Scene
@@ -19,6 +21,8 @@ TOLD = 0.8
 """What a fact counts that was read from words, beside one that has a field."""
 THIN = 0.5
 """What a shift counts of which nobody knows how far the same measurement moves anyway."""
+FAR = 0.4
+"""What the farthest shift counts more than one that is just beyond doubt, so that of several places the worst leads."""
 MENTIONED = 0.8
 SAID = 0.85
 """What lines of a log count that stand in for a measurement."""
@@ -28,7 +32,7 @@ State = Literal["present", "absent", "unmeasured"]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What was found of one signal. `strength` is between 0 and 1."""
+    """What was found of one signal. `strength` is 0 to 1, and up to `1 + FAR` far beyond doubt."""
 
     signal: Signal
     state: State
@@ -96,7 +100,7 @@ def _metric(scene: Scene, signal: Signal, entity: str) -> Match:
         return Match(signal, state, 1.0 if is_calm else 0.0, tuple(measured))
     found = [o for o in measured if _shows(o, signal)]
     if found:
-        return Match(signal, "present", min(1.0, max(_distance(o, signal) for o in found)), tuple(found))
+        return Match(signal, "present", max(_strength(o, _distance(o, signal)) for o in found), tuple(found))
     return Match(signal, "absent" if measured else "unmeasured", observations=tuple(measured))
 
 
@@ -122,6 +126,13 @@ def _distance(one: Observation, signal: Signal) -> float:
     if one.onset is None:
         return THIN
     return abs(one.standing.shift) / (2 * SHIFTED) * (1.0 if one.standing.windows > 1 else THIN)
+
+
+def _strength(one: Observation, distance: float) -> float:
+    """Return what a distance counts: far beyond doubt a little more, but for harm and load, which travel."""
+    if distance <= 1.0 or one.channel not in ACTIVE - HARMS:
+        return min(distance, 1.0)
+    return 1.0 + FAR * math.log(distance) / math.log(FARTHEST / (2 * SHIFTED))
 
 
 def _log(scene: Scene, signal: Signal, places: Iterable[str], entity: str) -> Match:

@@ -11,7 +11,7 @@ from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cau
 from services.diagnoser.engines.offline.changes import Link, link
 from services.diagnoser.engines.offline.channels import HARMS, RESOURCES
 from services.diagnoser.engines.offline.facts import Fact
-from services.diagnoser.engines.offline.locating import Suspect, suspects
+from services.diagnoser.engines.offline.locating import Suspect, hinted, suspects
 from services.diagnoser.engines.offline.scene import Observation, Scene, impact
 from services.diagnoser.engines.offline.signals import Match, match
 
@@ -119,9 +119,10 @@ def hypotheses(scene: Scene, catalogue: Catalogue) -> list[Hypothesis]:
         for entity in _places(scene, cause, [suspect.entity for suspect in origins])
     )
     known = _nearer(scene, origins, _united(scene, [one for one in judged if one.is_founded]))
+    places = [*origins, *hinted(scene, [suspect.entity for suspect in origins])]
     unknown = [
-        Hypothesis(None, one.entity, UNKNOWN_WEIGHT - UNKNOWN_STEP * (origins[0].score - one.score), suspect=one)
-        for one in origins
+        Hypothesis(None, one.entity, UNKNOWN_WEIGHT - UNKNOWN_STEP * (places[0].score - one.score), suspect=one)
+        for one in places
     ]
     found = [*known, *unknown]
     ranks = {id(one): rank for rank, one in enumerate(found)}
