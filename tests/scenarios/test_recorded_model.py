@@ -30,6 +30,7 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
     second.parent.rename(folder / "runbooks/restart-leaking-service-again")
     env = {
         "SIGNOFF_DIAGNOSER__ENGINE": "recorded",
+        "SIGNOFF_DIAGNOSER__INVESTIGATE_EVERY": "3600",
         "SIGNOFF_DIAGNOSER__RUNBOOKS": str(folder / "runbooks"),
         "SIGNOFF_EXECUTOR__RUNBOOKS": str(folder / "runbooks"),
     }
