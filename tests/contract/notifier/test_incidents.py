@@ -124,7 +124,7 @@ async def test_the_terminal_prints_a_link_that_carries_a_login(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
     await running.tell(*until_asked())
-    await running.sent("decisions.v1")
+    await running.sent("decisions.v1", 2)  # One word for each channel that has told people, in any order.
     printed = capsys.readouterr().err
     assert f"APPROVAL LINK  http://127.0.0.1:8700/a/{APPROVAL}?login=" in printed
     assert "[SIMULATED]" in printed
