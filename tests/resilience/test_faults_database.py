@@ -139,7 +139,7 @@ async def test_a_database_without_room_for_a_connection_is_waited_for(
 
 
 @pytest.mark.nightly
-@pytest.mark.timeout(2 * HALF_AN_HOUR)
+@pytest.mark.timeout(3 * HALF_AN_HOUR)
 @pytest.mark.parametrize("form", [pytest.param(form, id=form.name) for form in (QUICKLY, LONG)])
 async def test_a_database_killed_again_and_again_loses_and_doubles_nothing(
     form: Form, private_postgres: LocalPostgres, tmp_path: Path, tell: Tell
