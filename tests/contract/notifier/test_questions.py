@@ -12,11 +12,12 @@ import pytest
 from shared.events.incidents import IncidentNoted, IncidentRequestRefused
 from shared.events.investigations import EvidenceGathered, QuestionAnswered, SummarySentence
 from shared.incident.actor import Actor
+from shared.incident.diagnosis import RankedCause
 from shared.incident.evidence import Evidence
 from tests.contract.notifier.conftest import Running, csrf_of
 from tests.support.kinds import eventually
 from tests.support.seeded import seeds
-from tests.unit.notifier.story import INCIDENT, RUN, until_asked
+from tests.unit.notifier.story import INCIDENT, RUN, concluded, until_asked
 
 pytestmark = pytest.mark.slow
 
@@ -218,6 +219,21 @@ async def test_without_the_diagnoser_a_verdict_may_name_what_was_diagnosed(runni
     shown = await page(running, "The diagnosis was right")
 
     assert offered(shown) == ["Diagnosed", "resource_leak.memory_after_deploy", "None of these", "unknown"]
+
+
+async def test_the_page_tells_a_fault_beside_the_first_and_what_a_recorded_model_did(running: Running) -> None:
+    beside = RankedCause(
+        entity="mail-1", cause="saturation.disk_full", title="The disk of mail-1 is full", confidence=0.7, cites=("e2",)
+    )
+    update = {"also": (beside,), "engine": "recorded", "model_steps": ("classify: it agrees with code",)}
+    first = concluded()
+    await told(running)
+    await running.tell(first.model_copy(update={"result": first.result.model_copy(update=update)}))
+
+    shown = " ".join(re.sub(r"<[^>]+>", " ", await page(running, "mail-1")).split())
+
+    assert "Also, and apart from it (70 %): The disk of mail-1 is full [e2]" in shown
+    assert "RECORDED, classify: it agrees with code" in shown
 
 
 async def test_the_page_explains_a_diagnosis_under_five_headings_and_shows_what_looked_alike(running: Running) -> None:

@@ -110,6 +110,15 @@ def test_an_explanation_always_has_its_five_parts() -> None:
     ]
 
 
+def test_a_fault_beside_the_first_and_what_a_model_did_are_explained() -> None:
+    beside = {"title": "The disk of mail-1 is full", "confidence": 0.7, "cites": ["M9"]}
+
+    told = dict(explanation(judged(also=[beside], engine="recorded", model_steps=["classify: it agrees with code"])))
+
+    assert told["Also, and apart from it"] == ["The disk of mail-1 is full (70 %)  [M9]"]
+    assert "RECORDED, classify: it agrees with code" in told["How the confidence came about"]
+
+
 def test_an_explanation_goes_on_with_what_else_there_is() -> None:
     look_alike = {
         "incident_id": "INC-A",
