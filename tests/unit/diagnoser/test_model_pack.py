@@ -34,7 +34,7 @@ PROMPTS = {
     "diagnose.v2.md": "bf16da0956e4fbcc",
     "recommend.v2.md": "509393f769696291",
     "repair.v2.md": "700b2b44b2f9f5fa",
-    "summarise.v2.md": "6f0703a227ba33e6",
+    "summarise.v2.md": "61ded748c12f10b1",
 }
 """A prompt that changes is a new version: stored replies say what they answered."""
 
