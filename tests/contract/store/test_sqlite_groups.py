@@ -12,7 +12,7 @@ from shared.store.model import JSON, Decision, Incoming, Lane, Message
 from shared.store.sqlite.store import SQLiteStore
 from shared.store.sqlite.transitions import BATCH_BYTES
 from shared.store.sqlite.writer import GROUP_BOX
-from tests.support.kinds import eventually, logged, say
+from tests.support.kinds import KINDS, NOTES, eventually, logged, say
 
 
 def made(path: Path) -> SQLiteStore:
