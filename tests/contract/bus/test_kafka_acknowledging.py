@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator, Callable
 
@@ -10,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer
 from aiokafka.errors import CommitFailedError
 from aiokafka.structs import TopicPartition
+from faststream.kafka.message import KafkaMessage
 
 from shared.bus import kafka_consumer
 from shared.bus.kafka import KafkaBus
@@ -91,6 +93,29 @@ async def test_many_batches_are_acknowledged_once_and_a_reader_that_stops_acknow
     assert acknowledged == []
     await bus.stop()
     assert [list(places.values()) for places in acknowledged] == [[5]]
+
+
+async def test_batches_that_were_taken_leave_the_memory_without_the_collector_of_garbage(
+    make_bus: MakeKafka, make_store: MakeStore
+) -> None:
+    bus, store = make_bus(), await make_store("first")
+    bus.subscribe(subscription(store))
+    await bus.start()
+    await ready(bus)
+
+    async def are_gone() -> bool:
+        """Say whether none but the newest is there; a task that a batch began holds that one until it ends."""
+        return sum(isinstance(one, KafkaMessage) for one in gc.get_objects()) <= 1
+
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(5):
+            await bus.append([record("k", f"e{number}")])
+            await logged(store, "doc/k", number + 1)
+        await eventually(are_gone)
+    finally:
+        gc.enable()
 
 
 async def test_whoever_gets_the_partitions_of_another_does_not_read_again_what_that_one_took(
