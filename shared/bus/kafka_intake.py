@@ -144,7 +144,6 @@ class KafkaIntake:
 
     async def _handle(self, message: KafkaMessage) -> None:
         self._idle.clear()
-        message.clear_cache()  # There it holds itself, so that a whole batch would wait for the collector of garbage.
         records = cast("Sequence[Received]", message.body)
         try:
             self._in_hand = len(records)
@@ -159,6 +158,8 @@ class KafkaIntake:
             self._in_hand = 0
             self._idle.set()
         await message.ack()
+        # FastStream lets the message hold itself, and timers hold it: a batch would stay in memory long after.
+        message.body = message.raw_message = ()
 
     async def give_up(self) -> None:
         """Finish and acknowledge the batch in hand, so that whoever gets its partitions does not read it again."""
