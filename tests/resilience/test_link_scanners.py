@@ -18,6 +18,7 @@ from sqlalchemy import select
 from services.notifier.adapters.tables import TABLES
 from tests.resilience.house import BASE, RUN_TOKEN, House
 from tests.resilience.matter import Matter, asked
+from tests.support.kinds import eventually
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -97,6 +98,11 @@ async def test_who_only_looks_decides_nothing(house: House, count: int) -> None:
     csrf = (await person.get(f"/a/{matter.approval}")).text.partition('name="csrf" value="')[2][:64]
     async with house.client(RUN_TOKEN) as operator:
         login = (await operator.post("/api/login-links", json={"person": "ann"})).json()["token"]
+
+    async def is_noticed() -> bool:
+        return bool((await matter.state())["approval"]["noticed"])
+
+    await eventually(is_noticed)  # That is the last that happens by itself.
     before = await everything(house, matter)
 
     answers: Counter[int] = Counter()
