@@ -107,7 +107,7 @@ def _reliability(data: Path, environment: str) -> list[dict[str, Any]]:
 def _told_verdicts(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
-    capped = f", at most {round(row['most'] * 100)} %" if row["most"] is not None else ""
+    capped = f", at most {percent(row['most'])}" if row["most"] is not None else ""
     return f"said {percent(row['said'])}, was right {row['right']} of {row['judged']}{capped}"
 
 

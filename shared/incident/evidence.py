@@ -13,6 +13,8 @@ EvidenceKind = Literal[
 ]
 HarmfulDirection = Literal["up", "down", "both"]
 Trust = Literal["system", "telemetry", "user_text"]
+SUMMARY_MAX = 160
+"""Characters of the summary of a piece of evidence."""
 
 
 class MetricTimeSeries(Model):
@@ -60,7 +62,7 @@ class Evidence(Model):
     unit: str = ""
     active_now: bool = True
     trust: Trust = "telemetry"
-    summary: str = Field(max_length=160)
+    summary: str = Field(max_length=SUMMARY_MAX)
     query: str = ""
     series_id: str | None = None
 

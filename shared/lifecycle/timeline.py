@@ -12,6 +12,7 @@ from typing import Any
 
 from shared.incident.actor import Actor, automation
 from shared.incident.incident import TimelineEntry
+from shared.incident.numbers import percent
 
 Body = Mapping[str, Any]
 
@@ -47,7 +48,7 @@ def _names(actors: Iterable[Mapping[str, Any]]) -> str:
 
 def _diagnosis(body: Body) -> str:
     result = body["result"]
-    return f"Diagnosis: {result['statement']} (confidence {round(result['confidence'] * 100)} %){_changed(body)}"
+    return f"Diagnosis: {result['statement']} (confidence {percent(result['confidence'])}){_changed(body)}"
 
 
 def _changed(body: Body) -> str:

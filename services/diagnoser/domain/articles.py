@@ -12,9 +12,7 @@ from typing import Any
 
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import CaseJSON
-from shared.incident.evidence import Evidence
-
-SUMMARY_MAX = 160
+from shared.incident.evidence import SUMMARY_MAX, Evidence
 
 
 def with_articles(conclusion: Conclusion, case: CaseJSON) -> Conclusion:

@@ -14,6 +14,7 @@ from services.diagnoser.domain.sentences import (
     nothing_yet,
 )
 from shared.incident.evidence import LogTemplate, LookAlike
+from shared.incident.numbers import percent
 
 
 def cause(known: Known, meant: Meant) -> list[Sentence]:
@@ -37,7 +38,7 @@ def cause(known: Known, meant: Meant) -> list[Sentence]:
 
 def _conclusion(seen: Seen) -> str:
     result = seen.result
-    sure = f"{round(result.confidence * 100)} %"
+    sure = percent(result.confidence)
     words = {
         "diagnosed": f"Likely, at {sure}: {result.statement}",
         "inconclusive": f"No cause stands out: {result.statement}",
@@ -54,14 +55,12 @@ def confidence(known: Known, meant: Meant) -> list[Sentence]:
         return nothing_yet(known)
     result, basis = seen.result, concluded_by(known)
     first = result.causes[0].cites if result.causes else ()
-    sentences = [
-        Sentence(f"The confidence is {round(result.confidence * 100)} %: {result.statement}", (*basis, *first))
-    ]
+    sentences = [Sentence(f"The confidence is {percent(result.confidence)}: {result.statement}", (*basis, *first))]
     sentences += [Sentence(text, basis) for text in result.confidence_from]
     sentences += findings_of(result.contradictions, "Against it: ")
     sentences += findings_of(result.unexplained, "Not explained by it: ")
     return sentences + [
-        Sentence(f"Next likely: {c.title or c.cause} at {c.entity}, {round(c.confidence * 100)} %", c.cites)
+        Sentence(f"Next likely: {c.title or c.cause} at {c.entity}, {percent(c.confidence)}", c.cites)
         for c in result.causes[1:3]
     ]
 
@@ -143,7 +142,7 @@ def _look_alike(one: LookAlike) -> str:
         [f"only now {listed(one.only_now)}"] * bool(one.only_now)
         + [f"only then {listed(one.only_then)}"] * bool(one.only_then)
     )
-    alike = f"{one.incident_id} ({one.title}) was {round(one.likeness * 100)} % alike"
+    alike = f"{one.incident_id} ({one.title}) was {percent(one.likeness)} alike"
     return f"{alike}; {was}. It differs: {differs or 'in nothing'}"
 
 

@@ -8,11 +8,10 @@ from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import CUT
 from shared.events.investigations import CollectorOutcome
 from shared.incident.diagnosis import DiagnosticResult
-from shared.incident.evidence import Evidence, Finding
+from shared.incident.evidence import SUMMARY_MAX, Evidence, Finding
 
 OK, EMPTY, GAP, TIMEOUT, FAILED = "ok", "empty", "gap", "timeout", "failed"
 _LOOKED = frozenset({OK, EMPTY})
-_SUMMARY_MAX = 160
 
 
 def looked(found: object) -> str:
@@ -36,7 +35,7 @@ def gaps_of(outcomes: Sequence[CollectorOutcome]) -> tuple[Evidence, ...]:
             channel=outcome.collector,
             trust="system",
             active_now=False,
-            summary=f"No {outcome.collector}: {outcome.detail or outcome.outcome}"[:_SUMMARY_MAX],
+            summary=f"No {outcome.collector}: {outcome.detail or outcome.outcome}"[:SUMMARY_MAX],
         )
         for outcome in outcomes
         if outcome.outcome not in _LOOKED

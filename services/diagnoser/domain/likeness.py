@@ -15,7 +15,8 @@ from datetime import datetime
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.domain.gathering import Asked, CaseJSON
 from shared.incident.diagnosis import RankedCause
-from shared.incident.evidence import Evidence, Finding, LogTemplate, LookAlike
+from shared.incident.evidence import SUMMARY_MAX, Evidence, Finding, LogTemplate, LookAlike
+from shared.incident.numbers import percent
 
 WEIGHTS: Mapping[str, float] = {"alert": 3.0, "log": 2.0, "channel": 2.0, "change": 1.0, "kind": 1.0}
 """What a sign of a class counts: what was alerted on most, what every incident of a service has least."""
@@ -26,7 +27,6 @@ SIGN_MAX = 120
 DIFFERENCES_MAX = 5
 SURGE = 2
 """A shape of log line has surged when it came so many times as often as before."""
-_SUMMARY_MAX = 160
 _NUMBER = re.compile(r"\d+")
 
 Signs = tuple[str, ...]
@@ -148,7 +148,7 @@ def _evidence(one: LookAlike) -> Evidence:
         active_now=False,
         end=one.closed_at,
         magnitude=one.likeness,
-        summary=told_of(one)[:_SUMMARY_MAX],
+        summary=told_of(one)[:SUMMARY_MAX],
     )
 
 
@@ -157,4 +157,4 @@ def told_of(one: LookAlike) -> str:
     judged = {"right": ", confirmed by a person", "wrong": ", by a person's word"}.get(one.verdict, "")
     was = f"it was {one.cause}{judged}" if one.cause else "its cause is not known"
     differs = ", ".join([*(f"now {sign}" for sign in one.only_now), *(f"then {sign}" for sign in one.only_then)][:2])
-    return f"{one.incident_id} was {round(one.likeness * 100)} % alike; {was}; differs: {differs or 'in nothing'}"
+    return f"{one.incident_id} was {percent(one.likeness)} alike; {was}; differs: {differs or 'in nothing'}"

@@ -15,9 +15,8 @@ from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import Shape
 from services.diagnoser.engines.offline.scene import Observation, Scene
 from services.diagnoser.engines.offline.wording import clipped, moved, span
-from shared.incident.evidence import Evidence
+from shared.incident.evidence import SUMMARY_MAX, Evidence
 
-SUMMARY = 160
 _DIGITS = 5
 
 
@@ -55,7 +54,7 @@ class Book:
                 entity=change.entity,
                 channel=kind_of(change),
                 start=_moment(change.at),
-                summary=clipped(f"{change.title or name_of(change)}{remark}", SUMMARY),
+                summary=clipped(f"{change.title or name_of(change)}{remark}", SUMMARY_MAX),
                 trust="user_text",
             )
         )
@@ -71,7 +70,7 @@ class Book:
                 entity=place,
                 start=_moment(alert.at),
                 active_now=not alert.is_over,
-                summary=clipped(f"alert: {title}", SUMMARY),
+                summary=clipped(f"alert: {title}", SUMMARY_MAX),
                 trust="user_text",
             )
         )
@@ -80,7 +79,7 @@ class Book:
         """Enter something that should be known and is not, and return its id."""
         if what not in self._gaps:
             self._gaps[what] = f"G{len(self._gaps) + 1:02d}"
-        summary = clipped(f"not known: {what}", SUMMARY)
+        summary = clipped(f"not known: {what}", SUMMARY_MAX)
         return self._enter(
             Evidence(id=self._gaps[what], kind="gap", entity=entity, summary=summary, active_now=False, trust="system")
         )
@@ -104,7 +103,7 @@ class Book:
                 magnitude=_short(stands.shift),
                 unit=one.series.unit,
                 active_now=one.is_harmful,
-                summary=clipped(told, SUMMARY),
+                summary=clipped(told, SUMMARY_MAX),
                 query=one.series.name,
                 series_id=one.series.id or None,
             )
@@ -125,7 +124,7 @@ class Book:
                 magnitude=_short(shape.surge),
                 unit="lines",
                 active_now=self.scene.is_current(shape),
-                summary=clipped(f"{counted(shape)}: {shape.template}", SUMMARY),
+                summary=clipped(f"{counted(shape)}: {shape.template}", SUMMARY_MAX),
                 trust="user_text",
             )
         )
@@ -139,7 +138,7 @@ class Book:
                 channel=fact.kind,
                 start=_moment(fact.at),
                 active_now=fact.counts,
-                summary=clipped(told(fact), SUMMARY),
+                summary=clipped(told(fact), SUMMARY_MAX),
                 trust="telemetry" if fact.is_text else "system",
             )
         )
