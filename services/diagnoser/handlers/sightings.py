@@ -32,6 +32,7 @@ def _begin(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     if quiet is not None:
         return Ruling(Disposition.SUPPRESSED, quiet)
     _flip(turn, alert)
+    turn.keep(alert.fingerprint)["severity"] = alert.severity.rank  # An earlier cycle may have been worse.
     if _must_wait(turn, alert):
         return _hold(turn, message_id, alert)
     return _correlate(turn, message_id, alert)

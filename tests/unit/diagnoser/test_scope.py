@@ -63,6 +63,16 @@ def test_a_worse_sighting_of_the_same_cycle_tells_the_incident(scope: Aggregate)
     assert told(decision) == [(f"incident/{incident}", "worsened")]
 
 
+def test_a_sighting_is_worse_than_its_own_cycle_however_bad_an_earlier_one_was(scope: Aggregate) -> None:
+    scope.give(delivery("r1", alert(severity=Severity.SEV1)))
+    scope.give(delivery("r2", alert(at=60, recovered=True, severity=Severity.SEV1)))
+    _, incident = ruling(scope.give(delivery("r3", alert(at=120, cycle="c2", severity=Severity.SEV4))))
+
+    decision = scope.give(delivery("r4", alert(at=180, cycle="c2", severity=Severity.SEV2)))
+
+    assert told(decision) == [(f"incident/{incident}", "worsened")]
+
+
 def test_the_same_delivery_twice_is_deduplicated_by_the_senders_key(scope: Aggregate) -> None:
     scope.give(delivery("r1", alert(), delivery_key="k"))
 
