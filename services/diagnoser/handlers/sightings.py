@@ -73,8 +73,10 @@ def _recover(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
 
 
 def _fires(turn: ScopeTurn, alert: Alert) -> bool:
-    """Say whether any cycle of an alert fires."""
-    return any(is_firing(cycle) for cycle in turn.alert_row(alert.fingerprint)["cycles"].values())
+    """Say whether a cycle of an alert fires since the newest recovery, which ends earlier ones whose own was lost."""
+    cycles = turn.alert_row(alert.fingerprint)["cycles"].values()
+    over = max((cycle["recovered"] or 0.0 for cycle in cycles), default=0.0)
+    return any(is_firing(cycle) and (cycle["fired"] or 0.0) > over for cycle in cycles)
 
 
 def _recover_early(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:

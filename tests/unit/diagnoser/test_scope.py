@@ -188,6 +188,15 @@ def test_a_recovery_of_an_older_cycle_does_not_end_the_newer_one(scope: Aggregat
     assert decision.messages == []
 
 
+def test_a_recovery_ends_the_earlier_cycles_too_whose_own_recovery_was_lost(scope: Aggregate) -> None:
+    _, incident = ruling(scope.give(delivery("r1", alert(cycle="c1", at=0))))
+    scope.give(delivery("r2", alert(cycle="c2", at=600)))
+
+    decision = scope.give(delivery("r3", alert(cycle="c2", at=900, recovered=True)))
+
+    assert told(decision) == [(f"incident/{incident}", "recovered")]
+
+
 CYCLE = [("f", alert(at=0)), ("r", alert(at=60, recovered=True)), ("again", alert(at=20, transition="Re-Triggered"))]
 
 
