@@ -16,6 +16,8 @@ from shared.store.model import JSON, Timer
 
 HELD = "held"
 """The timer for flapping alerts."""
+HELD_MAX = 500
+"""Flapping alerts that wait at a time; beyond that one does not wait, for they all lie in the state."""
 
 
 def judge_sighting(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
@@ -127,7 +129,7 @@ def _flip(turn: ScopeTurn, alert: Alert) -> None:
 
 def _must_wait(turn: ScopeTurn, alert: Alert) -> bool:
     rule = turn.config.rules.flap
-    if is_simulated(turn.state.environment) and not rule.simulated:
+    if len(turn.state.held) >= HELD_MAX or (is_simulated(turn.state.environment) and not rule.simulated):
         return False
     return is_flapping(turn.alert_row(alert.fingerprint)["flips"], rule)
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import orjson
 import pytest
 
 from services.diagnoser.domain.config import Config
 from services.diagnoser.domain.rules import FlapRule, Maintenance, Rules
 from services.diagnoser.handlers.scope import Scope
+from services.diagnoser.handlers.scope_turn import ScopeState, state_json
+from services.diagnoser.handlers.sightings import HELD_MAX
 from shared.events.people import Silence, SilenceRequested
+from shared.incident.alert import fingerprint
 from shared.runtime.clock import at as wall_time
-from shared.store.model import Decision, Message
+from shared.store.model import STATE_MAX, Decision, Message
 from tests.unit.diagnoser.aggregates import NOW, Aggregate, message
 from tests.unit.diagnoser.alerts import KEY, alert, delivery
 from tests.unit.diagnoser.scopes import PERSON, RULES, ruling, told
@@ -116,6 +120,18 @@ def test_a_held_alert_that_recovers_meanwhile_does_nothing() -> None:
         change(scope, number)
 
     assert scope.wait(61).messages == []
+
+
+def test_when_very_many_alerts_flap_the_next_is_acted_on_at_once_and_the_state_stays_bounded() -> None:
+    scope = flapping(simulated=True)
+    held = {fingerprint("datadog", f"other-{n}"): NOW + 60 for n in range(HELD_MAX)}
+    scope.state = state_json(ScopeState(environment="sim:t", held=dict(held)))
+
+    dispositions = [ruling(change(scope, number))[0] for number in range(3)]
+
+    assert dispositions == ["new_incident", "recovered", "attached"]
+    assert scope.state["held"] == held
+    assert len(orjson.dumps(scope.state)) < STATE_MAX * 0.15
 
 
 def test_simulated_runs_hold_nothing_by_default() -> None:
