@@ -14,6 +14,7 @@ from services.diagnoser.domain.sighting import AlertRow
 from shared.events.people import Silence
 from shared.incident.enums import Disposition
 from shared.incident.model import LIVE
+from shared.store.intake import mended
 from shared.store.model import JSON, Decision, Local, Message, Record, Row
 
 KIND = "scope"
@@ -22,6 +23,8 @@ DAY = 86_400.0
 ALERT_KEPT = 35 * DAY
 ATTACHED_MAX = 50
 """Alerts in one message to an incident."""
+NAME_MAX = 200
+"""Characters of the names in a disposition."""
 
 
 @dataclass(slots=True)
@@ -145,13 +148,13 @@ def alert_key(fingerprint: str) -> str:
 
 def record_of(ruling: Ruling, body: Mapping[str, Any], environment: str, received_at: float) -> Record:
     """Return the one disposition of a message."""
-    alert = body.get("alert")
+    alert, receipt = body.get("alert"), body.get("receipt")
     return Record(
         TABLE,
         {
-            "message_id": body["message_id"],
-            "receipt": body.get("receipt") or body["message_id"],
-            "source": str(body.get("source", "")),
+            "message_id": _name(body["message_id"]),
+            "receipt": _name(receipt if receipt and isinstance(receipt, str) else body["message_id"]),
+            "source": _name(str(body.get("source", ""))),
             "received_at": received_at,
             "disposition": ruling.disposition.value,
             "reason": ruling.reason,
@@ -160,6 +163,11 @@ def record_of(ruling: Ruling, body: Mapping[str, Any], environment: str, receive
             "environment": environment,
         },
     )
+
+
+def _name(text: str) -> str:
+    """Return a name as any table and index holds it: a record that nobody vouches for may say anything."""
+    return mended(text)[:NAME_MAX]
 
 
 def state_json(state: ScopeState) -> JSON:

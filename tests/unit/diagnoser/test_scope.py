@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
+from services.diagnoser.adapters.tables import DISPOSITION, TABLES
 from services.diagnoser.domain.config import Config
 from services.diagnoser.domain.correlation import Index, incident_id
 from services.diagnoser.handlers.scope import Scope
@@ -17,6 +18,10 @@ from shared.events.deliveries import DeliveryNotAnAlert, DeliveryUnreadable
 from shared.events.people import IncidentRequested
 from shared.incident.enums import Severity
 from shared.store.model import STATE_MAX
+from shared.store.records import RecordWriter
+from shared.store.sqlite.database import DIALECT
+from shared.store.transition import Loaded, run
+from shared.store.transition import Rules as StoreRules
 from tests.unit.diagnoser.aggregates import NOW, Aggregate, message
 from tests.unit.diagnoser.alerts import KEY, alert, delivery, time
 from tests.unit.diagnoser.scopes import PERSON, RULES, ruling, told
@@ -303,6 +308,28 @@ def test_what_is_no_alert_has_a_disposition_too(
 def test_a_message_that_can_never_be_decided_still_has_a_disposition(scope: Aggregate) -> None:
     assert ruling(scope.bury(delivery("r1", alert()))) == ("quarantined", None)
     assert scope.bury(message("m", "delivery.received", "no object")).records == []
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        pytest.param({"receipt": {"a": 1}}, id="its receipt is no text"),
+        pytest.param({"receipt": "r\x00"}, id="a NUL in its receipt"),
+        pytest.param({"message_id": "r\x00"}, id="a NUL in its id"),
+        pytest.param({"source": "s\x00"}, id="a NUL in its source"),
+        pytest.param({"message_id": "".join(map(str, range(5000)))}, id="an id longer than an index takes"),
+    ],
+)
+def test_a_record_that_is_no_delivery_is_quarantined_and_stops_nothing(broken: dict[str, Any]) -> None:
+    prepare = RecordWriter(TABLES, DIALECT).prepare
+    rules = StoreRules("diagnoser", {"scope": Scope()}, Config(rules=RULES, receipt_key=KEY), prepare=prepare)
+    batch = [message("m1", "delivery.received", {"message_id": "r1", **broken}, environment="live")]
+
+    effects = run(rules, Loaded("scope/live", 0, batch), batch, NOW)
+
+    assert effects.parked is None
+    assert [len(record.parameters) for record in effects.records] == [len(DISPOSITION.c)]
+    assert all(len(value) <= 200 for record in effects.records for value in record.parameters if type(value) is str)
 
 
 def test_every_delivery_decided_is_counted_once(scope: Aggregate) -> None:
