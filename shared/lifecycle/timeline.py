@@ -102,7 +102,7 @@ SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "incident.related": lambda b: f"Related to {b['related_id']}{_because(b)}",
     "incident.acknowledged": lambda _: "Acknowledged",
     "incident.assigned": lambda b: f"Assigned to {b['assignee']}",
-    "incident.noted": lambda b: b["text"] if b.get("verdict") else f"Note: {b['text']}",
+    "incident.noted": lambda b: f"{'' if b.get('verdict') else 'Note: '}{b['text']}",
     "incident.reopened": lambda b: f"Reopened{_because(b)}",
     "incident.closed": lambda _: "Incident closed",
     "incident.request_refused": lambda b: f"Request to {b['verb']} refused{_because(b, 'why')}",

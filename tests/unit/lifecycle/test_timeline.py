@@ -53,5 +53,10 @@ def test_a_body_that_lacks_what_its_sentence_needs_still_gets_a_line() -> None:
     assert entry.text == "verification.passed"
 
 
+def test_a_verdict_whose_text_is_no_text_still_gets_a_line() -> None:
+    [entry] = timeline([told("e1", "incident.noted", "signoff/diagnoser", text=[None], verdict="right")])
+    assert entry.text == "[None]"
+
+
 def test_an_event_of_a_newer_version_is_left_out() -> None:
     assert timeline([told("e1", "incident.levitated")]) == []
