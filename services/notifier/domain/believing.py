@@ -42,6 +42,8 @@ def doubt(event: Told, *, keys: Mapping[str, Ed25519PublicKey], granted: Collect
     execution = event.body.get("execution_id")
     if not execution or execution in met or event.type == HandoffRequested.type:
         return ""
+    if not isinstance(execution, str):
+        return "it cannot be read"
     if event.type in _OF_APPROVAL:
         return "" if event.body.get("approval_id") in granted else "nobody approved what it rests on"
     return "no such execution has begun"

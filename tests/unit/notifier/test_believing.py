@@ -69,6 +69,11 @@ def test_nothing_runs_on_the_page_that_nobody_approved() -> None:
     assert {why(told(other)) for other in others} == {"no such execution has begun"}
 
 
+@pytest.mark.parametrize("name", [-1, [None], {"id": EXECUTION}], ids=["a number", "a list", "an object"])
+def test_an_execution_whose_name_is_no_text_is_none(name: object) -> None:
+    assert why(told(executed()[0], execution_id=name), granted=(APPROVAL,)) == "it cannot be read"
+
+
 def test_a_person_may_be_asked_to_take_over_whatever_was_heard_before() -> None:
     assert why(told(HandoffRequested(why="parked", execution_id=EXECUTION))) == ""
 

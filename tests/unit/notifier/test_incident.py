@@ -19,7 +19,7 @@ from shared.events.payload import Payload
 from shared.runtime.secrets import private_key
 from shared.store.model import ACTIVITY_DONE, Decision, Message
 from shared.store.port import Claimed
-from tests.unit.notifier.story import APPROVAL, APPROVER, INCIDENT, PEM, RUN, granted, opened, until_asked
+from tests.unit.notifier.story import APPROVAL, APPROVER, INCIDENT, PEM, RUN, executed, granted, opened, until_asked
 
 CONFIG = Config("http://127.0.0.1:8700", simulated=("terminal", "slack"), keys={"test": private_key(PEM).public_key()})
 NOW = 1_790_000_000.0
@@ -127,6 +127,14 @@ def test_a_body_that_is_no_object_is_a_dead_letter_and_the_incident_goes_on() ->
         decide(first.state, odd)
     assert Incident().on_dead(first.state, odd, "why").state == first.state
     assert decide(first.state, event(granted(), 41)).state["overview"]["approval"] is None
+
+
+def test_a_forged_execution_that_has_no_name_leaves_an_incident_that_goes_on() -> None:
+    approved = decide(decide(None, *story()).state, event(granted(), 20))
+    forged = event(executed()[0], 21)
+    forged.body["execution_id"] = [None]
+    after = decide(approved.state, forged)
+    assert decide(after.state, event(executed()[0], 22)).state["overview"]["incident"]["stage"] == "executing"
 
 
 async def test_a_post_whose_lease_is_gone_posts_nothing() -> None:
