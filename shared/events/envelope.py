@@ -18,6 +18,8 @@ EVENT_MAX = 64 * 1024
 """Bytes of the JSON value."""
 RESEND_DIGITS = 2
 """Of the number of a resend; a longer one is nobody's."""
+HEADER_MAX = 2048
+"""Characters of a header that is read. A longer one is nobody's, and of it would be born what no bus takes."""
 
 SPEC_VERSION = "1.0"
 VERSION_SUFFIX = ".v1"
@@ -118,12 +120,14 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | Mapping[str, str]
     values: dict[str, str] = {}
     broken: list[str] = []
     for name, raw in pairs:
-        if type(raw) is str:
-            values[name] = raw
-            continue
         try:
-            values[name] = bytes(raw).decode("utf-8")
+            text = raw if type(raw) is str else bytes(raw).decode("utf-8")
         except (TypeError, ValueError):
+            broken.append(name)
+            continue
+        if len(text) <= HEADER_MAX:
+            values[name] = text
+        else:
             broken.append(name)
     get = values.get
     resend = get("ce_resend", "")

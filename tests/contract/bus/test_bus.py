@@ -82,6 +82,7 @@ async def test_broken_headers_and_bodies_stop_nobody(make_bus: MakeBus, make_sto
         record("k", "e1")._replace(headers={"ce_id": "e1", "ce_type": "\u00e9", "ce_resend": "many"}),
         record("k", "e2")._replace(body=b"\xff\x00 no json"),
         record("k", "e3")._replace(body=b""),
+        record("k", "i" * 70_000)._replace(body=b"no json either, and an id that no dead letter has room for"),
     ]
     await bus.append([*bad, record("k", "last")])
 
@@ -89,7 +90,8 @@ async def test_broken_headers_and_bodies_stop_nobody(make_bus: MakeBus, make_sto
         return "last" in ids(await log_of(store, "doc/k"))
 
     await eventually(last_came)
-    assert {dead.id for dead in await store.dead()} == {"e2", "e3"}
+    *others, _ = sorted((dead.id for dead in await store.dead()), key=lambda id_: "/" in id_)
+    assert sorted(others) == ["e2", "e3"]
 
 
 async def test_a_record_that_can_never_be_taken_is_named_and_holds_back_its_key(

@@ -59,6 +59,17 @@ def test_reading_headers_never_raises(headers: list[tuple[str, bytes | None]]) -
     assert envelope.resend >= 0
 
 
+@pytest.mark.parametrize("wrapped", [list, dict], ids=["as Kafka has them", "as the log has them"])
+def test_a_header_that_is_longer_than_any_of_ours_is_named_and_goes_no_further(wrapped: type) -> None:
+    headers = {"ce_id": "i" * 70_000, "ce_traceparent": "t" * 2_049, "ce_type": "a.v1"}
+    given = wrapped(headers) if wrapped is dict else [(name, text.encode()) for name, text in headers.items()]
+
+    envelope = read_headers(given)
+
+    assert envelope.unknown == ("ce_id", "ce_traceparent")
+    assert (envelope.id, envelope.traceparent, envelope.type) == ("", "", "a")
+
+
 def test_a_header_that_is_not_text_is_named() -> None:
     assert read_headers([("ce_id", b"\xff"), ("ce_type", b"a.v1")]).unknown == ("ce_id",)
 
