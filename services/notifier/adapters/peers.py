@@ -26,6 +26,8 @@ class HTTPPeer:
         return await self._ask("POST", path, json=body)
 
     async def _ask(self, method: str, path: str, **given: Any) -> Any:  # noqa: ANN401 -- any JSON value
+        if {".", ".."} & set(path.split("/")):  # The client would resolve them, and ask for something else.
+            raise NotFoundError(f"{self._name} has nothing at {path}")
         try:
             answer = await self._client.request(method, path, **given)
         except httpx.TransportError as error:

@@ -40,6 +40,14 @@ async def test_dead_letters_of_all_services_are_listed_and_put_back(running: Run
     assert unknown.status_code == 404
 
 
+async def test_a_name_that_climbs_asks_another_service_for_nothing_else(running: Running) -> None:
+    async with running.operator() as operator:
+        read = [await operator.get(f"/api/{way}/..%2F..%2Fcauses") for way in ("deliveries", "dead-letters/executor")]
+        put_back = await operator.post("/api/dead-letters/executor/x%2F..%2Fa/requeue", json={})
+    assert [answer.status_code for answer in (*read, put_back)] == [404, 404, 404]
+    assert running.others.asked == []
+
+
 async def test_a_service_that_does_not_answer_is_named(running: Running) -> None:
     async def away(*_: object) -> None:
         raise httpx.ConnectError("refused")
