@@ -27,7 +27,8 @@ from shared.lifecycle.timeline import Told
 
 def running(detail: Detail) -> dict[str, Any] | None:
     """Return the execution that has not ended."""
-    return next((e for e in reversed(detail.executions.values()) if e["state"] in ("running", "paused")), None)
+    under_way = ("running", "paused", "rolling_back")
+    return next((e for e in reversed(detail.executions.values()) if e["state"] in under_way), None)
 
 
 def _execution_started(payload: ExecutionStarted, detail: Detail, event: Told) -> None:

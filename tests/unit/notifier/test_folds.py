@@ -21,7 +21,13 @@ from shared.events.approvals import (
     ApprovalSuperseded,
     ApprovalVoteRecorded,
 )
-from shared.events.executions import ExecutionCancelled, ExecutionPaused, StepUnknown
+from shared.events.executions import (
+    ExecutionCancelled,
+    ExecutionPaused,
+    RollbackFinished,
+    RollbackStarted,
+    StepUnknown,
+)
 from shared.events.incidents import IncidentReopened, IncidentSeverityRaised
 from shared.events.investigations import RecommendationSuperseded
 from shared.events.payload import Payload
@@ -222,6 +228,13 @@ def test_an_approved_plan_that_is_held_back_or_stopped_before_its_beginning_is_s
 
     begun = folded(*until_asked(), granted(), paused, *executed()[:1]).executions[EXECUTION]
     assert (begun["state"], len(begun["steps"])) == ("running", 1)
+
+
+def test_an_undo_can_be_decided_about_until_it_ends() -> None:
+    begun = (*until_asked(), granted(), *executed()[:3], RollbackStarted(execution_id=EXECUTION, reason="no better"))
+    undoing = folded(*begun)
+    assert running(undoing) == undoing.executions[EXECUTION]
+    assert running(folded(*begun, RollbackFinished(execution_id=EXECUTION, outcome="succeeded"))) is None
 
 
 def test_an_approval_that_counts_no_more_is_taken_off_the_page_and_one_that_nobody_signed_takes_none() -> None:
