@@ -144,7 +144,9 @@ def _closed(turn: Turn) -> None:
 
 
 def _reopened(turn: Turn) -> None:
-    turn.case.recovered, turn.case.parked = False, ""
+    """Work on it again. What was parked for a message that cannot be handled waits for a person, not for an alert."""
+    case = turn.case
+    case.recovered, case.parked = False, "" if case.parked == "closed" else case.parked
 
 
 def _noticed(turn: Turn) -> None:

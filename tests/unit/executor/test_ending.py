@@ -294,3 +294,12 @@ def test_reopening_lets_the_next_recommendation_be_worked_on() -> None:
     story.executor.event("incident.reopened", {"reason": "again"})
     story.recommend(recommendation="r2")
     assert types(story.ask()) == ["approval.requested"]
+
+
+def test_reopening_takes_up_nothing_that_is_parked_for_what_cannot_be_handled() -> None:
+    story = Story().calling(plan(step("one"), step("two")))
+    story.executor.event("recommendation.superseded", {"reason": 1})
+    story.executor.event("incident.source_recovered", RECOVERY)
+    story.executor.event("incident.reopened", {"reason": "it fires again"})
+    assert types(story.call()) == ["step.succeeded"]
+    assert story.executor.count(RECHECK) == 1, "no new intent until a person resumes"
