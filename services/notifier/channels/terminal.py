@@ -28,7 +28,7 @@ class Terminal:
         if notice.line:
             self._write(f"{one_line(notice.line)}{mark}  {one_line(notice.fields['Incident'])}\n")
         if notice.approval and notice.approval not in self._linked:
-            self._linked.add(notice.approval)
             token = await self._invite()
             login = f"?login={token}" if token else ""
             self._write(f"\n  APPROVAL LINK  {notice.link}{login}\n\n")
+            self._linked.add(notice.approval)  # Last: a post that failed is made again, and must write it then.

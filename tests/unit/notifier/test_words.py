@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
@@ -10,13 +11,17 @@ from services.notifier.console.rendering import ago, frame, web_link
 from services.notifier.domain.charts import amount, chart
 from services.notifier.domain.notice import notice
 from services.notifier.domain.origin import is_own, is_this_machine, own_path, place_of
-from services.notifier.domain.wording import deed, duration
+from services.notifier.domain.wording import cause, deed, duration
 from services.notifier.entrypoints.consumer import route
 from shared.bus.port import Received
+from shared.errors import UnavailableError
 from shared.events.envelope import Outgoing, headers_of, read_headers
+from shared.events.incidents import IncidentReopened
+from shared.events.investigations import DiagnosisInconclusive, DiagnosisNoActiveFault
+from shared.incident.diagnosis import DiagnosticResult
 from shared.incident.evidence import MetricTimeSeries
 from tests.unit.notifier.clock import T0
-from tests.unit.notifier.story import APPROVAL, INCIDENT, until_asked
+from tests.unit.notifier.story import APPROVAL, INCIDENT, RUN, executed, granted, opened, until_asked
 from tests.unit.notifier.test_folds import folded
 
 
@@ -111,6 +116,38 @@ def test_a_notice_asks_when_there_is_a_question_and_tells_otherwise() -> None:
     assert notice(telling, "https://signoff.example/").link == f"https://signoff.example/i/{INCIDENT}"
 
 
+@pytest.mark.parametrize(
+    "kind,status,told_as",
+    [
+        pytest.param(DiagnosisInconclusive, "inconclusive", "No cause stands out. Nothing fits", id="no cause"),
+        pytest.param(DiagnosisNoActiveFault, "no_active_fault", "Nothing is wrong now. Nothing fits", id="no fault"),
+    ],
+)
+def test_what_is_no_cause_is_never_told_as_a_likely_one(
+    kind: type[DiagnosisInconclusive | DiagnosisNoActiveFault], status: Literal["inconclusive"], told_as: str
+) -> None:
+    result = DiagnosticResult(status=status, statement="Nothing fits", confidence=0.0)
+    overview = folded(opened(), kind(investigation_id="inv-1", result=result)).overview
+    assert overview
+    assert cause(overview) == told_as
+    assert notice(overview, "https://signoff.example").fields["Diagnosis"] == told_as
+
+
+def test_a_likely_cause_says_how_sure_it_is() -> None:
+    overview = folded(*until_asked()).overview
+    assert overview
+    assert cause(overview) == "Likely (87\u00a0%): Memory leak after the deploy of shop v2"
+    assert "Diagnosis" not in notice(overview, "https://signoff.example").fields
+
+
+def test_what_is_asked_or_open_again_is_not_yet_verified() -> None:
+    done = [*until_asked(), granted(), *executed()]
+    for more, verified in (((), "passed: memory, read 41 %"), ((IncidentReopened(reason="refire"),), "")):
+        overview = folded(*done, *more).overview
+        assert overview
+        assert overview.verified == verified
+
+
 def test_slack_finds_no_mention_that_an_alert_wrote() -> None:
     assert escaped("<!channel> & <https://evil|here>") == "&lt;!channel&gt; &amp; &lt;https://evil|here&gt;"
     assert escaped("a\u202eb") == "a\\u202eb"
@@ -129,6 +166,26 @@ async def test_the_terminal_links_each_question_once() -> None:
     await terminal.post("sim:night-shift-1a212dd423e", INCIDENT, asking)
     await terminal.post("sim:night-shift-1a212dd423e", INCIDENT, asking.model_copy(update={"line": ""}))
     assert "".join(written).count(f"/a/{APPROVAL}?login=one-time") == 1
+
+
+async def test_the_terminal_writes_a_link_that_could_not_be_written_when_it_is_posted_again() -> None:
+    written: list[str] = []
+    logins = iter([UnavailableError("the database is away"), "one-time"])
+
+    async def invite() -> str:
+        login = next(logins)
+        if isinstance(login, UnavailableError):
+            raise login
+        return login
+
+    overview = folded(*until_asked()).overview
+    assert overview
+    terminal = Terminal(written.append, invite)
+    asking = notice(overview, "http://127.0.0.1:8700")
+    with pytest.raises(UnavailableError):
+        await terminal.post(RUN, INCIDENT, asking)
+    await terminal.post(RUN, INCIDENT, asking)
+    assert f"/a/{APPROVAL}?login=one-time" in "".join(written)
 
 
 @pytest.mark.parametrize(
