@@ -66,6 +66,8 @@ _PARTS: dict[str, tuple[str, str]] = {
         on conflict(agg,seq,id) do update set reason=excluded.reason, at=excluded.at, parked=excluded.parked""",
     ),
 }
+DEAD_ID_MAX = 500
+"""Characters of the id of a dead message: its index takes 2,700 bytes, and what it refuses could never be buried."""
 _HEADS = "agg text,lane int,done bigint,add bigint,nx float8,fence bigint,park bool"
 
 
@@ -187,4 +189,4 @@ def _bury(writes: Writes, aggregate: str, dead: Dead, *, parked: bool) -> None:
     """Keep a dead message as it came: the statement takes the body from the inbox where it still lies."""
     m = dead.message
     body = b"" if m.seq else orjson.dumps(m.body)
-    writes.parts["dead"].append((aggregate, m.seq, m.id, m.type, body, dead.reason, parked))
+    writes.parts["dead"].append((aggregate, m.seq, m.id[:DEAD_ID_MAX], m.type, body, dead.reason, parked))

@@ -61,6 +61,17 @@ async def test_a_dead_letter_says_what_and_why(store: Store) -> None:
     }
 
 
+async def test_a_bad_message_with_an_id_that_no_index_takes_is_dead_like_any_other(store: Store) -> None:
+    long = "".join(chr(0x4E00 + number * 7919 % 20_000) for number in range(2_000))
+    await store.take([Incoming("doc/1", long, "said", b"no json"), say("doc/1", "after")])
+
+    assert [entry[0] for entry in await logged(store, "doc/1", 2)] == ["dead", "said"]
+
+    (dead,) = await store.dead()
+    assert long.startswith(dead.id)
+    assert await store.requeue(dead.id)
+
+
 async def test_a_body_too_large_for_a_letter_stays_where_it_is_kept(store: Store) -> None:
     await store.take([say("doc/1", "m", text="x" * 65_000, fail="no")])
     assert await logged(store, "doc/1", 1) == [["dead", "m", "ValueError"]]
