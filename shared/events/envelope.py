@@ -19,7 +19,7 @@ EVENT_MAX = 64 * 1024
 RESEND_DIGITS = 2
 """Of the number of a resend; a longer one is nobody's."""
 HEADER_MAX = 2048
-"""Characters of a header that is read. A longer one is nobody's, and of it would be born what no bus takes."""
+"""Bytes of a header that is read. A longer one is nobody's, and of it would be born what no bus or index takes."""
 
 SPEC_VERSION = "1.0"
 VERSION_SUFFIX = ".v1"
@@ -125,7 +125,7 @@ def read_headers(headers: Iterable[tuple[str, bytes | None]] | Mapping[str, str]
         except (TypeError, ValueError):
             broken.append(name)
             continue
-        if len(text) <= HEADER_MAX:
+        if len(text if text.isascii() else text.encode(errors="replace")) <= HEADER_MAX:
             values[name] = text
         else:
             broken.append(name)
