@@ -35,6 +35,7 @@ def templates() -> Environment:
         "severity": wording.severity,
         "risk": wording.risk,
         "deed": wording.deed,
+        "cause": wording.cause,
         "ago": ago,
         "duration": wording.duration,
         "clock": clock,
@@ -43,7 +44,12 @@ def templates() -> Environment:
         "web_link": web_link,
     }
     environment.tests |= {"simulated": is_simulated}
-    environment.globals |= {"chart_width": WIDTH, "chart_height": HEIGHT, "question_max": QUESTION_MAX}
+    environment.globals |= {
+        "chart_width": WIDTH,
+        "chart_height": HEIGHT,
+        "question_max": QUESTION_MAX,
+        "no_cause": wording.NO_CAUSE,
+    }
     return environment
 
 

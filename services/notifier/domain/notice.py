@@ -34,7 +34,9 @@ def notice(overview: Overview, base_url: str) -> Notice:
     head = f"{incident.id} · {incident.severity.value.upper()} · {stage}"
     text = f"Approve? {asked.title} ({head})" if asked else f"{head} · {incident.title}"
     fields = {"Incident": incident.title, "Stage": stage, "Services": ", ".join(incident.services) or "-"}
-    if overview.cause:
+    if overview.cause and overview.diagnosis in wording.NO_CAUSE:
+        fields["Diagnosis"] = wording.cause(overview)
+    elif overview.cause:
         fields["Likely cause"] = f"{overview.cause} ({percent(overview.confidence)})"
     if asked:
         fields["What will happen"] = asked.impact or asked.title

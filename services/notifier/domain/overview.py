@@ -14,7 +14,7 @@ from shared.incident.model import IncidentId, Model
 from shared.lifecycle.stage import Progress, advance
 from shared.lifecycle.timeline import Told
 
-FOLD = 4
+FOLD = 5
 
 
 class PendingApproval(Model):
@@ -33,6 +33,9 @@ class Overview(Model):
     incident: Incident
     recovered: bool = False
     cause: str = ""
+    """What the newest diagnosis states; whether that is a cause, `diagnosis` says."""
+    diagnosis: str = ""
+    """The status of the newest diagnosis."""
     confidence: float = 0.0
     proposal: str = ""
     approval: PendingApproval | None = None
@@ -110,7 +113,7 @@ def _attached(body: Mapping[str, Any]) -> Change:
 
 def _diagnosed(body: Mapping[str, Any]) -> Change:
     result = body["result"]
-    return {"cause": result["statement"], "confidence": result["confidence"]}
+    return {"cause": result["statement"], "confidence": result["confidence"], "diagnosis": result["status"]}
 
 
 def _asked(body: Mapping[str, Any]) -> Change:
@@ -118,6 +121,7 @@ def _asked(body: Mapping[str, Any]) -> Change:
     return {
         "proposal": title,
         "granted": False,
+        "verified": "",
         "approval": {
             "id": body["approval_id"],
             "title": title,
@@ -137,7 +141,7 @@ def _verified(word: str) -> Callable[[Mapping[str, Any]], Change]:
     def change(body: Mapping[str, Any]) -> Change:
         observed = body["result"].get("observed") or ("",)
         read = f", read {observed[-1]}" if observed[-1] else ""
-        return {"verified": f"{word}: {body['result']['condition']}{read}"}
+        return {"verified": f"{word}: {body['result']['check']}{read}"}
 
     return change
 
@@ -154,6 +158,7 @@ _CHANGES: Mapping[str, Callable[[Mapping[str, Any]], Change]] = {
     "incident.alerts_attached": _attached,
     "incident.severity_raised": _of_incident(severity="severity"),
     "incident.classified": _of_incident(category="category"),
+    "incident.reopened": lambda _: {"verified": ""},
     "incident.acknowledged": lambda b: {"incident": {"acknowledged_by": b["actor"]["id"]}},
     "incident.assigned": _of_incident(assigned_to="assignee"),
     "diagnosis.concluded": _diagnosed,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from services.notifier.domain.overview import Overview
 from shared.incident.enums import RiskLevel, Severity, Stage
+from shared.incident.numbers import percent
 
 STAGES: Mapping[Stage, tuple[str, str]] = {
     Stage.OPEN: ("○", "open"),
@@ -55,6 +56,9 @@ SEVERITIES: Mapping[Severity, str] = {
     Severity.SEV4: "○ SEV4",
 }
 
+NO_CAUSE: Mapping[str, str] = {"inconclusive": "No cause stands out.", "no_active_fault": "Nothing is wrong now."}
+"""What a diagnosis that names no cause comes to."""
+
 DEEDS: Mapping[str, str] = {
     "approve": "approval",
     "reject": "rejection",
@@ -74,6 +78,16 @@ def stage(overview: Overview) -> str:
     if found is Stage.AWAITING_APPROVAL and overview.granted:
         return "◐ approved, not begun"
     return " ".join(STAGES[found])
+
+
+def cause(overview: Overview) -> str:
+    """Return what the newest diagnosis says, and how sure it is if it names a cause; empty before there is one."""
+    if not overview.cause:
+        return ""
+    if overview.diagnosis in NO_CAUSE:
+        return f"{NO_CAUSE[overview.diagnosis]} {overview.cause}"
+    sure = percent(overview.confidence).replace(" ", "\u00a0")
+    return f"Likely ({sure}): {overview.cause}"
 
 
 def severity(value: str) -> str:
