@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from services.executor.domain.ruling import No
 from services.executor.domain.state import Approval, Execution, StepState
 from services.executor.handlers import asking, ending, stepping, verifying
 from services.executor.handlers.doubting import doubt
 from services.executor.handlers.turn import Turn
 from shared.events.executions import StepFailed, StepSucceeded
-from shared.incident.enums import ActionStatus
+from shared.incident.enums import ActionStatus, ApprovalPolicyType
 
 
 def begin(turn: Turn, approval: Approval) -> None:
@@ -73,8 +74,17 @@ def granted(turn: Turn) -> None:
 
 def _lapsed(turn: Turn) -> str:
     """Return why what people approved counts no more at the claim; empty when all of it stands."""
-    approval = turn.case.approval
-    gone = [no for vote in approval.votes if (no := turn.lapsed(vote)) is not None] if approval else []
+    approval, plan = turn.case.approval, turn.plan
+    votes = approval.votes if approval else []
+    gone = [no for vote in votes if (no := turn.lapsed(vote)) is not None]
+    asked = turn.config.policy.of(
+        plan.runbook_id, plan.targets, turn.case.environment, plan.risk, approval.needed if approval else 1
+    )
+    have = len({vote.person for vote in votes})
+    if asked.policy is ApprovalPolicyType.FORBID:
+        gone.append(No("forbidden", f"by the rule {asked.rule!r} of the policy"))
+    elif have < asked.needed:
+        gone.append(No("policy", f"{have} of {asked.needed} people approved, by the rule {asked.rule!r}"))
     return "; ".join(f"{no.why}: {no.detail}" for no in gone)
 
 

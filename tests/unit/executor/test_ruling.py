@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from services.executor.domain.config import ExecutorConfig
+from services.executor.domain.policy import Policy
 from services.executor.domain.work import CALL, RECHECK
 from shared.runtime.clock import at
 from shared.runtime.people import People
@@ -291,3 +292,31 @@ def test_a_key_that_was_revoked_since_takes_its_approvals_with_it() -> None:
     caused = story.recheck()
     assert types(caused) == ["execution.cancelled"]
     assert "key 'k1' is not trusted" in caused[0].body["reason"]
+
+
+@pytest.mark.parametrize(
+    "policy, reason",
+    [
+        pytest.param("forbid", "forbidden: by the rule 'newer' of the policy", id="forbids it"),
+        pytest.param("require_two", "policy: 1 of 2 people approved, by the rule 'newer'", id="asks for two"),
+    ],
+)
+def test_what_one_person_approved_is_not_begun_when_the_policy_by_now(policy: str, reason: str) -> None:
+    story = Story().granted()
+    newer = Policy.model_validate({"rules": [{"name": "newer", "policy": policy}]})
+    story.executor.configure(replace(story.executor.rules.config, policy=newer))
+    caused = story.recheck()
+    assert [event.body["reason"] for event in caused if event.type == "execution.cancelled"] == [reason]
+    assert story.executor.count(CALL) == 0
+
+
+def test_what_is_kept_as_granted_without_the_words_of_a_person_is_not_begun() -> None:
+    story = Story().granted()
+    kept = story.executor.state()
+    kept["approval"]["votes"] = []
+    story.executor.overwrite(kept)
+    caused = story.recheck()
+    assert [event.body["reason"] for event in caused if event.type == "execution.cancelled"] == [
+        "policy: 0 of 1 people approved, by the rule 'default'"
+    ]
+    assert story.executor.count(CALL) == 0
