@@ -33,6 +33,11 @@ def _because(body: Body, key: str = "reason") -> str:
     return f": {body[key]}" if body.get(key) else ""
 
 
+def _words(code: str) -> str:
+    """Return a code of an event as people read it."""
+    return code.replace("_", " ")
+
+
 def _step(word: str) -> Callable[[Body], str]:
     def sentence(body: Body) -> str:
         undo = "Rollback step" if body.get("rollback") else "Step"
@@ -79,14 +84,14 @@ def _verification(word: str) -> Callable[[Body], str]:
     def sentence(body: Body) -> str:
         result = body["result"]
         seen = f" (last read {result['observed'][-1]})" if result.get("observed") else ""
-        return f"Verification {word}: {result['condition']}{seen}"
+        return f"Verification {word}: {result.get('check') or result['condition']}{seen}"
 
     return sentence
 
 
 def _refusal(body: Body) -> str:
     what = f"Decision to {body['verb']}" if body["verb"] else "A record that claims to be a decision was"
-    return f"{what} refused: {body['why']}{_because(body, 'detail')}"
+    return f"{what} refused: {_words(body['why'])}{_because(body, 'detail')}"
 
 
 def _disbelieved(body: Body) -> str:
@@ -95,7 +100,7 @@ def _disbelieved(body: Body) -> str:
 
 SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "incident.opened": lambda b: f"Incident opened: {b['title']}",
-    "incident.classified": lambda b: f"Classified as {b['category']}",
+    "incident.classified": lambda b: f"Classified as {_words(b['category'])}",
     "incident.alerts_attached": lambda b: f"{_counted(b['alerts'], 'alert')} joined, {b['total']} in all{_because(b)}",
     "incident.severity_raised": lambda b: f"Severity raised from {b['previous']} to {b['severity']}{_because(b)}",
     "incident.source_recovered": lambda _: "All alerts have recovered",
@@ -116,7 +121,7 @@ SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "recommendation.superseded": lambda b: f"Recommendation superseded{_because(b)}",
     "question.answered": lambda b: f"Answer: {b['text']}",
     "summary.written": lambda _: "Summary written",
-    "plan.refused": lambda b: f"No plan: {b['why']}{_because(b, 'detail')}",
+    "plan.refused": lambda b: f"No plan: {_words(b['why'])}{_because(b, 'detail')}",
     "approval.requested": lambda b: f"Approval requested: {b['title']}",
     "approval.reminded": lambda _: "Reminded that an approval is pending",
     "approval.escalated": lambda b: f"Approval escalated to {', '.join(b['to']) or 'the next level'}",
@@ -130,19 +135,19 @@ SENTENCES: Mapping[str, Callable[[Body], str]] = {
     "execution.started": lambda b: f"Execution started, {_counted(b['steps'], 'step')}",
     "execution.paused": lambda b: f"Execution paused{_because(b)}",
     "execution.resumed": lambda b: f"Execution resumed{_because(b)}",
-    "execution.finished": lambda b: f"Execution finished: {b['outcome']}{_because(b, 'detail')}",
+    "execution.finished": lambda b: f"Execution finished: {_words(b['outcome'])}{_because(b, 'detail')}",
     "execution.cancelled": lambda b: f"Execution cancelled{_because(b)}",
     "step.succeeded": _step("done"),
     "step.failed": _step("failed, nothing was changed"),
     "step.unknown": _step("is in doubt"),
-    "step.reconciled": lambda b: _step(f"settled: {b['outcome']}")(b),
+    "step.reconciled": lambda b: _step(f"settled: {_words(b['outcome'])}")(b),
     "step.skipped": lambda b: _step("skipped")(b) + _because(b),
     "verification.passed": _verification("passed"),
     "verification.failed": _verification("failed"),
     "verification.unknown": _verification("has no data"),
     "rollback.started": lambda b: f"Rollback started{_because(b)}",
-    "rollback.finished": lambda b: f"Rollback finished: {b['outcome']}{_because(b, 'detail')}",
-    "handoff.requested": lambda b: f"A person must take over: {b['why']}{_because(b, 'detail')}",
+    "rollback.finished": lambda b: f"Rollback finished: {_words(b['outcome'])}{_because(b, 'detail')}",
+    "handoff.requested": lambda b: f"A person must take over: {_words(b['why'])}{_because(b, 'detail')}",
 }
 
 DISBELIEVED = "record.disbelieved"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from shared.events.registry import EVENTS
 from shared.lifecycle.timeline import SENTENCES, UNTOLD, Told, timeline
 
@@ -56,6 +58,32 @@ def test_a_body_that_lacks_what_its_sentence_needs_still_gets_a_line() -> None:
 def test_a_verdict_whose_text_is_no_text_still_gets_a_line() -> None:
     [entry] = timeline([told("e1", "incident.noted", "signoff/diagnoser", text=[None], verdict="right")])
     assert entry.text == "[None]"
+
+
+@pytest.mark.parametrize(
+    "name,body,text",
+    [
+        pytest.param(
+            "incident.classified", {"category": "resource_leak"}, "Classified as resource leak", id="category"
+        ),
+        pytest.param("plan.refused", {"why": "no_actuator"}, "No plan: no actuator", id="no plan"),
+        pytest.param(
+            "handoff.requested",
+            {"why": "verification_failed", "detail": "last read 97 %"},
+            "A person must take over: verification failed: last read 97 %",
+            id="why a person must take over",
+        ),
+        pytest.param(
+            "verification.failed",
+            {"result": {"check": "Memory stays below 70 %", "condition": "value < 70.0", "observed": ["71 %", "97 %"]}},
+            "Verification failed: Memory stays below 70 % (last read 97 %)",
+            id="what was checked, not how",
+        ),
+    ],
+)
+def test_people_read_words_and_no_codes(name: str, body: dict[str, object], text: str) -> None:
+    [entry] = timeline([told("e1", name, **body)])
+    assert entry.text == text
 
 
 def test_an_event_of_a_newer_version_is_left_out() -> None:
