@@ -59,12 +59,12 @@ class Refusal:
     retry_at: float | None
 
 
-def tidy(governor: Governor, now: float) -> None:
-    """Forget what is over: permits that ended, executions and rulings of more than an hour ago."""
+def tidy(governor: Governor, caps: Caps, now: float) -> None:
+    """Forget what is over: permits that ended, targets that have rested, executions and rulings of an hour ago."""
     governor.rulings = {nonce: ruling for nonce, ruling in governor.rulings.items() if ruling["at"] > now - HOUR}
     governor.permits = {name: permit for name, permit in governor.permits.items() if permit["ends"] > now}
     governor.begun = [entry for entry in governor.begun if entry["at"] > now - HOUR]
-    governor.ended = {target: at for target, at in governor.ended.items() if at > now - HOUR}
+    governor.ended = {target: at for target, at in governor.ended.items() if at > now - caps.cooldown_seconds}
 
 
 def grant(governor: Governor, asked: Asked, permit: str, caps: Caps, now: float) -> Refusal | None:

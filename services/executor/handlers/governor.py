@@ -58,7 +58,7 @@ class GovernorKind:
         governor = Governor.model_validate(state) if state else None
         for message in messages:
             governor = governor or Governor(environment=_environment(message))
-            tidy(governor, now)
+            tidy(governor, config.policy.caps, now)
             handler = _MESSAGES.get(message.type)
             if handler is not None:
                 handler(_Turn(config, governor, message, decision, now))

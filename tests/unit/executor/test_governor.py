@@ -26,9 +26,9 @@ def ran(state: Governor, execution: str, *targets: str, at: float, changed: bool
     release(state, execution, changed=changed, now=at)
 
 
-def reason(state: Governor, asked: Asked, now: float = NOW) -> tuple[str, float | None]:
-    tidy(state, now)
-    refusal = grant(state, asked, "p", CAPS, now)
+def reason(state: Governor, asked: Asked, now: float = NOW, caps: Caps = CAPS) -> tuple[str, float | None]:
+    tidy(state, caps, now)
+    refusal = grant(state, asked, "p", caps, now)
     if refusal is None:
         return "", None
     return refusal.reason.partition(":")[0], None if refusal.retry_at is None else refusal.retry_at - now
@@ -51,7 +51,7 @@ def test_a_target_that_another_execution_holds_is_asked_for_again_soon() -> None
 def test_an_execution_gets_its_own_targets_again_for_each_step_however_long_it_runs() -> None:
     state = governor()
     grant(state, ask("a"), "p1", CAPS, NOW)
-    tidy(state, NOW + 7200)
+    tidy(state, CAPS, NOW + 7200)
     for number in range(4):
         ran(state, f"other-{number}", f"bin-{number}", at=NOW + 7200)
     assert reason(state, ask("b", "bag"), NOW + 7201)[0] == "cap"
@@ -69,6 +69,13 @@ def test_a_target_rests_after_a_change() -> None:
     ran(state, "a", at=NOW)
     assert reason(state, ask("b"), NOW + 20) == ("cooldown", 40)
     assert reason(state, ask("b"), NOW + 60) == ("", None)
+
+
+def test_a_target_rests_for_as_long_as_the_policy_says_be_it_hours() -> None:
+    state, long = governor(), CAPS.model_copy(update={"cooldown_seconds": 7200})
+    ran(state, "a", at=NOW)
+    assert reason(state, ask("b"), NOW + 3700, long) == ("cooldown", 3500)
+    assert reason(state, ask("b"), NOW + 7200, long) == ("", None)
 
 
 def test_the_loop_breaker_ends_the_third_change_of_a_target_within_an_hour() -> None:
