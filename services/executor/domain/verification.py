@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Literal
 
 Verdict = Literal["passed", "failed", "unknown"]
@@ -14,6 +15,8 @@ GRACE = 60.0
 """Wall seconds that data may be late."""
 OBSERVED_MAX = 12
 """Measurements that a verdict shows."""
+HOLE_STEPS = 2.5
+"""Steps of a series between two measurements in which nobody knows what was: one may be lost, not two."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,32 +49,39 @@ def verify_with_retry(
         yield end + number * steady
 
 
-def held_for(points: Sequence[Point], deadline: float) -> float:
-    """Return the longest time before the deadline for which the condition held without a break, in data seconds."""
+def held_for(points: Sequence[Point], deadline: float, hole: float = inf) -> float:
+    """Return the longest time before the deadline for which the condition held without a break, in data seconds.
+
+    More than `hole` seconds without a measurement are a break.
+    """
     longest = 0.0
     since: float | None = None
+    before = -inf
     for point in points:
         if point.at > deadline:
             break
         if not point.holds:
             since = None
-            continue
-        since = point.at if since is None else since
-        longest = max(longest, point.at - since)
+        else:
+            since = point.at if since is None or point.at - before > hole else since
+            longest = max(longest, point.at - since)
+        before = point.at
     return longest
 
 
-def judge(points: Sequence[Point], *, deadline: float, hold: float, late: bool) -> Verdict | None:
+def judge(points: Sequence[Point], *, deadline: float, hold: float, late: bool, hole: float = inf) -> Verdict | None:
     """Return the verdict, None while it is open.
 
     passed: the condition held long enough before the deadline, whenever it was read. failed: data reach the deadline
-    and it did not. unknown: they do not reach it, and can be late no more (`late`); never a pass.
+    and it did not. unknown: they do not reach it, and can be late no more (`late`), or are missing where it may have
+    held; never a pass.
     """
     in_time = [point for point in points if point.at <= deadline]
-    if any(point.holds for point in in_time) and held_for(in_time, deadline) >= hold:
+    some = any(point.holds for point in in_time)
+    if some and held_for(in_time, deadline, hole) >= hold:
         return "passed"
     if points and points[-1].at >= deadline:
-        return "failed"
+        return "unknown" if some and held_for(in_time, deadline) >= hold else "failed"
     return "unknown" if late else None
 
 

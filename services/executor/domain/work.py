@@ -154,7 +154,10 @@ class VerifyRead(_Of):
 
 
 class VerifyPoints(TypedDict):
-    """`points`: [data seconds, value, whether the condition holds], oldest first. `pace`: data seconds per second."""
+    """`points`: [data seconds, value, whether the condition holds], oldest first. `pace`: data seconds per second.
+
+    `step`: data seconds between two measurements of the series, 0 without any.
+    """
 
     execution_id: str
     attempt: int
@@ -162,3 +165,4 @@ class VerifyPoints(TypedDict):
     data_now: float
     pace: float
     unit: str
+    step: float

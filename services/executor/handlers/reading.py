@@ -38,6 +38,7 @@ async def verify(monitoring: MonitoringProvider, args: VerifyRead) -> VerifyPoin
         "data_now": now.timestamp(),
         "pace": await monitoring.pace(),
         "unit": found[0].unit if found else "",
+        "step": max((series.step_seconds for series in found), default=0.0),
     }
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from math import inf
 from typing import Any
 
 from services.executor.domain.state import Execution, Verifying
 from services.executor.domain.verification import (
     GRACE,
+    HOLE_STEPS,
     READ_MIN,
     Point,
     Verdict,
@@ -95,9 +97,13 @@ def _judge(turn: Turn, state: Verifying, result: dict[str, Any]) -> Verdict | No
     state.reads += 1
     state.trouble = ""
     state.observed = observed(points, result.get("unit", ""))
-    state.held = held_for(points, state.deadline)
+    hole = HOLE_STEPS * result.get("step", 0.0) or inf
+    state.held = held_for(points, state.deadline, hole)
     late = state.read_at >= state.wall_deadline
-    return judge(points, deadline=state.deadline, hold=turn.plan.verify.for_seconds, late=late)
+    verdict = judge(points, deadline=state.deadline, hold=turn.plan.verify.for_seconds, late=late, hole=hole)
+    if verdict == "unknown" and points and points[-1].at >= state.deadline:
+        state.trouble = "measurements are missing in between"
+    return verdict
 
 
 def _wait(turn: Turn, state: Verifying) -> None:

@@ -216,15 +216,22 @@ class Story:
         self.call()
         return self
 
-    def read(self, *values: float, limit: float = 70.0, every: float = 15.0, pace: float = 1.0) -> list[Told]:
-        """Let a read of the metric end: one value each `every` data seconds since the steps ended."""
+    def read(
+        self, *values: float, limit: float = 70.0, every: float = 15.0, step: float = 0.0, pace: float = 1.0
+    ) -> list[Told]:
+        """Let a read of the metric end: one value each `every` data seconds since the steps ended.
+
+        `step` is how often it is measured when nothing is lost.
+        """
         args = self.executor.newest(VERIFY_READ).args
         began = self.executor.state()["execution"]["verifying"]["began"]
         start = NOW - 1e6  # Data time is not wall time.
         points = [(start + number * every, value, value < limit) for number, value in enumerate(values)]
         data_now = start + (self.executor.now - began) * pace
         result = {"execution_id": args["execution_id"], "attempt": args["attempt"], "points": points}
-        return self.executor.finish(VERIFY_READ, {**result, "data_now": data_now, "pace": pace, "unit": "%"})
+        return self.executor.finish(
+            VERIFY_READ, {**result, "data_now": data_now, "pace": pace, "unit": "%", "step": step}
+        )
 
     def freeze(self, verb: str = "freeze", *, person: str = "ann", allow_rollback: bool = False) -> Any:  # noqa: ANN401 -- any JSON
         """Freeze or unfreeze; return the reply."""

@@ -122,6 +122,15 @@ def test_no_data_are_unknown_and_never_a_pass() -> None:
     assert (story.stage, story.owed(), story.locks) == ("needs_human", [], {})
 
 
+def test_measurements_that_are_missing_in_between_are_unknown_and_undo_nothing() -> None:
+    story = Story().verifying(UNDO)
+    story.read()
+    story.executor.wait(600)
+    end = story.read(*[50.0] * 6, every=120.0, step=15.0)
+    assert types(end) == ["verification.unknown", "handoff.requested"]
+    assert end[0].body["result"]["detail"] == "measurements are missing in between"
+
+
 def test_a_monitoring_that_never_answers_is_unknown() -> None:
     story = Story().verifying()
     began = story.executor.now

@@ -49,6 +49,20 @@ def test_the_verdict_over_points_with_a_deadline_at_100_and_30_seconds_to_hold(
     assert judge(points(seen), deadline=100.0, hold=30.0, late=late) == verdict
 
 
+@pytest.mark.parametrize(
+    "seen, verdict",
+    [
+        pytest.param("+     +", None, id="it was so before and after a hole"),
+        pytest.param("+     +++++", "passed", id="it held for its time after a hole"),
+        pytest.param("+ + +", "passed", id="each second measurement is lost"),
+        pytest.param("++       +++", "unknown", id="it may have held in the hole"),
+        pytest.param("--       +++", "failed", id="even so it would not have held for its time"),
+    ],
+)
+def test_what_was_not_measured_is_never_a_pass(seen: str, verdict: str | None) -> None:
+    assert judge(points(seen), deadline=100.0, hold=30.0, late=False, hole=25.0) == verdict
+
+
 def test_without_a_time_to_hold_one_good_point_is_enough() -> None:
     assert judge(points("-+"), deadline=100.0, hold=0.0, late=False) == "passed"
     assert judge(points("--"), deadline=100.0, hold=0.0, late=False) is None
