@@ -219,7 +219,7 @@ class TestVerifyingOnce:
         assert all(begun.timestamp() <= at < found["data_now"] for at, _, _ in found["points"])
         assert found["points"][-1][1] < 60.0
         assert found["points"][-1][2]
-        assert (found["unit"], found["step"]) == ("%", 15.0)
+        assert (found["unit"], found["step"]) == ("%", 30.0)
 
     async def test_a_process_that_goes_on_leaking_stays_unwell(self, place: Place) -> None:
         begun = datetime.fromtimestamp((await Reading(place.outside).read(reading_of(place, None)))["data_now"], UTC)
