@@ -24,7 +24,7 @@ from shared.bus.settings import KafkaSettings
 from shared.bus.topics import sift
 from shared.errors import ConfigurationError, UnavailableError
 from shared.runtime.deadlines import Deadlines
-from shared.runtime.tasks import stop_tasks
+from shared.runtime.tasks import begin_task, stop_tasks, why_ended
 from shared.store.failpoints import reach
 
 log = logging.getLogger("signoff.bus")
@@ -56,7 +56,7 @@ class KafkaBus(Bus):
     async def start(self) -> None:
         # Each retry of a dead connection is a line; a broker that is away for an hour must not write a million.
         logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-        self._boot = asyncio.create_task(self._connect())
+        self._boot = begin_task(self._connect())
 
     async def stop(self) -> None:
         await stop_tasks(self._boot, self._probing)
@@ -77,7 +77,8 @@ class KafkaBus(Bus):
         return rejected
 
     def ended(self) -> str | None:
-        return next(filter(None, (intake.ended() for intake in self._intakes)), None)
+        boot = why_ended(self._boot) if self._not_connected else None
+        return boot or next(filter(None, (intake.ended() for intake in self._intakes)), None)
 
     def problem(self) -> str | None:
         stuck = [problem for intake in self._intakes if (problem := intake.problem())]

@@ -10,10 +10,12 @@ import httpx
 import pytest
 
 from cli.up import Ports, Up, running
+from shared.bus.kafka import KafkaBus
+from shared.bus.settings import KafkaSettings
 from shared.errors import UnavailableError
 from shared.store.factory import open_store
 from shared.store.sqlite.store import SQLiteStore
-from tests.support.kinds import KINDS
+from tests.support.kinds import KINDS, eventually
 from tests.support.logs import logging_as_before
 
 pytestmark = pytest.mark.slow
@@ -101,3 +103,16 @@ async def test_whatever_ends_in_a_store_on_a_server_is_named(work: str, postgres
     assert (store.ended() or "").startswith("has ended (cancelled)")
     await store.close()
     assert store.ended() is None
+
+
+async def test_whoever_connects_to_kafka_is_named_when_it_ends_before_it_is_connected() -> None:
+    bus = KafkaBus(KafkaSettings(bootstrap_servers="no..name:9092"))
+    await bus.start()
+    assert bus.ended() is None
+
+    async def told() -> str | None:
+        return bus.ended()
+
+    assert str(await eventually(told)).startswith("has ended (UnicodeError)")
+    with pytest.raises(UnicodeError):
+        await bus.stop()
