@@ -25,10 +25,20 @@ from shared.incident.enums import ActionStatus
 from shared.lifecycle.timeline import Told
 
 
+_ENDED = (ActionStatus.SUCCEEDED.value, ActionStatus.SKIPPED.value)
+
+
 def running(detail: Detail) -> dict[str, Any] | None:
     """Return the execution that has not ended."""
     under_way = ("running", "paused", "rolling_back")
     return next((e for e in reversed(detail.executions.values()) if e["state"] in under_way), None)
+
+
+def current_step(execution: dict[str, Any]) -> str:
+    """Return the id of the step that has not ended, or would be next; empty when the page knows of none."""
+    undoing = any(step["rollback"] for step in execution["steps"])
+    left = (step for step in execution["steps"] if step["rollback"] == undoing and step["status"] not in _ENDED)
+    return next((str(step["id"]) for step in left), "")
 
 
 def _execution_started(payload: ExecutionStarted, detail: Detail, event: Told) -> None:

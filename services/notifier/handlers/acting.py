@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from services.notifier.domain.approvals import pending
 from services.notifier.domain.detail import Detail
-from services.notifier.domain.executions import running
+from services.notifier.domain.executions import current_step, running
 from services.notifier.handlers.answering import DECIDE, REQUEST
 from services.notifier.handlers.incident_state import aggregate
 from services.notifier.handlers.request import KIND as REQUEST_KIND
@@ -39,6 +39,7 @@ from shared.telemetry.redacting import Redactor
 
 OF_APPROVAL = frozenset({"approve", "reject", "withdraw"})
 OF_EXECUTION = frozenset({"cancel", "pause", "resume", "skip", "retry", "confirm"})
+OF_STEP = frozenset({"skip", "retry", "confirm"})
 REASON_MAX = 1000
 CAUSE_MAX = 100
 SILENCE_MINUTES_MAX = 30 * 24 * 60
@@ -76,6 +77,10 @@ class Desk:
         found, plan = _subject(detail, verb, subject)
         environment = detail.overview.incident.environment
         given = {name: _said(text) if name == "reason" else text for name, text in (arguments or {}).items()}
+        execution = running(detail)
+        if verb in OF_STEP and execution is not None and current_step(execution):
+            # Unnamed it would be about whichever step it reaches: a double click would skip two.
+            given.setdefault("step", current_step(execution))
         said = Said(verb, environment, incident_id, found, plan_sha256 or plan, given)
         signed = self._signer.sign(session, said, await self._now())
         reply = await self._ask(aggregate(incident_id), f"decide/{signed.nonce}", DECIDE, asdict(signed))

@@ -6,7 +6,7 @@ import pytest
 
 from services.notifier.handlers.incident_state import aggregate
 from shared.events.approvals import ApprovalDecisionRefused, ApprovalExpired, ApprovalVoteRecorded
-from shared.events.executions import ExecutionStarted
+from shared.events.executions import ExecutionStarted, StepUnknown
 from shared.runbooks.decision import SignedDecision, verify
 from shared.runbooks.plan import digest
 from shared.runtime.secrets import public_key
@@ -185,6 +185,14 @@ async def test_cancel_is_about_the_running_execution(running: Running) -> None:
     _, said = await decided(running, {"verb": "cancel", "reason": "stop"})
     assert said.subject == EXECUTION
     assert said.plan_sha256 == digest(plan().text())
+
+
+async def test_who_settles_a_doubt_settles_the_one_that_was_shown(running: Running) -> None:
+    doubt = StepUnknown(execution_id=EXECUTION, step_id="restart", why="lost")
+    await running.tell(*until_asked(), granted(), *executed()[:2], doubt)
+    await running.journaled(10)
+    _, said = await decided(running, {"verb": "confirm", "reason": "I looked"})
+    assert said.arguments == {"reason": "I looked", "step": "restart"}
 
 
 @pytest.mark.parametrize(
