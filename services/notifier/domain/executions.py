@@ -24,7 +24,6 @@ from shared.events.executions import (
 from shared.incident.enums import ActionStatus
 from shared.lifecycle.timeline import Told
 
-
 _ENDED = (ActionStatus.SUCCEEDED.value, ActionStatus.SKIPPED.value)
 
 
