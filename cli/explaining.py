@@ -20,6 +20,18 @@ def line(entry: Mapping[str, str]) -> str:
     return f"{entry['at'][11:19]}  {entry['type']:<24} {entry['text']}"
 
 
+def since(detail: Detail) -> str:
+    """Return which services an incident is of and since when."""
+    incident = detail["incident"]
+    began = [
+        ("first symptom", detail["symptom_at"]),
+        ("opened", incident["opened_at"]),
+        ("closed", incident["closed_at"]),
+    ]
+    times = (f"{what} {moment(at)}" for what, at in began if at)
+    return "; ".join([", ".join(incident["services"]) or "no service", *times])
+
+
 def explained(entry_type: str, detail: Detail) -> list[str]:
     """Return lines about an entry of the timeline; none for most."""
     explain = _EXPLAIN.get(entry_type)

@@ -13,7 +13,7 @@ from cli.answers import answer
 from cli.causes import check_cause
 from cli.client import DATA, command, incident_path, page, server
 from cli.errors import Exit
-from cli.explaining import advice, explanation, is_summed_up, line, made_by, stated, waiting
+from cli.explaining import advice, explanation, is_summed_up, line, made_by, since, stated, waiting
 from cli.output import Entries, Format, say, write, write_one
 from cli.output import show as show_rows
 from shared.incident.enums import Stage
@@ -55,6 +55,9 @@ def show(incident: str, *, explain: Flag = False, data: Path = DATA, output: Out
     head = detail["incident"]
     mark = "  [SIMULATED]" if is_simulated(head["environment"]) else ""
     write(f"{head['id']}  {head['stage']}  {head['severity']}  {head['title']}{mark}")
+    write(since(detail))
+    if detail["halted"]:
+        write(f"Needs you: {detail['halted']}")
     diagnosis = detail.get("diagnosis")
     if diagnosis:
         write(stated(diagnosis), *made_by(diagnosis))

@@ -11,7 +11,7 @@ from jinja2 import Environment
 from services.notifier.console.rendering import Context
 from services.notifier.domain import wording
 from services.notifier.domain.approvals import pending
-from services.notifier.domain.detail import Detail
+from services.notifier.domain.detail import Detail, halted
 from services.notifier.domain.executions import running
 from services.notifier.domain.question import charts, question
 from services.notifier.domain.verdicts import choices
@@ -89,6 +89,7 @@ class Pages:
                 **await self._common(session),
                 **await self._about(detail, incident.id),
                 "pending": asked,
+                "halted": halted(detail),
                 "running": running(detail),
                 "cited": cited[:CHARTS_MAX],
                 "others": cited[CHARTS_MAX:] + others,

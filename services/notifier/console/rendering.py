@@ -40,6 +40,7 @@ def templates() -> Environment:
         "duration": wording.duration,
         "clock": clock,
         "day": day,
+        "minute": minute,
         "percent": percent,
         "web_link": web_link,
     }
@@ -66,6 +67,14 @@ def clock(value: str | datetime) -> str:
 def day(value: str | datetime) -> str:
     """Return day and time in UTC."""
     return _instant(value).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def minute(value: str | datetime, now: float) -> str:
+    """Return the minute in UTC, with its day unless that is the day of `now` (seconds since the epoch)."""
+    instant = _instant(value)
+    return instant.strftime(
+        "%H:%M UTC" if instant.date() == datetime.fromtimestamp(now, UTC).date() else "%Y-%m-%d %H:%M UTC"
+    )
 
 
 def ago(value: str | datetime, now: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from services.notifier.domain import wording
 from services.notifier.domain.overview import Overview
 from shared.events.executions import VerificationFailed, VerificationPassed, VerificationUnknown
 from shared.events.incidents import (
@@ -28,6 +29,7 @@ from shared.events.investigations import (
 )
 from shared.events.people import QuestionAsked
 from shared.incident.diagnosis import first_symptom
+from shared.incident.enums import Stage
 from shared.incident.incident import TimelineEntry
 from shared.lifecycle.timeline import Told
 
@@ -66,6 +68,24 @@ class Detail:
         """Return the evidence that the diagnosis rests on; without a diagnosis the newest."""
         rests_on = self.gathered.get(self.diagnosis["investigation_id"]) if self.diagnosis else None
         return rests_on or next(reversed(self.gathered.values()), None)
+
+
+_STOPS = frozenset(
+    {
+        *("diagnosis.inconclusive", "diagnosis.no_active_fault", "recommendation.made", "plan.refused"),
+        *("approval.rejected", "approval.expired", "approval.withdrawn", "execution.finished", "execution.cancelled"),
+        *("verification.failed", "verification.unknown", "rollback.finished", "handoff.requested"),
+    }
+)
+"""Events after which nothing may go on without a person."""
+
+
+def halted(detail: Detail) -> TimelineEntry | None:
+    """Return what stopped an incident that waits for a person but for no answer: its newest line that may say so."""
+    stage = detail.overview.incident.stage if detail.overview else Stage.OPEN
+    if stage not in wording.HALTED:
+        return None
+    return next((line for line in reversed(detail.timeline.values()) if line.type in _STOPS), None)
 
 
 Take = Callable[[Any, Detail, Told], None]

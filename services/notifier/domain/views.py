@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from services.notifier.domain.detail import Detail
+from services.notifier.domain.detail import Detail, halted
 from services.notifier.domain.overview import Overview
 from shared.lifecycle.timeline import Told
 
@@ -25,6 +25,7 @@ def shown(detail: Detail) -> dict[str, Any]:
     """Return an incident as `incidents show -o json` shows it."""
     snapshot = detail.snapshot()
     gathered = snapshot.model_dump(mode="json") if snapshot else {}
+    stopped = halted(detail)
     return {
         "incident": detail.overview.incident.model_dump(mode="json") if detail.overview else None,
         "alerts": list(detail.alerts.values()),
@@ -43,6 +44,8 @@ def shown(detail: Detail) -> dict[str, Any]:
         "questions": list(detail.questions.values()),
         "verdicts": list(detail.verdicts.values()),
         "times": times(detail),
+        "symptom_at": detail.symptom_at.isoformat().replace("+00:00", "Z") if detail.symptom_at else None,
+        "halted": stopped.text if stopped else "",
         "timeline": [line.model_dump(mode="json") for line in detail.timeline.values()],
     }
 

@@ -26,17 +26,10 @@ STAGES: Mapping[Stage, tuple[str, str]] = {
     Stage.CANCELLED: ("✕", "cancelled"),
 }
 
-NEEDS_YOU = frozenset(
-    {
-        Stage.AWAITING_APPROVAL,
-        Stage.NEEDS_HUMAN,
-        Stage.REJECTED,
-        Stage.EXPIRED,
-        Stage.FAILED,
-        Stage.ROLLED_BACK,
-        Stage.CANCELLED,
-    }
-)
+HALTED = frozenset({Stage.NEEDS_HUMAN, Stage.REJECTED, Stage.EXPIRED, Stage.FAILED, Stage.ROLLED_BACK, Stage.CANCELLED})
+"""Stages in which nothing goes on by itself and no question waits."""
+
+NEEDS_YOU = HALTED | {Stage.AWAITING_APPROVAL}
 """Stages in which nothing goes on without a person."""
 
 OVER = frozenset({Stage.MITIGATED, Stage.RESOLVED, Stage.CLOSED})

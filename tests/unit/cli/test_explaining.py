@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.explaining import advice, explained, explanation, is_summed_up, stated, waiting
+from cli.explaining import advice, explained, explanation, is_summed_up, since, stated, waiting
 
 DETAIL: dict[str, Any] = {
     "diagnosis": {
@@ -62,6 +62,15 @@ DETAIL: dict[str, Any] = {
 )
 def test_below_an_entry_stands(entry: str, lines: list[str]) -> None:
     assert explained(entry, DETAIL) == lines
+
+
+def test_an_incident_says_what_it_is_of_and_since_when() -> None:
+    incident = {"services": ["shop", "cart"], "opened_at": "2026-11-03T03:00:00Z", "closed_at": None}
+    first = "2026-11-03T02:17:05.25Z"
+    opened = "opened 2026-11-03 03:00:00 UTC"
+    told = f"shop, cart; first symptom 2026-11-03 02:17:05 UTC; {opened}"
+    assert since({"incident": incident, "symptom_at": first}) == told
+    assert since({"incident": {**incident, "services": []}, "symptom_at": None}) == f"no service; {opened}"
 
 
 def test_a_diagnosis_cites_its_evidence_and_says_how_much_more_there_is() -> None:

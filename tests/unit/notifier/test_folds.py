@@ -24,11 +24,12 @@ from shared.events.approvals import (
 from shared.events.executions import (
     ExecutionCancelled,
     ExecutionPaused,
+    HandoffRequested,
     RollbackFinished,
     RollbackStarted,
     StepUnknown,
 )
-from shared.events.incidents import IncidentReopened, IncidentSeverityRaised
+from shared.events.incidents import IncidentNoted, IncidentReopened, IncidentSeverityRaised
 from shared.events.investigations import RecommendationSuperseded
 from shared.events.payload import Payload
 from shared.events.registry import EVENTS
@@ -107,6 +108,28 @@ def test_the_time_to_detect_is_between_data_times_and_unknown_when_the_alert_cam
 
     assert detected(90.0) == 90.0
     assert detected(-5.0) is None
+
+
+@pytest.mark.parametrize(
+    "story,why",
+    [
+        pytest.param(until_asked(), "", id="a question waits, so nobody needs to be told what stopped it"),
+        pytest.param(
+            [*until_asked(), ApprovalExpired(approval_id=APPROVAL)], "Approval expired; nothing ran", id="no answer"
+        ),
+        pytest.param(
+            [
+                *(*until_asked(), granted(), *executed()[:4], HandoffRequested(why="deadline")),
+                IncidentNoted(actor=APPROVER, text="on it"),
+            ],
+            "A person must take over: deadline",
+            id="what came later and stopped nothing is not the reason",
+        ),
+        pytest.param([*until_asked(), granted(), *executed()], "", id="what is over needs nobody"),
+    ],
+)
+def test_an_incident_that_waits_for_a_person_says_what_stopped_it(story: list[Payload], why: str) -> None:
+    assert shown(folded(*story))["halted"] == why
 
 
 def test_votes_are_counted_once_a_person() -> None:

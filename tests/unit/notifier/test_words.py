@@ -7,7 +7,7 @@ import pytest
 
 from services.notifier.channels.slack import escaped
 from services.notifier.channels.terminal import Terminal
-from services.notifier.console.rendering import ago, frame, web_link
+from services.notifier.console.rendering import ago, frame, minute, web_link
 from services.notifier.domain.charts import amount, chart
 from services.notifier.domain.notice import notice
 from services.notifier.domain.origin import is_own, is_this_machine, own_path, place_of
@@ -96,6 +96,11 @@ def test_durations_are_short(seconds: float | None, text: str) -> None:
 
 def test_a_verb_that_nobody_knows_is_shown_as_it_is() -> None:
     assert [deed(verb) for verb in ("approve", "confirm")] == ["approval", "confirm"]
+
+
+def test_a_minute_names_its_day_unless_that_is_today() -> None:
+    assert minute(T0, T0.timestamp() + 3600) == "03:00 UTC"
+    assert minute(T0, T0.timestamp() + 86_400) == "2026-11-03 03:00 UTC"
 
 
 def test_an_age_is_never_in_the_future() -> None:
