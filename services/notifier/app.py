@@ -134,9 +134,13 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     app.include_router(api.router)
     pages = Pages(read_model, store, signing_in, templates(), catalogue=Catalogue(peers["diagnoser"]))
     console = Console(pages, changes, desk, signing_in, place, int(settings.session_hours * HOUR))
-    explain(app, lambda title, text: pages.plain("problem.html", {"title": title, "text": text}))
+
+    def problem(title: str, text: str) -> str:
+        return pages.plain("problem.html", {"title": title, "text": text})
+
+    explain(app, problem)
     worker = ActivityWorker(store, {POST: Posting(store, channels).post})
-    guarded = Guard(app, place, signing_in)
+    guarded = Guard(app, place, signing_in, problem)
     relay = Relay(store, bus)
     service = Notifier(guarded, bus, (relay, worker), read_model, (changes, integrations))
     service.running = {"store": store, "bus": bus, "relay": relay, "worker": worker, "changes": changes}

@@ -151,8 +151,19 @@ class Console:
         token, onward = request.query_params.get("login", ""), own_path(request.query_params.get("next", "/"))
         invited = await self.signing_in.invited(token) if token else None
         session: Session | None = request.state.session
-        context = {"title": "Sign in", "invited": invited, "login": token, "next": onward, "session": session}
+        context = {
+            "title": "Sign in",
+            "invited": invited,
+            "login": token,
+            "next": onward,
+            "signed_in": self._name(session),
+        }
         return HTMLResponse(self.pages.plain("login.html", context))
+
+    def _name(self, session: Session | None) -> str:
+        if session is None:
+            return ""
+        return self.signing_in.person(session.person).name if self.signing_in.knows(session.person) else session.person
 
     async def _accept(self, request: Request) -> Response:
         if not request.state.is_local:

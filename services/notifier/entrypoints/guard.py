@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlencode
 
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from services.notifier.domain.origin import Place, is_own, is_this_machine, own_path
+from services.notifier.entrypoints.explaining import Render
 from services.notifier.handlers.signing_in import SigningIn
 from services.notifier.ports import Session
 from shared.runtime import web
@@ -19,6 +20,7 @@ LOGIN = "/login"
 STATIC = "/static/"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_MAX = 64 * 1024
+SESSION_OVER = "Your session has ended, and nothing was submitted. Sign in, then open the page again."
 
 HEADERS: Mapping[str, str] = {
     **web.HEADERS,
@@ -34,8 +36,9 @@ HEADERS: Mapping[str, str] = {
 class Guard:
     """Lets a request through with `scope["state"]["session"]` set, or answers it."""
 
-    def __init__(self, app: ASGIApp, place: Place, signing_in: SigningIn) -> None:
+    def __init__(self, app: ASGIApp, place: Place, signing_in: SigningIn, render: Render) -> None:
         self._app = app
+        self._render = render
         self._place = place
         self._signing_in = signing_in
 
@@ -108,7 +111,8 @@ class Guard:
         if path.startswith("/api/"):
             return None if scope["state"]["session"] else _error(path, "sign in first: `signoff login`", 401)
         if scope["method"] not in SAFE:
-            return _error(path, "sign in first", 401)
+            # A form that was open when its session ended: who sent it must not believe that it counts.
+            return HTMLResponse(self._render("Sign in first", SESSION_OVER), 401)
         onward = {"next": own_path(path)} | ({"login": login} if login else {})
         return RedirectResponse(f"{LOGIN}?{urlencode(onward)}", 303)
 

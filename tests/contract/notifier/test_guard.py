@@ -99,6 +99,27 @@ async def said_anything(running: Running) -> bool:
     return any(entry["type"] == "decision.submitted" for entry in await running.journaled(1))
 
 
+async def test_a_form_whose_session_has_ended_says_that_nothing_was_submitted(running: Running) -> None:
+    async with running.client() as stranger:
+        form = {"csrf": "0" * 64, "verb": "note", "text": "typed at three"}
+        answer = await stranger.post(f"/i/{INCIDENT}/requests", data=form, headers={"origin": BASE})
+    assert answer.status_code == 401
+    assert "nothing was submitted" in answer.text
+    assert 'href="/"' in answer.text
+
+
+async def test_the_login_page_leads_back_and_names_who_is_signed_in(running: Running) -> None:
+    async with running.client() as stranger:
+        page = await stranger.get(f"/login?next=/a/{APPROVAL}")
+    assert f'<a href="/a/{APPROVAL}">open the page again</a>' in page.text
+    browser = await running.browser()
+    page = await browser.get(f"/login?login=used&next=/a/{APPROVAL}")
+    assert "You are signed in as SAMPLE approver" in page.text
+    assert "used already" in page.text
+    assert "signoff login" not in page.text
+    await browser.aclose()
+
+
 @pytest.mark.parametrize("csrf", ["", "0" * 64])
 async def test_a_form_without_the_token_of_its_session_changes_nothing(running: Running, csrf: str) -> None:
     await running.tell(*until_asked())
