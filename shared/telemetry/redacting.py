@@ -6,6 +6,8 @@ be told from other text.
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any
@@ -22,23 +24,47 @@ _OWNERS = (
     *("shared", "signing", "ssh", "storage"),
 )
 _KEYS = re.compile(rf"(?:(?:{'|'.join(_OWNERS)})[-_ ]?key(?:[-_ ]?id)?|session[-_]?id)$")
+_NUMBERED = re.compile(r"[-_]?v?\d{1,3}$|[-_](?:base64|b64|current|live|new|old|previous|prod|value)$")
+"""What may follow a name: `password2`, `token_old`, `API_KEY_V2`."""
+_PASSES = ("_pass", "-pass")
 _NAME_MAX = 40
-_GIVEN = re.compile(r"""(?<![\w-])([\w-]++)[\\"']*+\s*+[=:]\s*+""")
-"""A name and what stands between it and its value."""
-_VALUE = re.compile(
-    r"""(\\*["'])(?:\\?[^\n])*?(?:\1|$)|(?i:(?:apikey|basic|bearer|digest|geniekey|splunk|token)\s+)?[^\s"']+""",
-    re.MULTILINE,
+_COLOUR = r"(?:(?:\x1b|\\u001b)?\[[\d;]{0,9}m)*+"
+_QUOTES = r"(?:\\++(?:u0022|[nrt]\s++)|[\\\"'\]]|&quot;)*+"
+_GIVEN = re.compile(
+    rf"""(?<![\w-])([\w-]++){_COLOUR}
+    (?:{_QUOTES}\s*+(?:[=:]{{1,2}}>?|%3[ad])|{_QUOTES},?\s*+{_QUOTES}(?<!\w)value{_QUOTES}\s*+[=:]|\\*["'],(?=\s*+b?[\\"']))
+    \s*+(?:[|>][-+]?[^\S\n]*+(?:\n|\\n)\s*+)?""",
+    re.VERBOSE | re.IGNORECASE,
 )
-"""A value in quotes, which may be escaped or not end; or a word, with or without the scheme of a header before it."""
+"""A name and what stands between it and its value, also in pairs, calls, tables, YAML blocks and queries in a query."""
+_VALUE = re.compile(
+    rf"""{_COLOUR}b?+(?:(?:\w+[ ])?{re.escape(REDACTED)}(?!\w)|(\\*["'])(?:\\?[^\n])*?(?:\1|$)
+    |\[[^\[\]\n]*(?:\]|$)|\{{[^{{}}]{{0,2000}}\}}|[\[{{(](?=\s*[\\"'\[{{(]).*
+    |(?i:(?:apikey|basic|bearer|digest|geniekey|splunk|token)\s+)?[^\s"']*[^\s"',;)\]}}\\])""",
+    re.MULTILINE | re.VERBOSE,
+)
+"""A value in quotes, which may be escaped or not end; in brackets; or a word, with or without a header's scheme."""
 _DONE = re.compile(rf"""[\\"']*(?:\w+ )?{re.escape(REDACTED)}[\\"']*""")
 _COOKIES = re.compile(r"""(?i)(cookie["']?\s*[:=]\s*["']?)[^\r\n"']+""")
 _TOKENS = (
     *("akia", "asia", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "xapp-", "k_live_"),
     *("k_test_", "sk-", "aiza", "ya29.", "hvb.", "hvs.", "npm_", "pypi-", "sg.", "whsec_", "eyj"),
+    *("atatt3", "dop_v1_", "hf_", "shpat_"),
 )
 _FORMS = (
     (("bearer", "basic"), re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
-    (("@",), re.compile(r"(//)[^/\s@]+@"), rf"\1{REDACTED}@"),
+    (("@",), re.compile(r'(//)(?:[^/\s"]+|[^/\s"@:]*:(?!\d{1,5}[/?#])[^\s"@]+)@'), rf"\1{REDACTED}@"),
+    ((":thin:",), re.compile(r"(?i)(:thin:[^/\s@]{1,100}/)[^@\s]{1,200}@"), rf"\1{REDACTED}@"),
+    (
+        ("-u ", "--user "),
+        re.compile(r"""((?<![\w-])(?:-u|--user)\s+["']?[\w.@-]{1,100}:)[^\s"']+"""),
+        rf"\1{REDACTED}",
+    ),
+    (
+        ("</",),
+        re.compile(r"(?i)(<[\w:.-]{0,40}(?:token|secret|passw(?:or)?d|pwd|key|credential)(?:\s[^<>]{0,200})?>)[^<]+"),
+        rf"\1{REDACTED}",
+    ),
     (
         ("?", "&"),
         re.compile(r"(?i)([?&][\w.-]{0,40}(?:login|token|key|secret|sig|signature|password|auth)=)[^&\s\"'\\]+"),
@@ -46,7 +72,9 @@ _FORMS = (
     ),
     (
         ("token", "key", "secret", "password"),
-        re.compile(r"(?i)(\s--?[\w-]{0,40}(?:token|key|secret|password)\s+)[^\s-]\S*"),
+        re.compile(
+            r"""(?i)((?<![\w-])--?[\w-]{0,40}(?:token|key|secret|password)\s+)(?:"[^"\n]+"|'[^'\n]+'|(?!\[red)[^\s"'-][^\s"']*)"""
+        ),
         rf"\1{REDACTED}",
     ),
     (
@@ -58,13 +86,20 @@ _FORMS = (
         ),
         REDACTED,
     ),
-    (("hooks.slack.com/services/",), re.compile(r"(hooks\.slack\.com/services/)[\w/]+"), rf"\1{REDACTED}"),
+    (
+        ("hooks.slack.com/", "/api/webhooks/", "office.com/webhook", "api.telegram.org/bot"),
+        re.compile(
+            r"(?i)((?:hooks\.slack\.com/(?:services|triggers|workflows)|/api/webhooks|office\.com/webhook\w{0,2})/"
+            r"|api\.telegram\.org/bot)[\w/:@.-]+"
+        ),
+        rf"\1{REDACTED}",
+    ),
     (
         _TOKENS,
         re.compile(
             r"\b(?:A[KS]IA[A-Z0-9]{16}|gh[oprsu]_\w{30,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}"
             r"|xapp-[\w-]{10,}|[rs]k_(?:live|test)_\w{16,}|sk-[\w-]{20,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}"
-            r"|hv[bs]\.[\w-]{20,}|npm_\w{30,}|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|whsec_[\w+/=-]{16,}"
+            r"|ATATT3[\w=-]{20,}|dop_v1_\w{30,}|hf_\w{30,}|shpat_\w{30,}|hv[bs]\.[\w-]{20,}|npm_\w{30,}|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|whsec_[\w+/=-]{16,}"
             r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
         ),
         REDACTED,
@@ -116,7 +151,11 @@ class Redactor:
 
 def _may_name(signs: str) -> bool:
     """Say whether there may be a name of a secret in a text, in lower case."""
-    return _has_any(signs, _WORDS) or (("key" in signs or "session" in signs) and _has_any(signs, _OWNERS))
+    return (
+        _has_any(signs, _WORDS)
+        or _has_any(signs, _PASSES)
+        or (("key" in signs or "session" in signs) and _has_any(signs, _OWNERS))
+    )
 
 
 def _has_any(text: str, parts: Iterable[str]) -> bool:
@@ -143,12 +182,29 @@ def _without_named(text: str) -> str:
 
 def _is_secret(name: str) -> bool:
     """Say whether a name is one of secrets; its end tells."""
-    end = name.rstrip("\\\"' ")[-_NAME_MAX:].lower()
-    return end.endswith(_WORDS) or (end.endswith(("key", "id")) and _KEYS.search(end) is not None)
+    end = _NUMBERED.sub("", name.rstrip("\\\"' ")[-_NAME_MAX:].lower())
+    return end.endswith((*_WORDS, *_PASSES)) or (end.endswith(("key", "id")) and _KEYS.search(end) is not None)
 
 
 def _forms(secret: str) -> set[str]:
-    """Return a secret as texts may hold it: as it is, in a URL, line by line, as a literal of Python."""
+    """Return a secret as texts may hold it: as it is, line by line, in a URL, as a literal of a language, in base64."""
     lines = [secret, *secret.splitlines()] if "-----BEGIN" not in secret else [secret]
-    forms = {form for line in lines for form in (line, quote(line), quote(line, safe=""), repr(line)[1:-1])}
+    forms = {
+        form
+        for line in lines
+        for form in (
+            line,
+            quote(line),
+            quote(line, safe=""),
+            repr(line)[1:-1],
+            json.dumps(line)[1:-1],
+            line.replace("/", r"\/"),
+            _base64(line),
+        )
+    }
     return {form for form in forms if len(form) >= _SHORTEST}
+
+
+def _base64(text: str) -> str:
+    """Return what base64 makes of a text and of nothing else: its last character may hold more of what follows."""
+    return base64.b64encode(text.encode(errors="replace")).decode().rstrip("=") if len(text) >= _SHORTEST else ""

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import base64
 import json
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -9,6 +11,24 @@ from shared.telemetry.redacting import Redactor
 from tests.support.seeded import Seed, seeds
 
 SEEDS = list(seeds())
+TOLD = (
+    "{'X-Api-Key': ['<>']}", '{"secret": {"value": "<>"}}', '{"secret": {"value": {"of": "<>"}}}', "password2=<>",
+    '{"name": "DB_PASSWORD", "value": "<>"}', "- name: DB_TOKEN\n  value: <>", '<add key="Password" value="<>"/>',
+    "<db:password><></db:password>", '["--db-password", "<> x"]', "SMTP_PASS=<>", "[(b'x-api-key', b'<>')]",
+    "{'x-api-key': b'<>'}", "'password' => '<>'", 'token := "<>"', "$c['secret'] = '<>'", "password: |\n  <>",
+    "password%3D<>", "https%3A%2F%2Fa.example%3Ftoken%3D<>", "&quot;password&quot;:&quot;<>&quot;", "[36mtoken[0m=<>",
+    "\x1b[36mpassword\x1b[0m=\x1b[32m<>\x1b[0m", "--token <>", "--token '<> x'", "api_key_old: <>",
+    "TOKEN_SECRET_V2=<>",
+    "https://hooks.slack.com/triggers/T0/1/<>", "https://discord.com/api/webhooks/1/<>", "postgresql://shop:p@<>@db/x",
+    "https://x.webhook.office.com/webhookb2/<>/a", "https://api.telegram.org/bot12345:<>/send", "amqp://shop:p/<>@mq/x",
+    "jdbc:oracle:thin:scott/<>@//db:1521/x", "curl -u shop:<> https://a.example", "ATATT3x<>", "dop_v1_<>", "hf_<>",
+)  # fmt: skip
+"""How tools and dumps tell of a secret."""
+CORE = "s33d000" + "5e1f" * 7
+
+
+def base64_of(text: str) -> str:
+    return base64.b64encode(text.encode()).decode().rstrip("=")
 
 
 @pytest.mark.parametrize("seed", [pytest.param(seed, id=seed.text.replace(seed.core, "X")[:60]) for seed in SEEDS])
@@ -20,6 +40,39 @@ def test_a_secret_is_taken_out_for_its_form_or_its_name_wherever_it_stands(seed:
         assert "[redacted]" in found
         assert redactor.text(found) == found
     assert seed.core not in json.dumps(redactor.value({"logs": [{"message": seed.text}]}))
+
+
+@pytest.mark.parametrize("form", TOLD)
+def test_a_secret_is_taken_out_of_what_tools_and_dumps_tell_of_it(form: str) -> None:
+    redactor, text = Redactor(), form.replace("<>", CORE)
+    for told in (text, f"before {text} after", f"a\n{text}\nb", json.dumps({"text": text}), f"x={text}"):
+        found = redactor.text(told)
+        assert CORE not in found
+        assert "[redacted]" in found
+        assert redactor.text(found) == found
+
+
+@pytest.mark.parametrize("form", [json.dumps, base64_of, "{}/x".format, lambda secret: secret.replace("/", r"\/")])
+def test_a_known_secret_is_taken_out_in_every_spelling(form: Callable[[str], str]) -> None:
+    secret = 'a"secret/of\\ours\u00fc'
+    found = Redactor([secret]).text(f"it is {form(secret)} here")
+    assert form(secret).strip('"') not in found
+    assert "[redacted]" in found
+
+
+@pytest.mark.parametrize(
+    "text, left",
+    [
+        ('{"password": "s3cret", "user": "bob"}', '{"password": [redacted], "user": "bob"}'),
+        ('{"password":12345,"user":"bob"}', '{"password":[redacted],"user":"bob"}'),
+        ("{token=s3cret, user=bob}", "{token=[redacted], user=bob}"),
+        ('{"a":"http://h:80/x","mail":"a@b.example"}', '{"a":"http://h:80/x","mail":"a@b.example"}'),
+        ("https://registry.example:5000/@scope/pkg", "https://registry.example:5000/@scope/pkg"),
+        ("https://x.example/a?password=s3cret&user=bob", "https://x.example/a?password=[redacted]&user=bob"),
+    ],
+)
+def test_what_stands_beside_a_secret_stays_and_redacting_again_changes_nothing(text: str, left: str) -> None:
+    assert Redactor().text(text) == Redactor().text(left) == left
 
 
 def test_a_text_with_every_secret_keeps_what_stands_between_them() -> None:
@@ -54,7 +107,9 @@ def test_what_alerts_and_logs_usually_say_stays_as_it_is(text: str) -> None:
         for part in (
             "a", " ", "token", "token ", "token= ", "token='", 'token="', "://", "://a", "&a", "?token", "basic ",
             "eyJ", "eyJaaaaaaaa.", "-----BEGIN PRIVATE KEY-----", "--token ", "a-token-", "sk-", "api ", "\\",
-            "token\\", ":", "=",
+            "token\\", ":", "=", "token={", "token=[", "token=(", "token=}", "token: |", '"token",', "<token>",
+            "</<token ", "//a:", "//a:b", "-u a", "-u a:", ":thin:", ":thin:a/", "token]", "token[0m", "token value",
+            "-pass=[",
         )
     ],
 )  # fmt: skip
