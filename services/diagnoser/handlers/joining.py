@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 from services.diagnoser.handlers import closing, investigating
@@ -22,7 +23,11 @@ from shared.store.model import JSON, Row
 
 ALERTS_LOOKED_AT = 20
 """Alerts that an investigation is given: the first ones, which are nearest to the cause."""
+SERVICES_MAX = 5
+"""Services of each of them."""
 NAMES_MAX = 100
+SYMPTOM_MAX = 100
+"""Characters of a symptom that are kept as they are."""
 ROW_KEPT = 400 * 86_400.0
 
 
@@ -143,7 +148,7 @@ def _join(turn: IncidentTurn, message_id: str, alert: Alert) -> bool:
     state.services = _with(state.services, alert.services)
     state.hosts = _with(state.hosts, (alert.host,) if alert.host else ())
     place = alert.host or ", ".join(alert.services)
-    state.symptoms = _with(state.symptoms, (f"{alert.metric or alert.title} at {place}",))
+    state.symptoms = _with(state.symptoms, (_short(f"{alert.metric or alert.title} at {place}"),))
     if known is None and len(state.alerts) < ALERTS_LOOKED_AT:
         state.alerts.append(_seen(alert, message_id))
     return (state.services, state.hosts, state.symptoms) != known_before
@@ -154,12 +159,19 @@ def _with(known: list[str], more: tuple[str, ...]) -> list[str]:
     return known + new if new else known
 
 
+def _short(text: str) -> str:
+    """Return a text that only has to be known again: a hundred long ones would be too much for a state."""
+    if len(text) <= SYMPTOM_MAX and text.isascii():
+        return text
+    return hashlib.sha256(text.encode(errors="replace")).hexdigest()[:SYMPTOM_MAX]
+
+
 def _seen(alert: Alert, message_id: str) -> JSON:
     """Return an alert as `rca-case/1` has it."""
     return {
         "id": message_id,
         "entity": alert.host or next(iter(alert.services), ""),
-        "services": list(alert.services),
+        "services": list(alert.services[:SERVICES_MAX]),
         "metric": alert.metric,
         "at": alert.occurred_at.timestamp(),
         "title": alert.title,

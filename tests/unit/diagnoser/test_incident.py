@@ -10,7 +10,7 @@ import pytest
 
 from services.diagnoser.domain.finding_out import packed
 from shared.errors import NotFoundError
-from shared.store.model import ACTIVITY_DONE
+from shared.store.model import ACTIVITY_DONE, STATE_MAX
 from tests.unit.diagnoser.aggregates import message
 from tests.unit.diagnoser.alerts import alert
 from tests.unit.diagnoser.story import INCIDENT, Story, recommended
@@ -118,6 +118,15 @@ def test_an_alert_that_was_sent_by_an_earlier_version_still_joins(story: Story) 
     decision = story.tell("attach", earlier)
 
     assert [event.body["total"] for event in decision.events] == [2]
+
+
+def test_very_many_alerts_with_long_titles_in_any_script_do_not_fill_the_state(story: Story) -> None:
+    story.open()
+    services = tuple("\u30b5" * 98 + f"{number:02}" for number in range(20))
+    for number in range(120):
+        story.attach(alert(f"m{number}", title=f"{number:03}" + "\u9ad8" * 497, services=services))
+
+    assert len(orjson.dumps(story.state)) < STATE_MAX * 0.6
 
 
 def test_the_same_symptoms_again_start_no_investigation(story: Story) -> None:
