@@ -8,13 +8,16 @@ from shared.store.worker import Handler, Renew
 from shared.telemetry.redacting import Redactor
 
 DETAIL_MAX = 2000
+TOLD = ("detail", "before", "clauses")
+"""What is told of a result. The plan is not among it: its bytes are what people approve."""
 
 
 def redacted(handler: Handler, redactor: Redactor) -> Handler:
-    """Return an activity whose `detail` holds no secret. It is cut last: half a secret would not be known."""
+    """Return an activity that tells no secret. `detail` is cut last: half a secret would not be known."""
 
     async def handle(claimed: Claimed, renew: Renew) -> JSON:
         result = await handler(claimed, renew)
-        return {**result, "detail": redactor.text(result["detail"])[:DETAIL_MAX]} if "detail" in result else result
+        told = {name: redactor.value(result[name]) for name in TOLD if name in result}
+        return {**result, **told} | ({"detail": told["detail"][:DETAIL_MAX]} if "detail" in told else {})
 
     return handle
