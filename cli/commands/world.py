@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +54,16 @@ def slack(run: str = "", *, data: Path = DATA, output: Output = "table") -> None
     posts: list[dict[str, Any]] = _of_run(data, run, "slack")
     if output == "table":
         for post in posts:
-            fields = (f"  {name}: {value}" for name, value in post["fields"].items())
-            write(post["text"], *fields, f"  {post['link']}", *(f"    {line}" for line in post["thread"]), "")
+            write(*lines(post), "")
     else:
         show_rows(posts, (), output)
+
+
+def lines(post: Mapping[str, Any]) -> list[str]:
+    """Return a post as people see it in the channel, where `&lt;` is a `<`."""
+    fields = (f"  {name}: {value}" for name, value in post["fields"].items())
+    thread = (f"    {line}" for line in post["thread"])
+    return [unescape(line) for line in (post["text"], *fields, f"  {post['link']}", *thread)]
 
 
 def serve(*, port: int | None = None, data: Path = DATA) -> int:
