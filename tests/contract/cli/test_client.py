@@ -162,6 +162,9 @@ def test_config_show_prints_what_to_paste_and_no_secret_unasked(shared: Signoff)
     assert f"URL             {shared.address('webhook_url')}/webhooks/datadog" in shown
     assert f"Webhook URL     {shared.address('webhook_url')}/webhooks/pagerduty" in shown
     assert '{"X-Signoff-Token": "********"}' in shown
+    assert "Secret          ********        (--reveal prints it)" in shown
+    generic = (shared.data / "secrets" / "generic_webhook").read_text().strip()
+    assert f"Secret          {generic}\n" in shared.run("config", "show", "--reveal").stdout
     assert '"alert_transition": "$ALERT_TRANSITION"' in shown
     assert not [secret for secret in secrets if secret in shown + as_json]
     rows = {row["setting"]: row for row in json.loads(as_json)}
