@@ -16,8 +16,8 @@ Detail = Mapping[str, Any]
 
 
 def line(entry: Mapping[str, str]) -> str:
-    """Return one entry as a line."""
-    return f"{entry['at'][11:19]}  {entry['type']:<24} {entry['text']}"
+    """Return one entry as a line; the time of day is in UTC."""
+    return f"{entry['at'][11:19]}Z  {entry['type']:<25} {entry['text']}"
 
 
 def since(detail: Detail) -> str:

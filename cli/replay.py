@@ -18,7 +18,7 @@ from shared.incident.enums import Stage
 Approve = Literal["ask", "auto", "never"]
 
 POLL = 0.3
-INDENT = " " * 10 + "· "
+INDENT = " " * 11 + "· "
 APPROVERS = ("sample-approver", "sample-second-approver")
 HALTED = frozenset({Stage.NEEDS_HUMAN, Stage.REJECTED, Stage.EXPIRED, Stage.FAILED, Stage.ROLLED_BACK, Stage.CANCELLED})
 HALTED_FOR = 5.0
@@ -100,6 +100,7 @@ class Follower:
                 tell("", f"  APPROVAL LINK  {link}", f"  or             {by_command}", "")
 
     def _approve(self, incident: str, approval: dict[str, Any]) -> None:
+        submitted = False
         for person in APPROVERS[: approval["needed"]]:
             about = {"subject": approval["approval_id"], "plan_sha256": approval["plan_sha256"]}
             body = {"verb": "approve", "reason": "approved by the replay", **about}
@@ -107,6 +108,11 @@ class Follower:
                 as_person(self.replay.data, person).post(f"/api/incidents/{incident}/decisions", body)
             except RefusedError as error:
                 say(f"not approved as {person}: {error}")
+            else:
+                submitted = True
+        if submitted and not self.replay.wait:
+            on = command(f"incidents watch {incident}", self.replay.data)
+            say(f"the approval is submitted; see what comes of it: {on}")
 
     def mind(self, run: Mapping[str, Any], *, begun: bool) -> None:
         """Tell once what the world could not deliver. Raises HintedError when that has lasted too long."""

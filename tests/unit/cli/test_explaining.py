@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from cli.explaining import advice, explained, explanation, is_summed_up, since, stated, waiting
+from cli.explaining import advice, explained, explanation, is_summed_up, line, since, stated, waiting
 
 DETAIL: dict[str, Any] = {
     "diagnosis": {
@@ -62,6 +62,11 @@ DETAIL: dict[str, Any] = {
 )
 def test_below_an_entry_stands(entry: str, lines: list[str]) -> None:
     assert explained(entry, DETAIL) == lines
+
+
+def test_a_line_says_which_zone_its_time_is_of_and_keeps_its_columns() -> None:
+    told = {"at": "2026-11-03T03:00:00.5Z", "type": "incident.source_recovered", "text": "All alerts have recovered"}
+    assert line(told) == "03:00:00Z  incident.source_recovered All alerts have recovered"
 
 
 def test_an_incident_says_what_it_is_of_and_since_when() -> None:
