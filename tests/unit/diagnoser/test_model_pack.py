@@ -10,7 +10,7 @@ from services.diagnoser.engines.anthropic import prompts
 from services.diagnoser.engines.anthropic.estimate import tokens
 from services.diagnoser.engines.anthropic.ground import ground_of
 from services.diagnoser.engines.anthropic.pack import ITEMS_MAX, TOKENS_MAX, pack
-from services.diagnoser.engines.anthropic.tools import RESULT_TOKENS, Toolbox
+from services.diagnoser.engines.anthropic.tools import RESULT_TOKENS, SHAPES_MAX, Toolbox
 from services.diagnoser.engines.anthropic.veil import Veil
 from shared.telemetry.redacting import Redactor
 from tests.support.cases import deploy, lines, series, step
@@ -133,6 +133,19 @@ def test_what_a_tool_shows_is_bounded_and_can_be_cited() -> None:
     text = Toolbox(found, {}).call("log_templates", {"entity": "web-a", "contains": ""})
     assert tokens(text) <= RESULT_TOKENS
     assert all(found.item(line.split(" | ")[0]) for line in text.splitlines())
+
+
+def test_what_did_not_fit_into_what_a_tool_shows_cannot_be_cited() -> None:
+    words = [chr(0x4E00 + number) * 3 for number in range(30)]
+    shapes = [line for word in words for line in lines("web-a", f"{f'{word} ' * 100}failed {{n}}", 9, level="error")]
+    found = ground(leaking(logs=shapes))
+    found.shown.clear()
+
+    text = Toolbox(found, {}).call("log_templates", {"entity": "web-a", "contains": ""})
+
+    told = [line.split(" | ")[0] for line in text.splitlines()]
+    assert 0 < len(told) < SHAPES_MAX
+    assert list(found.shown) == told
 
 
 def test_more_calls_than_allowed_show_nothing() -> None:

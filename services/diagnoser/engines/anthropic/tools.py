@@ -90,6 +90,8 @@ class Toolbox:
         self._names = names
         self._look_alikes = tuple(look_alikes)
         self._asked: set[bytes] = set()
+        self._about = ""
+        """The evidence of which the line in hand tells."""
 
     def call(self, name: str, given: object) -> str:
         """Return what a tool shows, or why it shows nothing. Never raises for what a model asks."""
@@ -105,7 +107,11 @@ class Toolbox:
         if key in self._asked:
             return "you have asked exactly this before; the answer stands above"
         self._asked.add(key)
-        lines = fitting(list(work(self, asked)), RESULT_TOKENS)
+        told = [(line, self._about) for line in work(self, asked)]
+        lines = fitting([line for line, _ in told], RESULT_TOKENS)
+        for text, about in told[: len(lines)]:
+            if about:
+                self._ground.show(about, text)
         return "\n".join(lines) or "nothing is known of that"
 
     def metric_detail(self, asked: MetricDetail) -> Iterator[str]:
@@ -193,8 +199,9 @@ class Toolbox:
         return ", ".join(names)
 
     def _told(self, name: str, lines: Sequence[str]) -> Iterator[str]:
-        self._ground.show(name, " ".join(lines))
+        self._about = name
         yield from lines
+        self._about = ""
 
     def _real(self, name: str) -> str:
         return self._names.get(name, name)
