@@ -67,7 +67,7 @@ class Pages:
         async def show(session: Session) -> Page:
             found = await self._read_model.incidents(environment=environment)
             groups = (
-                ("Needs you", [o for o in found if o.incident.stage in wording.NEEDS_YOU]),
+                ("Needs you", sorted((o for o in found if o.incident.stage in wording.NEEDS_YOU), key=wording.urgency)),
                 ("Under way", [o for o in found if o.incident.stage not in wording.NEEDS_YOU | wording.OVER]),
                 ("Over", [o for o in found if o.incident.stage in wording.OVER]),
             )

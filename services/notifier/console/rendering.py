@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ def templates() -> Environment:
         "severity": wording.severity,
         "risk": wording.risk,
         "deed": wording.deed,
+        "undo": undo,
         "cause": wording.cause,
         "ago": ago,
         "duration": wording.duration,
@@ -67,6 +69,12 @@ def clock(value: str | datetime) -> str:
 def day(value: str | datetime) -> str:
     """Return day and time in UTC."""
     return _instant(value).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def undo(thing: Any) -> str:  # noqa: ANN401 -- whatever has `reversible`, as a field or under that name
+    """Return sign and word of whether something can be undone."""
+    reversible = thing["reversible"] if isinstance(thing, Mapping) else thing.reversible
+    return "↺ Reversible" if reversible else "⇥ Not reversible"
 
 
 def minute(value: str | datetime, now: float) -> str:

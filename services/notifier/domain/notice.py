@@ -40,7 +40,7 @@ def notice(overview: Overview, base_url: str) -> Notice:
         fields["Likely cause"] = f"{overview.cause} ({percent(overview.confidence)})"
     if asked:
         fields["What will happen"] = asked.impact or asked.title
-        fields["Risk"] = wording.risk(asked.risk)
+        fields["Risk"] = f"{wording.risk(asked.risk)}, {'' if asked.reversible else 'not '}reversible"
         fields["Expires"] = f"{asked.expires_at:%H:%M:%S} UTC"
     if overview.verified:
         fields["Verification"] = overview.verified

@@ -23,6 +23,7 @@ class PendingApproval(Model):
     id: str
     title: str
     risk: RiskLevel
+    reversible: bool = False
     expires_at: AwareDatetime
     impact: str = ""
 
@@ -126,6 +127,7 @@ def _asked(body: Mapping[str, Any]) -> Change:
             "id": body["approval_id"],
             "title": title,
             "risk": body["risk"],
+            "reversible": body.get("reversible", False),
             "expires_at": body["expires_at"],
             "impact": body.get("impact", ""),
         },

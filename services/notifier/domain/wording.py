@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from services.notifier.domain.overview import Overview
 from shared.incident.enums import RiskLevel, Severity, Stage
+from shared.incident.model import is_simulated
 from shared.incident.numbers import percent
 
 STAGES: Mapping[Stage, tuple[str, str]] = {
@@ -81,6 +82,11 @@ def cause(overview: Overview) -> str:
         return f"{NO_CAUSE[overview.diagnosis]} {overview.cause}"
     sure = percent(overview.confidence).replace(" ", "\u00a0")
     return f"Likely ({sure}): {overview.cause}"
+
+
+def urgency(overview: Overview) -> tuple[bool, str]:
+    """Return what a list of incidents is sorted by: production first, then the worst; of equals the order stays."""
+    return is_simulated(overview.incident.environment), overview.incident.severity.value
 
 
 def severity(value: str) -> str:

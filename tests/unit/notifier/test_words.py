@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Literal
 
@@ -11,7 +12,8 @@ from services.notifier.console.rendering import ago, frame, minute, web_link
 from services.notifier.domain.charts import amount, chart
 from services.notifier.domain.notice import notice
 from services.notifier.domain.origin import is_own, is_this_machine, own_path, place_of
-from services.notifier.domain.wording import cause, deed, duration
+from services.notifier.domain.overview import Overview
+from services.notifier.domain.wording import cause, deed, duration, urgency
 from services.notifier.entrypoints.consumer import route
 from shared.bus.port import Received
 from shared.errors import UnavailableError
@@ -19,6 +21,7 @@ from shared.events.envelope import Outgoing, headers_of, read_headers
 from shared.events.incidents import IncidentReopened
 from shared.events.investigations import DiagnosisInconclusive, DiagnosisNoActiveFault
 from shared.incident.diagnosis import DiagnosticResult
+from shared.incident.enums import Severity
 from shared.incident.evidence import MetricTimeSeries
 from tests.unit.notifier.clock import T0
 from tests.unit.notifier.story import APPROVAL, INCIDENT, RUN, executed, granted, opened, until_asked
@@ -142,7 +145,25 @@ def test_a_likely_cause_says_how_sure_it_is() -> None:
     overview = folded(*until_asked()).overview
     assert overview
     assert cause(overview) == "Likely (87\u00a0%): Memory leak after the deploy of shop v2"
-    assert "Diagnosis" not in notice(overview, "https://signoff.example").fields
+    fields = notice(overview, "https://signoff.example").fields
+    assert "Diagnosis" not in fields
+    assert fields["Risk"] == "▲ Medium risk, not reversible"
+
+
+def test_production_comes_first_then_the_worst_then_the_newest() -> None:
+    def found(environment: str, severity: Severity, number: str) -> Overview:
+        overview = folded(opened()).overview
+        assert overview
+        about = {"environment": environment, "severity": severity, "id": number}
+        return overview.model_copy(update={"incident": overview.incident.model_copy(update=about)})
+
+    newest_first = [
+        found(RUN, Severity.SEV1, "INC-4"),
+        found("live", Severity.SEV2, "INC-3"),
+        found("live", Severity.SEV1, "INC-2"),
+        found("live", Severity.SEV2, "INC-1"),
+    ]
+    assert [one.incident.id for one in sorted(newest_first, key=urgency)] == ["INC-2", "INC-3", "INC-1", "INC-4"]
 
 
 def test_what_is_asked_or_open_again_is_not_yet_verified() -> None:
@@ -175,7 +196,7 @@ async def test_the_terminal_links_each_question_once() -> None:
 
 async def test_the_terminal_writes_a_link_that_could_not_be_written_when_it_is_posted_again() -> None:
     written: list[str] = []
-    logins = iter([UnavailableError("the database is away"), "one-time"])
+    logins: Iterator[UnavailableError | str] = iter([UnavailableError("the database is away"), "one-time"])
 
     async def invite() -> str:
         login = next(logins)
