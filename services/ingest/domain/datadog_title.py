@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-_BRACKET = re.compile(r"\s*\[([^\]]{1,200})\]\s*")
+_BRACKET = re.compile(r"\s*\[([^\[\]{}]{0,60}\{[^{}]{0,1000}\}|[^\]]{1,200})\]\s*")
+"""A group in braces holds all tags that a monitor is split by, and whatever their values are."""
 _PRIORITY = re.compile(r"P[1-5]")
 _GROUP = re.compile(r"\s+on \{(.*)\}$")
 _TRANSITION = re.compile(

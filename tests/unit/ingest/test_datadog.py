@@ -119,6 +119,19 @@ def test_brackets_of_a_title_are_read_in_any_order(title: str, name: str, *, is_
     assert (seen.title, seen.is_test) == (name, is_test)
 
 
+LONG = ",".join(f"tag_{number}:{'value-' * 6}{number}" for number in range(8))
+
+
+@pytest.mark.parametrize("group", [LONG, "url:http://shop.example/[42]"], ids=["of many tags", "with brackets in it"])
+def test_a_recovery_is_one_whatever_its_group_is(group: str) -> None:
+    seen = alert({"id": "7003", "title": f"[P2] [Recovered on {{{group}}}] CPU is high", "org": {"id": "7"}})
+    assert (seen.status, seen.title) == ("recovered", "CPU is high")
+    assert (
+        seen.fingerprint
+        == alert({"id": "7004", "title": f"[Triggered on {{{group}}}] CPU is high", "org": {"id": "7"}}).fingerprint
+    )
+
+
 @pytest.mark.parametrize("missing", ["", "null", "$ALERT_ID", "None"])
 def test_what_stands_for_missing_is_missing(missing: str) -> None:
     seen = alert(alert_id=missing, link="", aggreg_key=missing, alert_cycle_key=missing, alert_priority=missing)
