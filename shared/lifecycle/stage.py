@@ -49,7 +49,10 @@ MOVES: Mapping[str, Mapping[Stage, Stage]] = {
     "rollback.finished/succeeded": _from(_CHANGING, _HALTED, to=Stage.ROLLED_BACK),
     "rollback.finished/failed": _from(_CHANGING, _HALTED, to=Stage.NEEDS_HUMAN),
     "rollback.finished/needs_human": _from(_CHANGING, _HALTED, to=Stage.NEEDS_HUMAN),
-    "handoff.requested": _from(_BEFORE_APPROVAL, Stage.AWAITING_APPROVAL, _CHANGING, _HALTED, to=Stage.NEEDS_HUMAN),
+    "handoff.requested/over": _from(
+        _BEFORE_APPROVAL, Stage.AWAITING_APPROVAL, _CHANGING, _HALTED, to=Stage.NEEDS_HUMAN
+    ),
+    "handoff.requested/under_way": _from(_ALIVE, to=Stage.NEEDS_HUMAN),
     "incident.source_recovered": _from(
         _BEFORE_APPROVAL, Stage.AWAITING_APPROVAL, _HALTED, Stage.MITIGATED, to=Stage.RESOLVED
     ),
@@ -171,7 +174,8 @@ IGNORED: Mapping[str, tuple[tuple[Stage, ...], str]] = {
         (*_BEFORE_APPROVAL, Stage.AWAITING_APPROVAL, *_OVER, Stage.CLOSED),
         "the incident went on meanwhile",
     ),
-    "handoff.requested": ((*_OVER, Stage.CLOSED), "the source has recovered or the incident is over"),
+    "handoff.requested/over": ((*_OVER, Stage.CLOSED), "the source has recovered or the incident is over"),
+    "handoff.requested/under_way": ((Stage.CLOSED,), "the incident is over"),
     "incident.source_recovered": (
         (*_CHANGING, Stage.RESOLVED, Stage.CLOSED),
         "remembered while a change runs or is verified; known already otherwise",
@@ -193,6 +197,7 @@ _VARIANTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "execution.finished": lambda body: str(body.get("outcome", "")),
     "rollback.finished": lambda body: str(body.get("outcome", "")),
     "recommendation.made": lambda body: "some" if _items(body.get("recommendations")) else "none",
+    "handoff.requested": lambda body: "under_way" if body.get("execution_id") else "over",
 }
 
 
@@ -224,6 +229,8 @@ def advance(progress: Progress, event_type: str, body: Mapping[str, Any]) -> Pro
     elif name in ("incident.reopened", "incident.alerts_attached"):
         recovered = False
     ended = progress.stage in _CHANGING and stage not in _CHANGING and stage is not Stage.CLOSED
+    # What was handed over while it was under way has not ended: nobody knows yet what became of it.
+    ended = ended and name != "handoff.requested/under_way"
     return Progress(Stage.RESOLVED if ended and recovered else stage, recovered)
 
 

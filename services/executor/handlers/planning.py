@@ -7,6 +7,7 @@ from typing import Any
 from services.executor.domain.state import Proposal
 from services.executor.domain.work import PREPARE_PLAN
 from services.executor.handlers.asking import answer_key, ask, take_back
+from services.executor.handlers.doubting import ask_person
 from services.executor.handlers.turn import Turn
 from shared.errors import RefusedError
 from shared.events.approvals import PlanRefused
@@ -57,6 +58,11 @@ def recovered(turn: Turn) -> None:
     """Take back what nobody has claimed; what runs goes on."""
     turn.case.recovered = True
     drop(turn, "recovered", IncidentSourceRecovered.read(turn.message.body).reason)
+    execution = turn.case.running
+    step = execution.current() if execution is not None else None
+    if execution is not None and step is not None and execution.phase == "in_doubt":
+        # Else the incident looks resolved, closes, and its targets stay locked.
+        ask_person(turn, execution, step, "the alerts have recovered, and nobody has said whether it was applied")
 
 
 def drop(turn: Turn, why: str, reason: str) -> None:

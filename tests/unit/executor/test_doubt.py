@@ -8,6 +8,8 @@ from services.executor.domain.work import CALL, RECHECK, RECONCILE
 from tests.unit.executor.aggregates import types
 from tests.unit.executor.story import Story, plan, step
 
+RECOVERY = {"recovered_at": "2027-01-15T08:00:00Z"}
+
 
 def reconcile(story: Story, outcome: str, detail: str = "by the record") -> list[Any]:
     args = story.executor.newest(RECONCILE).args
@@ -228,3 +230,20 @@ def test_the_deadline_does_not_end_a_doubt_but_what_would_follow_it() -> None:
     ended = story.decide("confirm")
     assert types(ended) == ["execution.resumed", "step.reconciled", "execution.finished", "handoff.requested"]
     assert (story.locks, story.owed(), story.stage) == ({}, [], "needs_human")
+
+
+@pytest.mark.parametrize("first", ["recovery", "doubt"])
+def test_an_incident_whose_call_is_in_doubt_is_not_resolved_when_its_alerts_recover(first: str) -> None:
+    story = Story().calling()
+    story.call("unknown")
+    if first == "recovery":
+        story.executor.event("incident.source_recovered", RECOVERY)
+    reconcile(story, "needs_human")
+    if first == "doubt":
+        assert types(story.executor.event("incident.source_recovered", RECOVERY)) == ["handoff.requested"]
+    assert (story.stage, set(story.locks)) == ("needs_human", {"box-1"})
+    story.decide("confirm")
+    story.read()
+    story.executor.wait(120)
+    assert types(story.read(*[50.0] * 9)) == ["verification.passed"]
+    assert (story.stage, story.locks) == ("resolved", {})

@@ -17,6 +17,7 @@ INCIDENT_EVENTS = {name for name, payload in EVENTS.items() if payload.topic == 
 BODIES: dict[str, dict[str, Any]] = {
     "some": {"recommendations": {"items": [{}]}},
     "none": {"recommendations": {"items": []}},
+    "under_way": {"execution_id": "exe-1"},
 }
 
 
@@ -81,6 +82,12 @@ HAPPY = (
         ((*HAPPY[:4], "execution.finished/failed", "approval.requested"), Stage.AWAITING_APPROVAL),
         ((*HAPPY, "verification.failed", "rollback.started"), Stage.EXECUTING),
         ((*HAPPY[:4], "handoff.requested"), Stage.NEEDS_HUMAN),
+        ((*HAPPY[:4], "incident.source_recovered", "handoff.requested"), Stage.RESOLVED),
+        ((*HAPPY[:4], "incident.source_recovered", "handoff.requested/under_way"), Stage.NEEDS_HUMAN),
+        (
+            (*HAPPY[:4], "handoff.requested", "incident.source_recovered", "handoff.requested/under_way"),
+            Stage.NEEDS_HUMAN,
+        ),
         ((*HAPPY[:4], "handoff.requested", "execution.resumed", "execution.finished/succeeded"), Stage.VERIFYING),
         ((*HAPPY, "verification.failed", "rollback.started", "rollback.finished/succeeded"), Stage.ROLLED_BACK),
         ((*HAPPY[:4], "execution.cancelled"), Stage.CANCELLED),
