@@ -45,7 +45,7 @@ def _not_running(data: Path) -> HintedError:
     return HintedError(
         f"no Signoff is running with its data in {data}",
         Exit.UNREACHABLE,
-        ("start one", "signoff up"),
+        ("start one", command("up", data)),
         ("or name its data", "--data DIR"),
     )
 

@@ -78,7 +78,7 @@ def _problems(error: ValidationError, text: str, name: str, model: type[BaseMode
         path = item["loc"]
         line, column = _place(root, path)
         hint = _suggestion(str(path[-1]), model) if item["type"] == "extra_forbidden" and len(path) == 1 else ""
-        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"]
+        message = "unknown key" if item["type"] == "extra_forbidden" else item["msg"].removeprefix("Value error, ")
         problems.append(f"{name}:{line}:{column}: {'.'.join(map(str, path)) or 'file'}: {message}{hint}")
     return problems
 

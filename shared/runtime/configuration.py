@@ -108,7 +108,7 @@ class Configuration:
             for part in path[1:-1]:
                 inner = _inner(inner, part)
             return f"{place}: unknown key {name}{_near(path[-1], inner.model_fields)}"
-        return f"{place}: {name}: {first['msg']}"
+        return f"{place}: {name}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def read_configuration(environment: Mapping[str, str], *, folder: Path, file: Path | None = None) -> Configuration:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(120)
 
 NOT_RUNNING = """\
 error: no Signoff is running with its data in {data}
-  → start one:        signoff up
+  → start one:        signoff up --data {data}
   → or name its data: --data DIR
 """
 CLIENT_COMMANDS = [

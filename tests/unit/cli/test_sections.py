@@ -108,7 +108,7 @@ def test_an_address_that_cannot_be_one_is_named_with_its_place_and_without_its_p
 ) -> None:
     configuration = given(tmp_path, **{name: value})
 
-    with pytest.raises(ConfigurationError, match=f"env SIGNOFF_{name}: {said}: .*write ") as error:
+    with pytest.raises(ConfigurationError, match=f"env SIGNOFF_{name}: {said}: write ") as error:
         read_sections(configuration)
 
     assert "s3cret" not in str(error.value)
