@@ -130,6 +130,14 @@ def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversation, "PAUSE", 0.01)
 
 
+@pytest.mark.usefixtures("no_pause")
+@pytest.mark.parametrize("said", ["nan", "inf", "-inf", "soon"])
+async def test_a_wait_that_is_no_time_is_as_long_as_one_that_is_not_said(said: str) -> None:
+    found, server = await asked(failure(429, "rate_limit_error", retry_after=said), message(text(RIGHT)))
+
+    assert (found.outcome, len(server.asked)) == (PASSED, 2)
+
+
 CUT = http(200, b'{"id": "msg_1", "type": "mess', length=4000)
 
 

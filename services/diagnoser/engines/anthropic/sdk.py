@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
+from math import isfinite
 from typing import Any
 
 import anthropic
@@ -97,9 +98,11 @@ def _of_status(error: anthropic.APIStatusError) -> BusyError | GivenUpError:
 
 def _retry_after(text: str) -> float | None:
     try:
-        return max(float(text), 0.0)
+        seconds = float(text)
     except ValueError:
         pass
+    else:
+        return max(seconds, 0.0) if isfinite(seconds) else None
     try:
         return max(parsedate_to_datetime(text).timestamp() - wall(), 0.0)
     except (TypeError, ValueError):
