@@ -44,19 +44,20 @@ _REPLY = "insert into reply(id,body,at) values(?,?,?) on conflict do nothing"
 
 
 def decide(group: Group, due: Sequence[tuple[str, int]], end: float) -> int:
-    """Decide the waiting messages and due timers of aggregates, one after the other until `end` (monotonic seconds).
+    """Decide the waiting messages and due timers of aggregates, one after the other.
 
+    After `end` (monotonic seconds) only what this group brought is decided, since to put it into an inbox costs more.
     What follows is written for all of them together. Return how many were decided, at least one.
     """
     all_effects = []
     decided = 0
     for aggregate, done in due:
+        if decided and monotonic() > end and not group.pending.get(aggregate):
+            continue
         decided += 1
         effects = _effects(group, aggregate, done)
         if effects:
             all_effects.append((done, effects))
-        if monotonic() > end:
-            break
     write(group, all_effects)
     return decided
 

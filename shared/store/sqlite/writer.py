@@ -34,7 +34,7 @@ JOBS_MAX = 256
 AGGREGATES_MAX = 64
 """Aggregates of one lane in one group."""
 GROUP_BOX = 0.050
-"""Seconds after which a group takes no further aggregate."""
+"""Seconds after which a group takes no further aggregate whose messages lie in an inbox."""
 IDLE_MAX = 60.0
 BACKOFF_FIRST, BACKOFF_MAX = 0.02, 1.0
 CLOSE_LIMIT = 30.0
@@ -228,7 +228,7 @@ class Writer:
                 room[lane] -= len(due)
                 if due:
                     decided += step(group, due, end)
-                if monotonic() > end:
+                if monotonic() > end and not any(group.pending.values()):
                     return decided
         return decided
 

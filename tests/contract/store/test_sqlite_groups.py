@@ -148,3 +148,24 @@ async def test_a_batch_waits_for_one_group_when_work_waits_and_is_then_decided_w
     assert await batch == 1
     assert order[:3] == ["doc-0", "doc-1", "gate-1"]
     await store.close()
+
+
+async def test_what_a_group_brought_is_decided_in_it_although_its_time_is_over(tmp_path: Path) -> None:
+    order: list[str] = []
+    entered, let_go = Event(), Event()
+    let_go.set()
+    store = SQLiteStore(
+        tmp_path / "thing.db", service="thing", kinds=[Slow("doc", Lane.NORMAL, order, entered, let_go)]
+    )
+    await store.open()
+    await store._write(
+        lambda g: g.connection.execute(
+            "create trigger no_inbox before insert on inbox begin select raise(abort, 'an inbox is used'); end"
+        )
+    )
+    await store.start()
+
+    assert await store.take([Incoming(f"doc/{n}", f"doc-{n}", "said", b"{}") for n in range(3)]) == 3
+
+    assert sorted(order) == ["doc-0", "doc-1", "doc-2"]
+    await store.close()
