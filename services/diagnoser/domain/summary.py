@@ -14,6 +14,10 @@ JSON = Any
 
 ENTRIES_KEPT = 120
 """Entries that the summary is made from: the first and the newest."""
+CITES_MAX = 20
+JOINED = "incident.alerts_attached"
+JOINED_NEWEST = 2
+"""Of the entries about alerts that joined, so many of the newest are kept beside those that a summary may cite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +55,20 @@ def with_advice(
 
 
 def keep(story: list[JSON], entry: JSON) -> list[JSON]:
-    """Return the story with one more entry (as JSON), each id once, bounded in the middle."""
+    """Return the story with one more entry (as JSON), each id once, bounded in the middle.
+
+    In a storm alerts join many times a second; of these entries only those are kept that anybody is told.
+    """
     if any(known["id"] == entry["id"] for known in story):
         return story
     grown = [*story, entry]
+    joined = [known["id"] for known in grown if known["type"] == JOINED]
+    untold = set(joined[CITES_MAX:-JOINED_NEWEST])
+    if untold:
+        grown = [known for known in grown if known["id"] not in untold]
     return grown if len(grown) <= ENTRIES_KEPT else [*grown[: ENTRIES_KEPT // 2], *grown[ENTRIES_KEPT // 2 + 1 :]]
 
 
-CITES_MAX = 20
 DAY = 24
 """Hours."""
 

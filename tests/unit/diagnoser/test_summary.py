@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from services.diagnoser.domain.summary import durations, span, summarize
+from services.diagnoser.domain.summary import CITES_MAX, JOINED, durations, keep, span, summarize
 from shared.incident.actor import Actor, automation
 from shared.incident.incident import TimelineEntry
+from shared.store.model import JSON
 from tests.unit.diagnoser.alerts import time
 
 
@@ -71,3 +72,18 @@ def test_who_decided_is_said_once(text: str, told: str) -> None:
     decided = APPROVED.model_copy(update={"text": text, "actor": pat})
 
     assert [sentence.text for sentence in summarize([decided])] == [told]
+
+
+@pytest.mark.parametrize("joined", [0, 1, CITES_MAX, CITES_MAX + 3, 90])
+def test_a_summary_is_the_same_when_most_of_what_says_that_alerts_joined_is_not_kept(joined: int) -> None:
+    told = [entry(5 + number, JOINED).model_copy(update={"text": f"{number} joined"}) for number in range(joined)]
+    whole = [OPENED, *told[: joined // 2], DIAGNOSED, *told[joined // 2 :], CLOSED]
+
+    kept: list[JSON] = []
+    for one in whole:
+        kept = keep(kept, one.model_dump(mode="json"))
+
+    story = [TimelineEntry.model_validate(one) for one in kept]
+    assert summarize(story) == summarize(whole)
+    assert [one for one in story if one.type == JOINED][-2:] == told[-2:]
+    assert len(story) <= CITES_MAX + 5
