@@ -69,7 +69,7 @@ class IncidentState:
     investigating: str = ""
     investigated_at: float | None = None
     investigated: str = ""
-    """Digest of the symptoms that were looked at last."""
+    """What was known of the alerts when they were looked at last."""
     asked: JSON = None
     """Who asked to look again, while that has not begun: `request_id` and `actor`."""
     concluded: Stand | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 
 import orjson
 
@@ -58,7 +57,7 @@ def want(turn: IncidentTurn, reason: str) -> None:
     state = turn.state
     if state.closed_at is not None or state.investigating:
         return
-    is_idle = state.quiet or is_claimed(state.debts) or _digest(turn) == state.investigated
+    is_idle = state.quiet or is_claimed(state.debts) or _looked_at(turn) == state.investigated
     if is_idle and state.asked is None:
         return
     due = (state.investigated_at or 0.0) + turn.config.investigate_every
@@ -78,7 +77,7 @@ def _start(turn: IncidentTurn, reason: str) -> None:
     state.investigations += 1
     state.investigating = f"{state.id}-i{state.investigations}"
     state.investigated_at = turn.now
-    state.investigated = _digest(turn)
+    state.investigated = _looked_at(turn)
     turn.wake(TIMER_NAME, None)
     asked, state.asked = state.asked, None
     actor = Actor.model_validate(asked["actor"]) if asked else None
@@ -251,7 +250,7 @@ def _changed(before: JSON, found: RecommendationSet) -> str:
     return ", ".join(replaced(proposed, found.items[0]))[:REASON_MAX]
 
 
-def _digest(turn: IncidentTurn) -> str:
+def _looked_at(turn: IncidentTurn) -> str:
+    """Return what changes with what is known of the alerts: these lists only grow."""
     state = turn.state
-    text = "\x00".join([*sorted(state.services), "", *sorted(state.hosts), "", *sorted(state.symptoms)])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return f"{len(state.services)} services, {len(state.hosts)} hosts, {len(state.symptoms)} symptoms"

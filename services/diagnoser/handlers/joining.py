@@ -155,7 +155,8 @@ def _join(turn: IncidentTurn, message_id: str, alert: Alert) -> bool:
 
 
 def _with(known: list[str], more: tuple[str, ...]) -> list[str]:
-    new = [one for one in more if one not in known][: NAMES_MAX - len(known)]
+    room = NAMES_MAX - len(known)
+    new = [one for one in more if one not in known][:room] if room > 0 else []
     return known + new if new else known
 
 
