@@ -156,6 +156,8 @@ CUT = http(200, b'{"id": "msg_1", "type": "mess', length=4000)
         pytest.param([CUT], "unavailable", 3, id="a body that is cut off"),
         pytest.param([http(200, b"<html>no</html>")], "garbage", 1, id="a body that is no JSON"),
         pytest.param([http(200, b'{"a": 1}')], "garbage", 1, id="a body of another kind"),
+        pytest.param([message(text(RIGHT), input_tokens=10**20)], "garbage", 1, id="more tokens than there are"),
+        pytest.param([message(text(RIGHT), output_tokens=-1)], "garbage", 1, id="fewer tokens than none"),
         pytest.param([message(text("no JSON"))], "gate", 2, id="text that is no answer, twice"),
         pytest.param([message(text(FABRICATED))], "gate", 2, id="evidence that does not exist, twice"),
         pytest.param([message([], "tool_use")], "garbage", 1, id="a call of no tool"),

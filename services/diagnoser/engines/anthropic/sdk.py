@@ -17,6 +17,8 @@ from shared.runtime.clock import wall
 _CACHED = {"type": "ephemeral"}
 _OVERLOADED = 529
 _FAILED = 500
+_TOKENS_MAX = 10**8
+"""Of one answer; what says more is no account of it, and no ledger could hold it."""
 
 
 class SdkClient:
@@ -73,17 +75,23 @@ async def sdk_client(reach: Reach) -> AsyncIterator[SdkClient]:
 def _reply(message: Any) -> Reply:  # noqa: ANN401 -- a server may send anything; the SDK does not check it
     try:
         usage = message.usage
-        written, read = usage.cache_creation_input_tokens or 0, usage.cache_read_input_tokens or 0
+        written, read = _tokens(usage.cache_creation_input_tokens or 0), _tokens(usage.cache_read_input_tokens or 0)
         return Reply(
             content=tuple(block.model_dump(mode="json", exclude_none=True) for block in message.content),
             stop=str(message.stop_reason),
-            input_tokens=int(usage.input_tokens) + written + read,
-            output_tokens=int(usage.output_tokens),
+            input_tokens=_tokens(usage.input_tokens) + written + read,
+            output_tokens=_tokens(usage.output_tokens),
             written=written,
             read=read,
         )
     except (AttributeError, TypeError, ValueError) as error:
         raise GivenUpError("garbage", "the answer is not one of the Messages API") from error
+
+
+def _tokens(count: Any) -> int:  # noqa: ANN401 -- as above
+    if not 0 <= int(count) < _TOKENS_MAX:
+        raise ValueError("no number of tokens")
+    return int(count)
 
 
 def _of_status(error: anthropic.APIStatusError) -> BusyError | GivenUpError:
