@@ -35,7 +35,9 @@ def running(detail: Detail) -> dict[str, Any] | None:
 
 def current_step(execution: dict[str, Any]) -> str:
     """Return the id of the step that has not ended, or would be next; empty when the page knows of none."""
-    undoing = any(step["rollback"] for step in execution["steps"])
+    # After a step that failed only undoing follows, also when the first undo has not begun.
+    failed = ActionStatus.FAILED_SAFE.value
+    undoing = any(step["rollback"] or step["status"] == failed for step in execution["steps"])
     left = (step for step in execution["steps"] if step["rollback"] == undoing and step["status"] not in _ENDED)
     return next((str(step["id"]) for step in left), "")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.notifier.domain import wording
 from services.notifier.domain.detail import Detail
-from services.notifier.domain.executions import running
+from services.notifier.domain.executions import current_step, running
 from services.notifier.domain.folding import fold
 from services.notifier.domain.headline import headline
 from services.notifier.domain.question import question
@@ -27,6 +27,7 @@ from shared.events.executions import (
     HandoffRequested,
     RollbackFinished,
     RollbackStarted,
+    StepFailed,
     StepUnknown,
 )
 from shared.events.incidents import IncidentNoted, IncidentReopened, IncidentSeverityRaised
@@ -258,6 +259,15 @@ def test_an_undo_can_be_decided_about_until_it_ends() -> None:
     undoing = folded(*begun)
     assert running(undoing) == undoing.executions[EXECUTION]
     assert running(folded(*begun, RollbackFinished(execution_id=EXECUTION, outcome="succeeded"))) is None
+
+
+def test_the_step_that_a_person_settles_is_the_one_that_has_not_ended() -> None:
+    step = {"execution_id": EXECUTION, "step_id": "restart", "why": "lost"}
+    begun = (*until_asked(), granted(), *executed()[:2])
+    failed = (*begun, StepFailed.model_validate(step), RollbackStarted(execution_id=EXECUTION, reason="refused"))
+    undoing = (*failed, StepUnknown.model_validate({**step, "step_id": "before", "rollback": True}))
+    found = [current_step(folded(*story).executions[EXECUTION]) for story in (begun, failed, undoing)]
+    assert found == ["restart", "", "before"]
 
 
 def test_an_approval_that_counts_no_more_is_taken_off_the_page_and_one_that_nobody_signed_takes_none() -> None:
