@@ -120,16 +120,18 @@ class Pages:
             left = asked.seconds_left(common["now"])
             voted = {vote["actor"]["id"] for vote in asked.approval["votes"]}
             waits = {decision["person"] for decision in asked.submitted}
+            may_approve = _may_approve(common["person"], detail.overview.incident.environment)
             context = {
                 **common,
                 **await self._about(detail, incident_id),
                 "question": asked,
                 "approval": asked.approval,
                 "left": left,
+                "may_approve": may_approve,
                 "may_decide": asked.approval["state"] == "pending"
                 and left > 0
                 and not asked.problem
-                and _may_approve(common["person"], detail.overview.incident.environment)
+                and may_approve
                 and session.person not in voted | waits,
                 "has_voted": session.person in voted,
             }
@@ -153,6 +155,7 @@ class Pages:
     async def _common(self, session: Session) -> Context:
         return {
             "person": self._signing_in.person(session.person),
+            "name_of": self._signing_in.name,
             "csrf": session.csrf,
             "now": await self._store.now(),
         }

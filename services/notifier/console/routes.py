@@ -156,14 +156,9 @@ class Console:
             "invited": invited,
             "login": token,
             "next": onward,
-            "signed_in": self._name(session),
+            "signed_in": self.signing_in.name(session.person) if session else "",
         }
         return HTMLResponse(self.pages.plain("login.html", context))
-
-    def _name(self, session: Session | None) -> str:
-        if session is None:
-            return ""
-        return self.signing_in.person(session.person).name if self.signing_in.knows(session.person) else session.person
 
     async def _accept(self, request: Request) -> Response:
         if not request.state.is_local:

@@ -36,6 +36,11 @@ class SigningIn:
             raise NotFoundError(f"no person {person_id!r}; known: {known}")
         return found
 
+    def name(self, person_id: str) -> str:
+        """Return what a person is called; the id of somebody who is not known any more."""
+        found = self._people.find(person_id)
+        return found.name if found else person_id
+
     def knows(self, person_id: str) -> bool:
         """Say whether there is such a person."""
         return self._people.find(person_id) is not None

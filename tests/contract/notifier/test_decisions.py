@@ -108,6 +108,8 @@ async def test_an_expired_question_has_no_buttons(running: Running) -> None:
     browser = await running.browser()
     page = await browser.get(f"/a/{APPROVAL}")
     assert "time is over" in page.text
+    assert "The time to answer is over, and nothing runs." in page.text
+    assert "may not decide here" not in page.text
     assert 'value="approve"' not in page.text
     await running.tell(ApprovalExpired(approval_id=APPROVAL))
     await running.journaled(7)
@@ -174,7 +176,7 @@ async def test_a_sample_person_is_not_asked_about_production(running: Running) -
     browser = await running.browser()
     page = (await browser.get(f"/a/{APPROVAL}")).text
     assert "SIMULATED" not in page
-    assert "may not decide here" in page
+    assert "may not decide here. SAMPLE people decide in simulated runs only; ask an approver." in page
     assert 'value="approve"' not in page
     await browser.aclose()
 
@@ -236,7 +238,8 @@ class TestSilentExecutor:
         browser = await running.browser()
 
         async def banner() -> bool:
-            return "No ruling:" in (await browser.get(f"/i/{INCIDENT}")).text
+            text = (await browser.get(f"/i/{INCIDENT}")).text
+            return "No ruling:" in text and "the approval of SAMPLE approver" in text
 
         await eventually(banner)
         await running.tell(granted(decision_id))

@@ -301,6 +301,6 @@ async def test_the_page_says_that_a_models_part_is_replayed_and_why_it_has_no_wo
     asked = (await post(running, "questions", {"text": "why?"})).json()["question_id"]
     await running.tell(answered(asked, engine="recorded", degraded="refusal: it does not want to"))
 
-    text = await page(running, "Degraded: refusal")
+    text = await page(running, "Degraded: refusal: it does not want to. The model counts nothing here")
 
     assert "<b>RECORDED</b>" in text
