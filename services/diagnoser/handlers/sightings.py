@@ -30,6 +30,14 @@ def judge_sighting(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
 
 
 def _begin(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
+    """A cycle begins. If that is heard after it was over, its incident hears of both."""
+    ruling = _begin_cycle(turn, message_id, alert)
+    if ruling.incident and not _fires(turn, alert):
+        _tell_recovered(turn, ruling.incident, alert, _newest_recovery(turn, alert))
+    return ruling
+
+
+def _begin_cycle(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     quiet = suppressed_by(alert, turn.now, turn.silences, turn.config.rules.maintenance)
     if quiet is not None:
         return Ruling(Disposition.SUPPRESSED, quiet)
@@ -38,15 +46,6 @@ def _begin(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     if _must_wait(turn, alert):
         return _hold(turn, message_id, alert)
     return _correlate(turn, message_id, alert)
-
-
-def _begin_late(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
-    """The firing comes after its own recovery: its incident hears of both, unless a newer cycle fires by now."""
-    ruling = _begin(turn, message_id, alert)
-    recovered = turn.alert_row(alert.fingerprint)["cycles"].get(alert.cycle or "")
-    if ruling.incident and recovered and recovered["recovered"] is not None and not _fires(turn, alert):
-        _tell_recovered(turn, ruling.incident, alert, recovered["recovered"])
-    return ruling
 
 
 def _repeat(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
@@ -76,9 +75,14 @@ def _recover(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
 
 def _fires(turn: ScopeTurn, alert: Alert) -> bool:
     """Say whether a cycle of an alert fires since the newest recovery, which ends earlier ones whose own was lost."""
+    over = _newest_recovery(turn, alert)
     cycles = turn.alert_row(alert.fingerprint)["cycles"].values()
-    over = max((cycle["recovered"] or 0.0 for cycle in cycles), default=0.0)
-    return any(is_firing(cycle) and (cycle["fired"] or 0.0) > over for cycle in cycles)
+    return any(is_firing(cycle) and (cycle["fired"] or 0.0) >= over for cycle in cycles)
+
+
+def _newest_recovery(turn: ScopeTurn, alert: Alert) -> float:
+    cycles = turn.alert_row(alert.fingerprint)["cycles"].values()
+    return max((cycle["recovered"] or 0.0 for cycle in cycles), default=0.0)
 
 
 def _recover_early(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
@@ -100,7 +104,7 @@ def _recover_stale(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
 
 _ANSWERS: dict[Sighting, Callable[[ScopeTurn, str, Alert], Ruling]] = {
     Sighting.FIRST: _begin,
-    Sighting.LATE: _begin_late,
+    Sighting.LATE: _begin,
     Sighting.REPEAT: _repeat,
     Sighting.RECOVERY: _recover,
     Sighting.EARLY_RECOVERY: _recover_early,

@@ -202,6 +202,25 @@ def test_a_recovery_ends_the_earlier_cycles_too_whose_own_recovery_was_lost(scop
     assert told(decision) == [(f"incident/{incident}", "recovered")]
 
 
+def test_a_cycle_that_begins_in_the_moment_in_which_another_ends_fires(scope: Aggregate) -> None:
+    scope.give(delivery("r1", alert(cycle="c1", at=0)))
+    scope.give(delivery("r2", alert(cycle="c1", at=100, recovered=True)))
+
+    assert [kind for _, kind in told(scope.give(delivery("r3", alert(cycle="c2", at=100))))] == ["attach"]
+
+
+@pytest.mark.parametrize("order", [*permutations(range(3))])
+def test_a_cycle_that_was_over_before_it_is_heard_of_leaves_nothing_firing(order: tuple[int, ...]) -> None:
+    scope = Aggregate(Scope(), Config(rules=RULES, receipt_key=KEY))
+    story = [alert(cycle="c1", at=0), alert(cycle="c2", at=100), alert(cycle="c2", at=200, recovered=True)]
+
+    decisions = [scope.give(delivery(f"r{n}", story[n])) for n in order]
+
+    messages = [local for decision in decisions for local in decision.messages]
+    assert len({local.aggregate for local in messages}) == 1
+    assert messages[-1].type == "recovered"
+
+
 CYCLE = [("f", alert(at=0)), ("r", alert(at=60, recovered=True)), ("again", alert(at=20, transition="Re-Triggered"))]
 
 
