@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.diagnoser.domain.correlation import incident_id, keys_of
-from services.diagnoser.domain.sighting import FLIPS_KEPT, Cycle, Sighting, is_firing, judge, newest_cycles, seen
+from services.diagnoser.domain.sighting import (
+    FLIPS_KEPT,
+    AlertRow,
+    Cycle,
+    Sighting,
+    is_firing,
+    judge,
+    newest_cycles,
+    seen,
+)
 from services.diagnoser.domain.suppression import is_flapping, suppressed_by
 from services.diagnoser.handlers.scope_turn import KIND, Ruling, ScopeTurn, alert_key
 from shared.events.deliveries import DeliveryReceived
@@ -64,7 +73,8 @@ def _recover(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     del message_id
     _flip(turn, alert)
     cycle = _sight(turn, alert)
-    turn.state.held.pop(alert.fingerprint, None)
+    if not _fires(turn, alert):
+        turn.state.held.pop(alert.fingerprint, None)
     if cycle["incident"] is None:
         return Ruling(Disposition.RECOVERED, "no incident was opened for it")
     if _fires(turn, alert):
@@ -141,7 +151,9 @@ def _must_wait(turn: ScopeTurn, alert: Alert) -> bool:
 def _hold(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     _sight(turn, alert)
     row = turn.keep(alert.fingerprint)
-    row["held"] = {"message_id": message_id, "alert": alert.model_dump(mode="json")}
+    is_held = alert.fingerprint in turn.state.held
+    if not is_held or alert.occurred_at >= Alert.model_validate(row["held"]["alert"]).occurred_at:
+        row["held"] = {"message_id": message_id, "alert": alert.model_dump(mode="json")}
     due = turn.now + turn.config.rules.flap.hold_seconds
     turn.state.held[alert.fingerprint] = due
     turn.decision.timers[HELD] = Timer(min(turn.state.held.values()))

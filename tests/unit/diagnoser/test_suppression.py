@@ -122,6 +122,17 @@ def test_a_held_alert_that_recovers_meanwhile_does_nothing() -> None:
     assert scope.wait(61).messages == []
 
 
+@pytest.mark.parametrize("order", [(2, 3, 4), (2, 4, 3), (4, 2, 3)])
+def test_a_held_alert_that_fires_in_a_newer_cycle_is_acted_on_whatever_comes_late(order: tuple[int, ...]) -> None:
+    scope = flapping(simulated=True)
+    for number in (0, 1, *order):
+        change(scope, number)
+
+    [attached] = scope.wait(61).messages
+
+    assert [one["alert"]["cycle"] for one in attached.body["alerts"]] == ["c2"]
+
+
 def test_when_very_many_alerts_flap_the_next_is_acted_on_at_once_and_the_state_stays_bounded() -> None:
     scope = flapping(simulated=True)
     held = {fingerprint("datadog", f"other-{n}"): NOW + 60 for n in range(HELD_MAX)}
