@@ -58,13 +58,14 @@ def _begin_cycle(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
 
 
 def _repeat(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
-    del message_id
     row = turn.alert_row(alert.fingerprint)
     worse = alert.severity.rank < row["severity"]
     cycle = _sight(turn, alert)
     if cycle["incident"] and worse and is_firing(cycle):
         turn.tell(cycle["incident"], "worsened", {"severity": alert.severity.value, "title": alert.title})
     if alert.fingerprint in turn.state.held:
+        if worse:
+            _wait_with(turn, message_id, alert)
         return Ruling(Disposition.HELD, "still held: it changes too often")
     return Ruling(Disposition.DEDUPLICATED, "this cycle is known", cycle["incident"])
 
@@ -150,14 +151,19 @@ def _must_wait(turn: ScopeTurn, alert: Alert) -> bool:
 
 def _hold(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     _sight(turn, alert)
-    row = turn.keep(alert.fingerprint)
-    is_held = alert.fingerprint in turn.state.held
-    if not is_held or alert.occurred_at >= Alert.model_validate(row["held"]["alert"]).occurred_at:
-        row["held"] = {"message_id": message_id, "alert": alert.model_dump(mode="json")}
+    _wait_with(turn, message_id, alert)
     due = turn.now + turn.config.rules.flap.hold_seconds
     turn.state.held[alert.fingerprint] = due
     turn.decision.timers[HELD] = Timer(min(turn.state.held.values()))
     return Ruling(Disposition.HELD, f"it changed {turn.config.rules.flap.changes} times in short order")
+
+
+def _wait_with(turn: ScopeTurn, message_id: str, alert: Alert) -> None:
+    """Keep what is acted on when the waiting is over: the newest of a cycle's beginning and of what is worse."""
+    row = turn.keep(alert.fingerprint)
+    is_held = alert.fingerprint in turn.state.held
+    if not is_held or alert.occurred_at >= Alert.model_validate(row["held"]["alert"]).occurred_at:
+        row["held"] = {"message_id": message_id, "alert": alert.model_dump(mode="json")}
 
 
 def release_held(turn: ScopeTurn) -> None:

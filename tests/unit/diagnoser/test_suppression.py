@@ -14,6 +14,7 @@ from services.diagnoser.handlers.scope_turn import ScopeState, state_json
 from services.diagnoser.handlers.sightings import HELD_MAX
 from shared.events.people import Silence, SilenceRequested
 from shared.incident.alert import fingerprint
+from shared.incident.enums import Severity
 from shared.runtime.clock import at as wall_time
 from shared.store.model import STATE_MAX, Decision, Message
 from tests.unit.diagnoser.aggregates import NOW, Aggregate, message
@@ -131,6 +132,17 @@ def test_a_held_alert_that_fires_in_a_newer_cycle_is_acted_on_whatever_comes_lat
     [attached] = scope.wait(61).messages
 
     assert [one["alert"]["cycle"] for one in attached.body["alerts"]] == ["c2"]
+
+
+def test_a_held_alert_that_gets_worse_meanwhile_is_acted_on_as_it_is_then() -> None:
+    scope = flapping(simulated=True)
+    for number in range(3):
+        change(scope, number)
+    scope.give(delivery("worse", alert(at=25.0, cycle="c1", severity=Severity.SEV1)))
+
+    [attached] = scope.wait(61).messages
+
+    assert [one["alert"]["severity"] for one in attached.body["alerts"]] == ["sev1"]
 
 
 def test_when_very_many_alerts_flap_the_next_is_acted_on_at_once_and_the_state_stays_bounded() -> None:
