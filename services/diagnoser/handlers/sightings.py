@@ -5,16 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from services.diagnoser.domain.correlation import incident_id, keys_of
-from services.diagnoser.domain.sighting import (
-    FLIPS_KEPT,
-    AlertRow,
-    Cycle,
-    Sighting,
-    is_firing,
-    judge,
-    newest_cycles,
-    seen,
-)
+from services.diagnoser.domain.sighting import FLIPS_KEPT, Cycle, Sighting, is_firing, judge, newest_cycles, seen
 from services.diagnoser.domain.suppression import is_flapping, suppressed_by
 from services.diagnoser.handlers.scope_turn import KIND, Ruling, ScopeTurn, alert_key
 from shared.events.deliveries import DeliveryReceived
