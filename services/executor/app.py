@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
 from sqlalchemy import Table
@@ -116,7 +116,7 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     outside = ConnectedOutside(integrations, calling.verbs)
     redactor = Redactor([settings.world.token.get_secret_value(), surroundings.service_token])
     calls = ActivityWorker(store, {work.CALL: redacted(calling.call, redactor)}, CALLS_MAX, redactor=redactor)
-    reads = ActivityWorker(store, _reads(outside, runbooks, redactor), redactor=redactor)
+    reads = ActivityWorker(store, _reads(outside, runbooks, redactor, store.now), redactor=redactor)
     relay = Relay(store, bus)
     service = Executor(bus, relay, (calls, reads), integrations)
     service.running = {"store": store, "bus": bus, "relay": relay, "calls": calls, "reads": reads}
@@ -126,12 +126,14 @@ def build_app(settings: Settings, bus: Bus, store: Store, surroundings: Surround
     return service
 
 
-def _reads(outside: ConnectedOutside, runbooks: Mapping[str, Runbook], redactor: Redactor) -> dict[str, Handler]:
+def _reads(
+    outside: ConnectedOutside, runbooks: Mapping[str, Runbook], redactor: Redactor, now: Callable[[], Awaitable[float]]
+) -> dict[str, Handler]:
     reads = {
         work.PREPARE_PLAN: patient(Preparing(outside, runbooks).prepare),
         work.RECHECK: patient(Rechecking(outside, runbooks).recheck),
         work.RECONCILE: patient(Reconciling(outside).reconcile, tries=RECONCILE_TRIES),
-        work.VERIFY_READ: patient(Reading(outside).read),
+        work.VERIFY_READ: patient(Reading(outside, now).read),
     }
     return {name: redacted(look, redactor) for name, look in reads.items()}
 

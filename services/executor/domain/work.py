@@ -156,7 +156,8 @@ class VerifyRead(_Of):
 class VerifyPoints(TypedDict):
     """`points`: [data seconds, value, whether the condition holds], oldest first. `pace`: data seconds per second.
 
-    `step`: data seconds between two measurements of the series, 0 without any.
+    `step`: data seconds between two measurements of the series, 0 without any. `read_at`: an instant on the database's
+    clock right before `data_now` was read.
     """
 
     execution_id: str
@@ -166,3 +167,4 @@ class VerifyPoints(TypedDict):
     pace: float
     unit: str
     step: float
+    read_at: float

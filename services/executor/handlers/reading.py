@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from services.executor.domain.work import VerifyPoints, VerifyRead
@@ -14,17 +14,21 @@ from shared.runbooks.conditions import holds
 
 
 class Reading:
-    """Reads for verifications; when to read again and what it means is the transition's."""
+    """Reads for verifications; when to read again and what it means is the transition's.
 
-    def __init__(self, outside: Outside) -> None:
+    `now` is the database's clock.
+    """
+
+    def __init__(self, outside: Outside, now: Callable[[], Awaitable[float]]) -> None:
         self._outside = outside
+        self._now = now
 
     async def read(self, args: VerifyRead) -> VerifyPoints:
         """Return the measurements since the step ended, each with whether the condition holds."""
-        return await verify(self._outside.monitoring(args["environment"]), args)
+        return await verify(self._outside.monitoring(args["environment"]), args, await self._now())
 
 
-async def verify(monitoring: MonitoringProvider, args: VerifyRead) -> VerifyPoints:
+async def verify(monitoring: MonitoringProvider, args: VerifyRead, read_at: float) -> VerifyPoints:
     """Read once. Without `since` only the clock is read: that is where the data of this verification begin."""
     now = await monitoring.now()
     found: Sequence[MetricTimeSeries] = ()
@@ -39,6 +43,7 @@ async def verify(monitoring: MonitoringProvider, args: VerifyRead) -> VerifyPoin
         "pace": await monitoring.pace(),
         "unit": found[0].unit if found else "",
         "step": max((series.step_seconds for series in found), default=0.0),
+        "read_at": read_at,
     }
 
 

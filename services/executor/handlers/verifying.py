@@ -83,10 +83,14 @@ def was_read(turn: Turn, execution: Execution, result: dict[str, Any]) -> None:
 
 
 def _set_clock(turn: Turn, state: Verifying, result: dict[str, Any]) -> None:
-    """Take the data time at which the steps ended, and with it both deadlines."""
+    """Take the data time at which the steps ended, and with it both deadlines.
+
+    Reckoned from when the clock was read, not from when that is told: an answer that comes late would let count what
+    was measured before the steps ended.
+    """
     within = turn.plan.verify.within_seconds
     state.pace = float(result["pace"])
-    state.start = float(result["data_now"]) - (turn.now - state.began) * state.pace
+    state.start = float(result["data_now"]) - (result.get("read_at", turn.now) - state.began) * state.pace
     state.deadline = state.start + within
     state.wall_deadline = state.began + within / state.pace + GRACE
     turn.timer_at(VERIFY_END, state.wall_deadline)

@@ -128,6 +128,10 @@ class Place:
         """What was done in the world."""
         return self.world.life(self.run).run.done
 
+    async def now(self) -> float:
+        """The database's clock."""
+        return self.wall()
+
     def item(self, **changes: Any) -> dict[str, Any]:  # noqa: ANN401 -- fields of a recommendation
         """Return the recommendation that helps."""
         given = {

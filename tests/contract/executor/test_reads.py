@@ -204,16 +204,18 @@ class TestRechecking:
 
 class TestVerifyingOnce:
     async def test_the_first_read_tells_where_the_clock_of_the_data_stands(self, place: Place) -> None:
-        found = await Reading(place.outside).read(reading_of(place, None))
+        found = await Reading(place.outside, place.now).read(reading_of(place, None))
         assert found["points"] == []
         assert found["pace"] == 120.0
         assert abs(found["data_now"] - place.world.now(place.world.life(place.run))) < 120.0 * 2
 
     async def test_a_read_returns_each_measurement_since_the_step_and_whether_it_is_well(self, place: Place) -> None:
-        begun = datetime.fromtimestamp((await Reading(place.outside).read(reading_of(place, None)))["data_now"], UTC)
+        begun = datetime.fromtimestamp(
+            (await Reading(place.outside, place.now).read(reading_of(place, None)))["data_now"], UTC
+        )
         place.restart()
         place.wall.ahead = 5.0
-        found = await Reading(place.outside).read(reading_of(place, begun))
+        found = await Reading(place.outside, place.now).read(reading_of(place, begun))
         assert len(found["points"]) >= 15
         assert found["points"] == sorted(found["points"])
         assert all(begun.timestamp() <= at < found["data_now"] for at, _, _ in found["points"])
@@ -222,14 +224,16 @@ class TestVerifyingOnce:
         assert (found["unit"], found["step"]) == ("%", 30.0)
 
     async def test_a_process_that_goes_on_leaking_stays_unwell(self, place: Place) -> None:
-        begun = datetime.fromtimestamp((await Reading(place.outside).read(reading_of(place, None)))["data_now"], UTC)
+        begun = datetime.fromtimestamp(
+            (await Reading(place.outside, place.now).read(reading_of(place, None)))["data_now"], UTC
+        )
         place.wall.ahead = 5.0
-        found = await Reading(place.outside).read(reading_of(place, begun))
+        found = await Reading(place.outside, place.now).read(reading_of(place, begun))
         assert {holds for _, _, holds in found["points"]} == {False}
 
     async def test_a_metric_that_is_not_there_has_no_points(self, place: Place) -> None:
         asked = reading_of(place, datetime.now(UTC) - timedelta(hours=1))
-        found = await Reading(place.outside).read({**asked, "metric": "memory.used_perzent"})
+        found = await Reading(place.outside, place.now).read({**asked, "metric": "memory.used_perzent"})
         assert (found["points"], found["unit"]) == ([], "")
 
 
@@ -277,7 +281,7 @@ class TestPatience:
         return True
 
     async def test_what_is_away_is_tried_again_and_then_given_up(self, place: Place) -> None:
-        handler = patient(Reading(place.outside).read, tries=3)
+        handler = patient(Reading(place.outside, place.now).read, tries=3)
         place.line.is_down = True
         for fence in (1, 2):
             with pytest.raises(UnavailableError):
@@ -287,6 +291,6 @@ class TestPatience:
         assert (error.value.reason, error.value.retryable) == ("unavailable", False)
 
     async def test_what_comes_back_is_read(self, place: Place) -> None:
-        handler = patient(Reading(place.outside).read, tries=3)
+        handler = patient(Reading(place.outside, place.now).read, tries=3)
         found: JSON = await handler(self.claimed(place, 2), self.renew)
         assert found["pace"] == 120.0

@@ -110,3 +110,15 @@ def test_who_was_there_says_in_time_that_nobody_knows() -> None:
     reads = story.executor.count(VERIFY_READ)
     assert types(story.executor.wait(5)) == ["verification.unknown", "handoff.requested"]
     assert story.executor.count(VERIFY_READ) == reads
+
+
+def test_an_answer_that_was_held_up_lets_nothing_count_that_was_measured_before_the_steps_ended() -> None:
+    story = Story().verifying()
+    read_at, args = story.executor.now, story.executor.newest(VERIFY_READ).args
+    story.executor.wait(300)
+    clock = {"execution_id": args["execution_id"], "attempt": 1, "points": [], "unit": "", "step": 15.0}
+    story.executor.finish(VERIFY_READ, {**clock, "data_now": 5000.0, "pace": 1.0, "read_at": read_at})
+    story.executor.wait(60)
+    assert story.executor.newest(VERIFY_READ).args["since"] == "1970-01-01T01:23:20+00:00", (
+        "5000 s, when the steps ended"
+    )
