@@ -127,7 +127,7 @@ def webhook_url(data: Path) -> str:
 
 
 def login_link(data: Path, person: str, path: str) -> str:
-    """Return a page's address that signs a person in, once."""
+    """Return a page's address that signs a person in, once; nobody named: who started the server."""
     asked = server(data).post("/api/login-links", {"person": person})
     return f"{page(data, path)}?login={asked['token']}"
 

@@ -94,7 +94,7 @@ class Follower:
             if self.replay.approve == "auto":
                 self._approve(detail["incident"]["id"], approval)
             else:
-                link = login_link(self.replay.data, APPROVERS[0], f"/a/{approval['approval_id']}")
+                link = login_link(self.replay.data, "", f"/a/{approval['approval_id']}")
                 by_command = command(f"approve {detail['incident']['id']}", self.replay.data)
                 tell = write if self.replay.output == "table" else say
                 tell("", f"  APPROVAL LINK  {link}", f"  or             {by_command}", "")

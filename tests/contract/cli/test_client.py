@@ -116,14 +116,20 @@ def test_files_of_a_server_are_for_its_user_only(shared: Signoff) -> None:
     assert stat.S_IMODE(shared.data.stat().st_mode) == 0o700
 
 
-@pytest.mark.parametrize("person", ["sample-approver", "sample-responder"])
-def test_login_prints_a_link_that_asks_whether_to_continue_as_the_person(shared: Signoff, person: str) -> None:
-    link = shared.run("login", person).stdout.strip()
+@pytest.mark.parametrize(
+    "person,name",
+    [([], "SAMPLE approver"), (["sample-responder"], "SAMPLE responder")],
+    ids=["the operator", "another"],
+)
+def test_login_prints_a_link_that_asks_whether_to_continue_as_the_person(
+    shared: Signoff, person: list[str], name: str
+) -> None:
+    link = shared.run("login", *person).stdout.strip()
 
     page = httpx.get(link)
 
     assert page.status_code == 200
-    assert "Continue as" in page.text
+    assert f"Continue as {name}" in page.text
 
 
 def test_login_of_a_person_nobody_knows_names_those_there_are(shared: Signoff) -> None:

@@ -294,3 +294,16 @@ async def test_no_page_and_no_answer_holds_a_secret(running: Running) -> None:
         assert cookie not in answer.text
         assert "PRIVATE KEY" not in answer.text
     await browser.aclose()
+
+
+class TestAServerOfSomebodyElse:
+    @pytest.fixture
+    def changes(self) -> dict[str, Any]:
+        return {"operator": "sample-second-approver"}
+
+    async def test_a_login_link_for_nobody_by_name_is_for_who_started_the_server(self, running: Running) -> None:
+        async with running.operator() as operator:
+            token = (await operator.post("/api/login-links", json={"person": ""})).json()["token"]
+        async with running.client() as browser:
+            page = await browser.get(f"/login?login={token}")
+        assert "Continue as SAMPLE second approver" in page.text
