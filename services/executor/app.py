@@ -131,7 +131,7 @@ def _reads(
 ) -> dict[str, Handler]:
     reads = {
         work.PREPARE_PLAN: patient(Preparing(outside, runbooks).prepare),
-        work.RECHECK: patient(Rechecking(outside, runbooks).recheck),
+        work.RECHECK: patient(Rechecking(outside, runbooks, now).recheck),
         work.RECONCILE: patient(Reconciling(outside).reconcile, tries=RECONCILE_TRIES),
         work.VERIFY_READ: patient(Reading(outside, now).read),
     }

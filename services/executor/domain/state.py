@@ -151,6 +151,8 @@ class Execution(_State):
     deadline: float = 0.0
     before: dict[str, str] = Field(default_factory=dict)
     """What the recheck saw, until the intent takes it."""
+    looked_at: float = 0.0
+    """When the recheck began to look."""
     steps: list[StepState] = Field(default_factory=list)
     rolling_back: bool = False
     unverified: bool = False

@@ -16,6 +16,8 @@ VERIFY_READ: Final = "verify_read"
 
 READ_LEASE = 90.0
 """Seconds a read may take, with 30 s to spare."""
+LOOK_LASTS = READ_LEASE
+"""Seconds after the beginning of the look before a step within which its intent may be stored."""
 LEASE_MARGIN = 30.0
 """Seconds by which the lease of a call outlives the call's time limit."""
 BEGIN_WITHIN = 60.0
@@ -83,7 +85,10 @@ class Recheck(_Of):
 
 
 class Rechecked(TypedDict):
-    """`ok` lets the step go on as approved; else `why` (stable) and `detail`. `before`: the state it will change."""
+    """`ok` lets the step go on as approved; else `why` (stable) and `detail`. `before`: the state it will change.
+
+    `read_at`: an instant on the database's clock right before anything was read.
+    """
 
     execution_id: str
     step_id: str
@@ -91,6 +96,7 @@ class Rechecked(TypedDict):
     why: str
     detail: str
     before: dict[str, str]
+    read_at: float
 
 
 class Call(_Of):

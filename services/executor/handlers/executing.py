@@ -7,6 +7,7 @@ from typing import Any
 
 from services.executor.domain.ruling import No
 from services.executor.domain.state import Approval, Execution, StepState
+from services.executor.domain.work import LOOK_LASTS
 from services.executor.handlers import asking, ending, stepping, verifying
 from services.executor.handlers.doubting import doubt
 from services.executor.handlers.turn import Turn
@@ -47,6 +48,7 @@ def rechecked(turn: Turn, execution: Execution, result: dict[str, Any]) -> None:
     if "error" in result:
         result = {"ok": False, "why": result["error"]["reason"], "detail": result["error"]["detail"]}
     if result["ok"]:
+        execution.looked_at = result.get("read_at", turn.now)
         stepping.ask_leave(turn, execution, step, result["before"])
     else:
         ending.cancel(turn, execution, f"before {step.id}: {result['why']}: {result['detail']}"[:1000])
@@ -60,7 +62,8 @@ def granted(turn: Turn) -> None:
         stepping.hand_back(turn, permit)
         return
     step = execution.current()
-    if step is None or turn.now >= body["ends"] or not _may_go_on(turn, execution):
+    is_late = turn.now >= body["ends"] or turn.now > execution.looked_at + LOOK_LASTS
+    if step is None or is_late or not _may_go_on(turn, execution):
         stepping.hand_back(turn, permit)
         if turn.case.running is not None:
             advance(turn, execution)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 
 from services.executor.domain.work import Recheck, Rechecked
 from services.executor.handlers.gathering import Fields, read
@@ -19,16 +19,18 @@ from shared.runbooks.plan import Plan, PlannedStep, read_plan
 class Rechecking:
     """May only let a step go on as approved, or stop it.
 
-    Why it stops: `plan`, `runbook`, `target_drift`, `unreadable` or `precondition`.
+    Why it stops: `plan`, `runbook`, `target_drift`, `unreadable` or `precondition`. `now` is the database's clock.
     """
 
-    def __init__(self, outside: Outside, runbooks: Mapping[str, Runbook]) -> None:
+    def __init__(self, outside: Outside, runbooks: Mapping[str, Runbook], now: Callable[[], Awaitable[float]]) -> None:
         self._outside = outside
         self._runbooks = runbooks
+        self._now = now
 
     async def recheck(self, args: Recheck) -> Rechecked:
         """Repeat the plan's reads and judge. An undo asks only for its target: it must work when things went wrong."""
         before: dict[str, str] = {}
+        read_at = await self._now()
         try:
             why, detail = await self._judge(args, before)
         except RefusedError as error:
@@ -42,6 +44,7 @@ class Rechecking:
             "why": why,
             "detail": detail,
             "before": before,
+            "read_at": read_at,
         }
 
     async def _judge(self, args: Recheck, before: dict[str, str]) -> tuple[str, str]:

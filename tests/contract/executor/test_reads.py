@@ -137,7 +137,7 @@ class TestPreparing:
 class TestRechecking:
     async def test_what_is_as_it_was_approved_may_go_on(self, place: Place) -> None:
         plan = (await prepared(place))["plan"]
-        found = await Rechecking(place.outside, place.runbooks).recheck(recheck_of(place, plan))
+        found = await Rechecking(place.outside, place.runbooks, place.now).recheck(recheck_of(place, plan))
         assert (found["ok"], found["why"], found["detail"]) == (True, "", "")
         assert found["before"]["process.pid"] == str(PID)
         assert float(found["before"]["memory.value"]) > 85
@@ -145,31 +145,31 @@ class TestRechecking:
     async def test_a_process_that_was_restarted_meanwhile_is_another_one(self, place: Place) -> None:
         plan = (await prepared(place))["plan"]
         place.restart()
-        found = await Rechecking(place.outside, place.runbooks).recheck(recheck_of(place, plan))
+        found = await Rechecking(place.outside, place.runbooks, place.now).recheck(recheck_of(place, plan))
         assert (found["ok"], found["why"]) == (False, "target_drift")
         assert found["detail"] == f"storefront on {HOST} has pid {PID + 1000}, not {PID}"
 
     async def test_a_target_that_is_gone_is_drift(self, place: Place) -> None:
         plan = (await prepared(place))["plan"].replace(f'"target":"{HOST}"', '"target":"prod-web-99"')
-        found = await Rechecking(place.outside, place.runbooks).recheck(recheck_of(place, plan))
+        found = await Rechecking(place.outside, place.runbooks, place.now).recheck(recheck_of(place, plan))
         assert (found["ok"], found["why"]) == (False, "target_drift")
 
     async def test_a_precondition_that_no_longer_holds_stops_the_step(self, place: Place) -> None:
         plan = (await prepared(place, parameters={"host": "prod-web-01"}))["plan"]
-        found = await Rechecking(place.outside, place.runbooks).recheck(recheck_of(place, plan))
+        found = await Rechecking(place.outside, place.runbooks, place.now).recheck(recheck_of(place, plan))
         assert (found["ok"], found["why"]) == (False, "precondition")
         assert found["detail"].startswith("Memory of the host is above 75 % (gather.memory.value = ")
 
     async def test_a_plan_of_another_incident_or_in_other_bytes_is_refused(self, place: Place) -> None:
         plan = (await prepared(place))["plan"]
         for broken in (plan.replace(INCIDENT, "INC-BBBBBBBBBB"), plan.replace(",", ", ", 1), "{}"):
-            found = await Rechecking(place.outside, place.runbooks).recheck(recheck_of(place, broken))
+            found = await Rechecking(place.outside, place.runbooks, place.now).recheck(recheck_of(place, broken))
             assert (found["ok"], found["why"]) == (False, "plan")
 
     async def test_a_plan_whose_kept_bytes_are_not_those_of_its_digest_is_refused(self, place: Place) -> None:
         asked = recheck_of(place, (await prepared(place))["plan"])
         asked["plan"] = asked["plan"].replace(f'"target":"{HOST}"', '"target":"prod-web-01"')
-        found = await Rechecking(place.outside, place.runbooks).recheck(asked)
+        found = await Rechecking(place.outside, place.runbooks, place.now).recheck(asked)
         assert (found["ok"], found["why"]) == (False, "plan")
 
     @pytest.mark.parametrize(
@@ -182,12 +182,14 @@ class TestRechecking:
     async def test_a_runbook_that_was_edited_meanwhile(self, place: Place, *, claimed: bool, why: str) -> None:
         plan = (await prepared(place))["plan"]
         edited = {RUNBOOK: place.runbooks[RUNBOOK].model_copy(update={"sha256": "0" * 64})}
-        found = await Rechecking(place.outside, edited).recheck(recheck_of(place, plan, claimed=claimed))
+        found = await Rechecking(place.outside, edited, place.now).recheck(recheck_of(place, plan, claimed=claimed))
         assert (found["ok"], found["why"]) == (not why, why)
 
     async def test_a_plan_without_an_undo_has_no_undo_to_check(self, place: Place) -> None:
         plan = (await prepared(place))["plan"]
-        found = await Rechecking(place.outside, place.runbooks).recheck(recheck_of(place, plan, rollback=True))
+        found = await Rechecking(place.outside, place.runbooks, place.now).recheck(
+            recheck_of(place, plan, rollback=True)
+        )
         assert (found["ok"], found["why"]) == (False, "plan")
 
     async def test_an_undo_asks_only_for_its_target(self, place: Place) -> None:
@@ -198,7 +200,9 @@ class TestRechecking:
         place.runbooks[runbook.id] = runbook.model_copy(update={"actions": (changed,)})
         plan = (await prepared(place))["plan"]
         place.restart()
-        found = await Rechecking(place.outside, place.runbooks).recheck(recheck_of(place, plan, rollback=True))
+        found = await Rechecking(place.outside, place.runbooks, place.now).recheck(
+            recheck_of(place, plan, rollback=True)
+        )
         assert found["ok"]
 
 

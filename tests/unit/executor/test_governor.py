@@ -242,3 +242,20 @@ def test_the_loop_breaker_cancels_what_was_granted() -> None:
     assert types(cancelled) == ["execution.cancelled"]
     assert cancelled[0].body["reason"].startswith("loop: box-1")
     assert story.executor.timers() == {}
+
+
+@pytest.mark.parametrize("held_up", ["the question to the governor", "the look itself"])
+def test_a_step_that_was_looked_at_long_ago_is_looked_at_again_before_its_call(held_up: str) -> None:
+    story = Story().granted()
+    if held_up == "the look itself":
+        args, read_at = story.executor.newest(RECHECK).args, story.executor.now
+        story.executor.now += 120
+        found = {"execution_id": args["execution_id"], "step_id": "one", "ok": True, "why": "", "detail": ""}
+        story.executor.finish(RECHECK, {**found, "before": {}, "read_at": read_at})
+    else:
+        story.executor.locals_held = []
+        story.recheck()
+        story.executor.now += 120
+        story.executor.release()
+    assert (story.executor.count(CALL), story.executor.count(RECHECK)) == (0, 2)
+    assert types(story.recheck()) == ["execution.started", "step.started"]
