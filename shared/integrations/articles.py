@@ -22,7 +22,7 @@ SHARED_LEAST = 2
 """A passage that shares fewer words with what is asked for says nothing of it."""
 WORD_LEAST = 3
 EVERYWHERE = re.compile(r"about|above|after|and|are|below|for|from|has|have|into|its|not|over|than|that|the|this|with")
-_HEADING = re.compile(r"^#{1,6}[ \t]+(.+?)[ \t#]*$", re.MULTILINE)
+_HEADING = re.compile(r"^#{1,6}[ \t]+(.+)$", re.MULTILINE)
 _WORD = re.compile(r"[^\W_]+(?:[-_.][^\W_]+)*")
 
 
@@ -50,12 +50,17 @@ class FolderKnowledge(KnowledgeProvider):
 def passages(link: str, text: str) -> Iterator[Passage]:
     """Return the passages of a Markdown text, one for each heading, with the text's first heading in each title."""
     headings = list(_HEADING.finditer(text))
-    first = headings[0][1] if headings else link
+    first = _title(headings[0]) if headings else link
     for heading, after in zip([None, *headings], [*headings, None], strict=True):
         body = text[heading.end() if heading else 0 : after.start() if after else len(text)].strip()
-        title = first if heading is None or heading[1] == first else f"{first}: {heading[1]}"
+        title = first if heading is None or _title(heading) == first else f"{first}: {_title(heading)}"
         if body:
             yield Passage(title, link, body)
+
+
+def _title(heading: re.Match[str]) -> str:
+    """Return a heading without the marks that may close it."""
+    return heading[1].rstrip(" \t#") or heading[1].strip()
 
 
 def best(found: Sequence[Passage], words: Sequence[str], *, limit: int) -> list[Passage]:

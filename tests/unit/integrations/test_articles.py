@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,14 @@ def test_each_heading_of_a_text_is_a_passage_and_its_title_says_of_what() -> Non
         ("Shop", "The shop sells things."),
         ("Shop: Restarts", "Restart one host at a time, `web-1` first."),
     ]
+
+
+def test_the_marks_that_close_a_heading_are_no_part_of_it_however_many_there_are() -> None:
+    long = "# " * 90_000
+    began = time.process_time()
+    found = list(passages("a.md", f"# Shop ##\n\nIt sells.\n\n## b{long}x\n\nLong.\n"))
+    assert time.process_time() - began < 2.0
+    assert [one.title for one in found] == ["Shop", f"Shop: b{long}x"]
 
 
 def test_a_text_without_headings_is_one_passage_that_is_called_by_its_file() -> None:
