@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Self
+from unicodedata import normalize
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
@@ -48,7 +49,8 @@ class People(BaseModel):
         for name in ("id", "email", "slack_id", "pagerduty_id"):
             seen: dict[str, str] = {}
             for person in self.people:
-                value = str(getattr(person, name)).casefold()
+                # However it is written: with a space at its end, or in letters of another width.
+                value = normalize("NFKC", str(getattr(person, name))).strip().casefold()
                 if value and value in seen:
                     raise ValueError(f"{seen[value]} and {person.id} have the same {name}: a person has one entry")
                 seen[value] = person.id

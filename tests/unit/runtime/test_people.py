@@ -15,13 +15,15 @@ ANN = "people:\n  - {id: ann, name: Ann, email: ann@example.com, slack_id: U1, p
     [
         pytest.param("id: ann", "id", id="the same id"),
         pytest.param("id: ann2, email: Ann@Example.com", "email", id="the same e-mail, however it is written"),
+        pytest.param("id: 'ann '", "id", id="the same id with a space at its end"),
+        pytest.param("id: ann2, email: '\uff41nn@example.com'", "email", id="the same e-mail in wide letters"),
         pytest.param("id: ann2, slack_id: U1", "slack_id", id="the same account of Slack"),
         pytest.param("id: ann2, pagerduty_id: P1", "pagerduty_id", id="the same account of PagerDuty"),
     ],
 )
 def test_a_person_with_two_entries_is_refused(tmp_path: Path, other: str, what: str) -> None:
     file = tmp_path / "people.yaml"
-    file.write_text(f"{ANN}  - {{{other}, name: Ann Other}}\n")
+    file.write_text(f"{ANN}  - {{{other}, name: Ann Other}}\n", encoding="utf-8")
     with pytest.raises(AuthoredError, match=f"have the same {what}: a person has one entry"):
         load_people(file)
 
