@@ -65,6 +65,8 @@ class Composed:
         for listener in self.listeners:
             self.stack.push_async_callback(listener.stop)
             await listener.start()
+        for part in self.parts:
+            self.stack.push_async_callback(part.service.end_streams)
 
     async def stop(self) -> None:
         """Stop in the opposite order, all of it, within a bound."""

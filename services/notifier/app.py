@@ -92,6 +92,10 @@ class Notifier(Service):
         self._worker.start()
         await self._read_model.refold()
 
+    async def end_streams(self) -> None:
+        """End the streams of pages; they come again where another replica answers."""
+        await self._changes.stop()
+
     async def stop(self) -> None:
         """Stop; what is not posted or sent stays in the store."""
         await self._changes.stop()

@@ -46,6 +46,10 @@ class Service(ABC):
     async def start(self) -> None:
         """Begin to work; store and bus are open already and started after all services were built."""
 
+    async def end_streams(self) -> None:
+        """End answers that go on until somebody leaves, so that the listener need not cut them off: by default none."""
+        return
+
     @abstractmethod
     async def stop(self) -> None:
         """Stop. Idempotent, bounded in time."""

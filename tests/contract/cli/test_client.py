@@ -200,11 +200,16 @@ def test_a_table_in_a_pipe_has_one_line_a_row(shared: Signoff) -> None:
     ]
 
 
-def test_a_server_that_stops_takes_its_run_file_along(signoff: Signoff) -> None:
+def test_a_server_that_stops_takes_its_run_file_along_and_ends_pages_that_are_open(signoff: Signoff) -> None:
     signoff.up()
-    assert (signoff.data / "run.json").stat().st_mode & 0o777 == 0o600
+    run = signoff.data / "run.json"
+    assert run.stat().st_mode & 0o777 == 0o600
 
-    signoff.stop()
+    token = {"Authorization": f"Bearer {json.loads(run.read_text())['token']}"}
+    with httpx.stream("GET", f"{signoff.address()}/api/changes", headers=token) as page:
+        assert page.status_code == 200
+        signoff.stop()
 
     assert signoff.started["up"].returncode == 0
+    assert "xception" not in signoff.said("up")
     assert not (signoff.data / "run.json").exists()
