@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ def labelled(cases: Path, expected: Path) -> Iterator[Labelled]:
             yield value, {"case_id": name, **truths[name]}
 
 
-def fit_to(cases: Iterator[Labelled], out: Path) -> Mapping[str, Any]:
+def fit_to(cases: Iterable[Labelled], out: Path) -> Mapping[str, Any]:
     """Fit the calibrator to cases, write it, and return what was fitted.
 
     Raises AuthoredError when there are too few cases.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -192,9 +193,11 @@ def fit(
     cases
         A folder of cases to fit to.
     expected
-        The folder with what was true of them; the folder of the cases when they say it themselves.
+        The folder with what was true of them; the folder of the cases when they say it themselves. Of those that name
+        no cause the place counts alone. Cases of one `group` are never both fitted to and tested on.
     suite
-        `dev` fits to made-up incidents with other names and noise than those that `eval run` measures.
+        `dev` fits to made-up incidents with other names and noise than those that `eval run` measures; with a folder
+        named as well, to both.
     variants
         How many times each made-up incident is told.
     out
@@ -206,11 +209,12 @@ def fit(
     from shared.errors import AuthoredError
     from simulation.suite.dev import fit_suite
 
-    if (cases is None) == (not suite):
-        raise AuthoredError("name either the cases to fit to, --cases DIR, or --suite dev")
-    given = fit_suite(variants) if cases is None else labelled(cases, expected or cases)
+    if cases is None and not suite:
+        raise AuthoredError("name the cases to fit to: --cases DIR, --suite dev, or both")
+    made = fit_suite(variants) if suite else ()
+    real = labelled(cases, expected or cases) if cases else ()
     target = out or FITTED
-    fitted = fit_to(given, target)["fitted"]
+    fitted = fit_to(chain(made, real), target)["fitted"]
     say(
         f"fitted to {fitted['cases']} answers about {fitted['groups']} incidents; on those left out:",
         f"accuracy {fitted['accuracy']:.3f}, Brier {fitted['brier']:.3f}, calibration error {fitted['ece']:.3f}",

@@ -13,7 +13,7 @@ from services.diagnoser.engines.offline.certainty import Certainty, certainty
 from services.diagnoser.engines.offline.engine import diagnose
 from services.diagnoser.engines.offline.scene import scene_of
 from services.diagnoser.engines.offline.weighing import hypotheses
-from tests.support.cases import case, lines, ramp, step
+from tests.support.cases import case, lines, ramp, series, step
 
 CATALOGUE = load_catalogue()
 SURE = Curve(intercept=30.0, weights={})
@@ -47,6 +47,7 @@ LEAK = case({"web-a/mem.used_pct": ramp(40.0, -90), "web-a/cpu_pct": ramp(30.0, 
             "log text stands in for a measurement",
             id="log text in place of a measurement",
         ),
+        pytest.param(case({"web-a/disk_used_pct": ramp(39.0, -90)}), 0.79, "one kind", id="one kind of measurement"),
         pytest.param(thin(LEAK, 20), 0.75, "thin", id="a thin history"),
         pytest.param(LEAK, 0.97, "nothing is certain", id="everything that can be wished for"),
     ],
@@ -55,6 +56,26 @@ def test_thin_evidence_bounds_confidence(value: dict[str, Any], most: float, why
     _, found = judged(value)
     assert found.confidences[0] <= most
     assert why in found.reasons[-1] or found.confidences[0] < most
+
+
+def test_what_has_no_past_is_compared_with_the_same_measurement_elsewhere() -> None:
+    slow = series("shop-0", "latency_p95", 200.0, unit="ms", curve=step(900.0, -14))
+    calm = [series(f"shop-{n}", "latency_p95", 200.0, unit="ms") for n in range(1, 9)]
+    short = [one | {"baseline": one["baseline"][-2:], "window": one["window"][-3:]} for one in (slow, *calm)]
+    (_, alone), (_, among) = (judged({"metrics": some}) for some in (short[:1], short))
+    assert "nobody knows what is usual" in alone.reasons[-1]
+    assert alone.confidences[0] == 0.44
+    assert "nobody knows what is usual" not in among.reasons[-1]
+    assert among.confidences[0] > 0.44
+
+
+def test_errors_that_never_came_before_tell_of_a_place_and_not_of_a_cause() -> None:
+    new, usual = (lines("shop", text, 60, level="error") for text in ("unexpected value {n}", "request {n} was slow"))
+    (place, once), (_, counted) = (judged(case(logs=new) | {"logs_baseline": earlier}) for earlier in ([], usual))
+    assert place == "unknown"
+    assert (once.confidences[0], counted.confidences[0]) == (0.30, 0.60)
+    cause, text = judged(case(logs=POOL) | {"logs_baseline": usual})
+    assert (cause, text.confidences[0]) == ("saturation.connection_pool", 0.30)
 
 
 def test_it_is_told_how_the_number_came_about() -> None:

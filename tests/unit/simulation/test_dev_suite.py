@@ -105,8 +105,8 @@ def answers(count: int = 60) -> list[Sample]:
     found = []
     for n in range(count):
         ahead = (n % 12) / 2 - 2.0
-        seen = Traits(ahead, 1.0, float(n % 3), 3.0, float(n % 5 == 0), 0.0, 0.0, 0.0, float(n % 4 == 0), 0.0)
-        found.append(Sample(f"g{n % 10}", n % 2 == 0, seen, 0.97, n % 7 < ahead + 3))
+        seen = Traits(ahead, 1.0, 1.0, float(n % 3), 3.0, float(n % 5 == 0), 0.0, 0.0, 0.0, float(n % 4 == 0), 0.0)
+        found.append(Sample(f"g{n % 10}", n % 2 == 0, seen, n % 7 < ahead + 3))
     return found
 
 

@@ -16,8 +16,9 @@ from services.diagnoser.engines.evaluation.predictions import Expected
 from services.diagnoser.engines.evaluation.scoring import calibration_error
 from services.diagnoser.engines.offline.calibrator import NAMES, SIGNS, Curve, Traits
 from services.diagnoser.engines.offline.catalogue import Catalogue
-from services.diagnoser.engines.offline.certainty import cap, traits_of
+from services.diagnoser.engines.offline.certainty import traits_of
 from services.diagnoser.engines.offline.engine import VERSION, diagnose
+from services.diagnoser.engines.offline.preexisting import preexisting, rests_on
 from services.diagnoser.engines.offline.scene import scene_of
 from services.diagnoser.engines.offline.weighing import hypotheses
 
@@ -40,17 +41,20 @@ class Sample:
     group: str
     is_known: bool
     traits: Traits
-    cap: float
     is_right: bool
 
 
 def sample(case_value: Mapping[str, Any], truth: Expected, catalogue: Catalogue) -> Sample | None:
-    """Return what one case teaches; None where no cause was judged or nobody knows the truth."""
+    """Return what one case teaches; None where no cause was judged or nobody knows the truth.
+
+    Of a truth that names no cause only the place counts.
+    """
     case = read_case(case_value)
     if truth.healthy or not truth.knows_enough or diagnose(case, catalogue).result.status == "no_active_fault":
         return None
     scene = scene_of(case)
-    found = [one for one in hypotheses(scene, catalogue) if not one.is_ruled_out]
+    old = preexisting(scene)
+    found = [one for one in hypotheses(scene, catalogue) if not one.is_ruled_out and not rests_on(one, old)]
     if not found:
         return None
     top = found[0]
@@ -59,8 +63,7 @@ def sample(case_value: Mapping[str, Any], truth: Expected, catalogue: Catalogue)
         group=truth.group or truth.case_id,
         is_known=top.cause is not None,
         traits=traits_of(scene, found),
-        cap=cap(top),
-        is_right=is_place and (top.cause is None or top.id == truth.cause),
+        is_right=is_place and (top.cause is None or top.id == (truth.cause or top.id)),
     )
 
 
@@ -81,7 +84,7 @@ def samples(cases: Iterable[Labelled], catalogue: Catalogue) -> tuple[list[Sampl
         digest.update(orjson.dumps((value, truth), option=orjson.OPT_SORT_KEYS))
         expected = Expected.model_validate(truth)
         known = [catalogue]
-        if int(hashlib.sha256(expected.case_id.encode()).hexdigest(), 16) % UNMET == 0:
+        if int(hashlib.sha256(expected.case_id.encode()).hexdigest(), 16) % UNMET == 0 and expected.cause:
             known.append(without(catalogue, expected.cause))
         found += [one for some in known if (one := sample(value, expected, some))]
     return found, digest.hexdigest()

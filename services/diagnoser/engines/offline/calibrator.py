@@ -17,14 +17,14 @@ from pydantic import Field, model_validator
 
 from services.diagnoser.engines.offline.changes import TOLERANCE
 from services.diagnoser.engines.offline.channels import ACTIVE, HARMS
-from services.diagnoser.engines.offline.scene import Scene
+from services.diagnoser.engines.offline.scene import PEERS, Observation, Scene
 from services.diagnoser.engines.offline.weighing import Hypothesis
 from shared.errors import NotFoundError
 from shared.runbooks.authored import check
 from shared.runbooks.model import Strict
 
 FITTED = Path(__file__).with_name("calibrator.yaml")
-LEAD, WEIGHT, KINDS, DEPTH = 6.0, 8.0, 4, 8
+LEAD, AHEAD, WEIGHT, KINDS, DEPTH = 6.0, 3.0, 8.0, 4, 8
 WORK = frozenset({"backup_running", "failed_over", "planned_work"})
 """Facts that are no trouble and bring it about."""
 TRAFFIC = "traffic"
@@ -41,12 +41,14 @@ class Traits:
 
     lead: float
     """Log-odds of its weight against that of all rivals and of none of them, nats."""
+    ahead: float
+    """By how much it outweighs whatever could be at any other place, nats."""
     weight: float
-    """Its own log-odds, nats."""
+    """Its own log-odds, nats; of a place whose cause is not known how suspect that is."""
     kinds: float
     """Independent kinds of evidence: channels, facts, log text."""
     depth: float
-    """Background windows behind what shows it, on a logarithmic scale."""
+    """Background windows behind what shows it, or as many others measured alike, on a logarithmic scale."""
     unused: float
     """What else speaks at the place and is no part of it: other channels, facts, changes shortly before."""
     against: float
@@ -125,17 +127,19 @@ def load_calibrator(path: Path = FITTED) -> tuple[Calibrator, str]:
     return check(content.decode(), Calibrator, str(path)), hashlib.sha256(content).hexdigest()
 
 
-def traits(scene: Scene, one: Hypothesis, lead: float, *, overtaken: bool) -> Traits:
-    """Return the traits of a hypothesis that leads its rivals by `lead` nats."""
-    observations, facts = one.observations, one.facts
+def traits(scene: Scene, found: Sequence[Hypothesis], *, overtaken: bool) -> Traits:
+    """Return the traits of the first of at least one hypothesis."""
+    one = found[0]
     needed = {way for signal in one.cause.required for way in signal.ways} if one.cause else set()
-    kinds = {o.channel for o in observations} | {f.kind for f in facts}
-    main = [o for m in one.support[:1] for o in m.observations] or observations
-    windows = min((o.standing.windows for o in main), default=DEPTH if facts else 0)
+    weight = one.suspect.score if one.suspect else one.log_odds
+    main = [o for m in one.support[:1] for o in m.observations] or one.observations
+    is_counted = bool(one.facts) or (is_written(one) and bool(scene.case.logs_baseline))
+    windows = min((compared(scene, o) for o in main), default=DEPTH if is_counted else 0)
     return Traits(
-        lead=min(max(lead, -LEAD), LEAD),
-        weight=min(max(one.log_odds, -LEAD), WEIGHT),
-        kinds=float(min(len(kinds) + any(m.shapes for m in one.support), KINDS)),
+        lead=min(max(lead(found, 0), -LEAD), LEAD),
+        ahead=min(max(_ahead(scene, found), -AHEAD), AHEAD),
+        weight=min(max(weight, -LEAD), WEIGHT),
+        kinds=float(min(kinds(one), KINDS)),
         depth=math.log2(1.0 + min(windows, DEPTH)),
         unused=float(min(_unused(scene, one), KINDS)),
         against=float(len(one.against)),
@@ -144,6 +148,29 @@ def traits(scene: Scene, one: Hypothesis, lead: float, *, overtaken: bool) -> Tr
         text=float(any(m.is_text_alone and m.signal in needed for m in one.support)),
         blames=float(one.link is not None),
     )
+
+
+def kinds(one: Hypothesis) -> int:
+    """Return how many independent kinds of evidence speak for a hypothesis: channels, facts, log text."""
+    return len({o.channel for o in one.observations} | {f.kind for f in one.facts}) + is_written(one)
+
+
+def is_written(one: Hypothesis) -> bool:
+    """Whether lines of a log speak for it."""
+    return bool(one.suspect.shapes) if one.suspect else any(m.shapes for m in one.support)
+
+
+def compared(scene: Scene, one: Observation) -> int:
+    """Return with how much a series was compared: windows of its past, or else the same measurement elsewhere."""
+    windows = one.standing.windows
+    alike = sum(o.series.name == one.series.name for o in scene.observations) if windows < 2 else 0  # noqa: PLR2004 -- one window says nothing of how far windows lie apart
+    return alike if alike >= PEERS else windows
+
+
+def _ahead(scene: Scene, found: Sequence[Hypothesis]) -> float:
+    """Return by how much the first outweighs all that could be at other places, nats."""
+    here = set(scene.map.near(found[0].entity))
+    return found[0].log_odds - max((one.log_odds for one in found if one.entity not in here), default=-math.inf)
 
 
 def _unused(scene: Scene, one: Hypothesis) -> int:

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 
 from services.diagnoser.domain.case import CaseBackground
 from services.diagnoser.engines.offline.background import WINDOWS
-from services.diagnoser.engines.offline.calibrator import Calibrator, Traits, lead, load_calibrator, traits
+from services.diagnoser.engines.offline.calibrator import (
+    Calibrator,
+    Traits,
+    compared,
+    is_written,
+    kinds,
+    load_calibrator,
+    traits,
+)
 from services.diagnoser.engines.offline.scene import Observation, Scene
 from services.diagnoser.engines.offline.weighing import Hypothesis
 from shared.incident.numbers import percent
@@ -17,11 +25,14 @@ MOST = 0.97
 SHARE_MOST = 0.99
 """No number of made-up cases shows more."""
 UNKNOWN_MOST = 0.60
-ONE_CHANNEL_MOST = 0.70
+ONE_CHANNEL_MOST = 0.79
+"""One measurement may mislead; what shows it need not be sure."""
 THIN_MOST = 0.75
 UNMEASURED_MOST = 0.45
 OVERTAKEN_MOST = 0.79
 """What was not measured could put another cause in front."""
+BEHIND_MOST = 0.79
+"""All that could be instead weighs more together."""
 UNUSED_MOST = 0.75
 """Something else is the matter at the same place, which might as well be the cause."""
 TEXT_MOST = 0.70
@@ -58,16 +69,16 @@ def certainty(scene: Scene, found: Sequence[Hypothesis], calibrator: Calibrator 
     first = found[0]
     seen = traits_of(scene, found)
     share = curves.share(first, seen)
-    limit, why = min([*caps(first), *_doubts(seen)])
+    limit, why = min([*caps(scene, first), *_doubts(seen)])
     top = min(share, limit)
     weights = [math.exp(min(one.log_odds, 50.0)) for one in found]
     rest = 1.0 + sum(w for one, w in zip(found, weights, strict=True) if not _is_same(one, first))
     result = [round(top, 3)]
     for one, weight in zip(found[1:], weights[1:], strict=True):
         part = top * weight / weights[0] if _is_same(one, first) else (1.0 - top) * weight / rest
-        result.append(round(min(part, min(caps(one))[0], result[-1]), 3))
+        result.append(round(min(part, min(caps(scene, one))[0], result[-1]), 3))
     capped = (f"capped at {percent(limit)}: {why}",) if share > limit else ()
-    told = [*_told(seen), *_known_from(first)]
+    told = [*_told(first, seen), *_known_from(first)]
     right = f"answers like this were right in {percent(min(share, SHARE_MOST))} of the cases that the fit saw"
     return Certainty(tuple(result), (*told, right, *capped))
 
@@ -77,9 +88,9 @@ def confidences(scene: Scene, found: Sequence[Hypothesis]) -> list[float]:
     return list(certainty(scene, found).confidences)
 
 
-def _told(seen: Traits) -> list[str]:
+def _told(one: Hypothesis, seen: Traits) -> list[str]:
     ahead = f"{abs(seen.lead):.1f} nats {'ahead of' if seen.lead >= 0 else 'behind'} all that could be instead"
-    told = [f"it weighs {seen.weight:.1f} nats, {ahead}", f"kinds of evidence that agree: {seen.kinds:.0f}"]
+    told = [f"it weighs {one.log_odds:.1f} nats, {ahead}", f"kinds of evidence that agree: {seen.kinds:.0f}"]
     told += [f"signals against it: {seen.against:.0f}"] if seen.against else []
     told += [f"other things that are the matter there: {seen.unused:.0f}"] if seen.unused else []
     return told
@@ -106,13 +117,17 @@ def _ago(one: Observation, kept: CaseBackground) -> str:
 
 
 def _doubts(seen: Traits) -> list[tuple[float, str]]:
-    found = [(OVERTAKEN_MOST, "what was not measured could put another cause in front")] if seen.overtaken else []
-    return [*found, *([(UNUSED_MOST, "something else there might as well be the cause")] if seen.unused else [])]
+    found = [
+        (OVERTAKEN_MOST, "what was not measured could put another cause in front", seen.overtaken > 0),
+        (BEHIND_MOST, "all that could be instead weighs more together", seen.lead < 0),
+        (UNUSED_MOST, "something else there might as well be the cause", seen.unused > 0),
+    ]
+    return [(most, why) for most, why, is_so in found if is_so]
 
 
 def traits_of(scene: Scene, found: Sequence[Hypothesis]) -> Traits:
     """Return what the confidence of the first of at least one hypothesis depends on."""
-    return traits(scene, found[0], lead(found, 0), overtaken=_may_be_overtaken(found))
+    return traits(scene, found, overtaken=_may_be_overtaken(found))
 
 
 def _is_same(one: Hypothesis, first: Hypothesis) -> bool:
@@ -124,32 +139,29 @@ def _may_be_overtaken(found: Sequence[Hypothesis]) -> bool:
     return any(one.missing and one.is_pointed_at and one.potential > found[0].log_odds for one in found[1:])
 
 
-def cap(one: Hypothesis) -> float:
-    """Return the most that the kind of evidence behind a hypothesis allows."""
-    return min(caps(one))[0]
-
-
-def caps(one: Hypothesis) -> list[tuple[float, str]]:
+def caps(scene: Scene, one: Hypothesis) -> list[tuple[float, str]]:
     """Return what bounds the confidence in a hypothesis, each with its reason; at least one."""
     seen, facts = one.observations, one.facts
     calm = {o for m in one.support if m.signal.direction == "calm" for o in m.observations}
-    if calm.issuperset(seen) and not facts:
+    is_counted = one.cause is None and bool(scene.case.logs_baseline)
+    if calm.issuperset(seen) and not facts and not is_counted:
         return [(LOGS_MOST, "there is nothing but log text")]
     if one.cause is None and not (one.suspect and one.suspect.is_shown):
         return [(MOVED_MOST, "nothing there is outside its background")]
+    main = [o for m in one.support[:1] for o in m.observations] or (seen if one.cause is None else [])
+    depths = [compared(scene, o) for o in main]
+    is_alone = not facts and not (one.cause is None and is_written(one))
+    found = [(UNCOMPARED_MOST, "nobody knows what is usual for what shows it")]
+    found = found if depths and is_alone and max(depths) < 2 else []  # noqa: PLR2004 -- nothing to compare with
     if one.cause is None:
-        return [(UNKNOWN_MOST, "its cause is not in the catalogue")]
+        return [*found, (UNKNOWN_MOST, "its cause is not in the catalogue")]
     if one.missing:
         return [(UNMEASURED_MOST, "something it cannot be without was not measured")]
-    found = [(MOST, "nothing is certain")]
-    needed = {way for signal in one.cause.required for way in signal.ways}
-    if any(m.is_text_alone and m.signal in needed for m in one.support):
+    found.append((MOST, "nothing is certain"))
+    if one.is_text_alone:
         found.append((TEXT_MOST, "log text stands in for a measurement"))
-    if len({o.channel for o in seen} | {f.kind for f in facts}) + any(m.shapes for m in one.support) < 2:  # noqa: PLR2004 -- two that agree
+    if kinds(one) < 2:  # noqa: PLR2004 -- two that agree
         found.append((ONE_CHANNEL_MOST, "one kind of measurement shows it"))
-    main = [o for m in one.support[:1] for o in m.observations]
-    if main and not facts and all(o.standing.windows < 2 for o in main):  # noqa: PLR2004 -- nothing to compare with
-        found.append((UNCOMPARED_MOST, "nobody knows what is usual for what shows it"))
     if any(o.standing.windows < WINDOWS for o in main):
         found.append((THIN_MOST, "the history of what shows it is thin"))
     return found
