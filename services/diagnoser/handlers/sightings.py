@@ -67,12 +67,14 @@ def _recover(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     cycle = _sight(turn, alert)
     if not _fires(turn, alert):
         turn.state.held.pop(alert.fingerprint, None)
-    if cycle["incident"] is None:
+    # A cycle that was held back has none of its own, and may end an earlier one whose recovery was lost.
+    incident = cycle["incident"] or _own_incident(turn, alert)
+    if incident is None:
         return Ruling(Disposition.RECOVERED, "no incident was opened for it")
     if _fires(turn, alert):
-        return Ruling(Disposition.RECOVERED, "a newer cycle still fires", cycle["incident"])
-    _tell_recovered(turn, cycle["incident"], alert, alert.occurred_at.timestamp())
-    return Ruling(Disposition.RECOVERED, "the source says it is over", cycle["incident"])
+        return Ruling(Disposition.RECOVERED, "a newer cycle still fires", incident)
+    _tell_recovered(turn, incident, alert, alert.occurred_at.timestamp())
+    return Ruling(Disposition.RECOVERED, "the source says it is over", incident)
 
 
 def _fires(turn: ScopeTurn, alert: Alert) -> bool:
@@ -89,7 +91,11 @@ def _newest_recovery(turn: ScopeTurn, alert: Alert) -> float:
 
 def _recover_early(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     del message_id
+    fired, incident = _fires(turn, alert), _own_incident(turn, alert)
     _sight(turn, alert)
+    if fired and incident and not _fires(turn, alert):
+        _tell_recovered(turn, incident, alert, alert.occurred_at.timestamp())
+        return Ruling(Disposition.RECOVERED, "an earlier cycle is over, too", incident)
     return Ruling(Disposition.RECOVERED, "its firing has not been seen")
 
 
@@ -166,8 +172,7 @@ def release_held(turn: ScopeTurn) -> None:
         held = turn.rows.get(alert_key(fingerprint), {}).get("held")
         if held is not None:
             alert = Alert.model_validate(held["alert"])
-            cycle = turn.alert_row(fingerprint)["cycles"].get(alert.cycle or "")
-            if cycle is not None and is_firing(cycle):
+            if _fires(turn, alert):
                 _correlate(turn, held["message_id"], alert)
     if turn.state.held:
         turn.decision.timers[HELD] = Timer(min(turn.state.held.values()))

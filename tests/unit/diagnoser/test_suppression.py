@@ -134,6 +134,22 @@ def test_a_held_alert_that_fires_in_a_newer_cycle_is_acted_on_whatever_comes_lat
     assert [one["alert"]["cycle"] for one in attached.body["alerts"]] == ["c2"]
 
 
+LOST = [alert(cycle="c1", at=20), alert(cycle="c2", at=40), alert(cycle="c2", at=50, recovered=True)]
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (0, 2, 1)])
+def test_a_recovery_ends_an_earlier_cycle_whose_own_was_lost_though_its_own_cycle_was_held(
+    order: tuple[int, ...],
+) -> None:
+    scope = flapping(simulated=True)
+    _, incident = ruling(scope.give(delivery("r0", alert(cycle="c0", at=0))))
+
+    decisions = [scope.give(delivery(f"l{number}", LOST[number])) for number in order]
+
+    assert [one for decision in decisions for one in told(decision)][-1] == (f"incident/{incident}", "recovered")
+    assert scope.wait(61).messages == []
+
+
 def test_a_held_alert_that_gets_worse_meanwhile_is_acted_on_as_it_is_then() -> None:
     scope = flapping(simulated=True)
     for number in range(3):
