@@ -39,10 +39,11 @@ class ExecutionPaused(_OfExecution):
 
 
 class ExecutionResumed(_OfExecution):
-    """`execution.resumed`: steps go on."""
+    """`execution.resumed`: steps go on. With `approval_id` it comes before the claim: nothing has begun yet."""
 
     type: ClassVar[str] = "execution.resumed"
 
+    approval_id: str = ""
     reason: str = ""
     actor: Actor | None = None
     decision_id: str = ""

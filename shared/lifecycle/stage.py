@@ -37,7 +37,7 @@ MOVES: Mapping[str, Mapping[Stage, Stage]] = {
     "approval.withdrawn": _from(Stage.AWAITING_APPROVAL, to=Stage.CANCELLED),
     "approval.superseded": _from(Stage.AWAITING_APPROVAL, to=Stage.RECOMMENDED),
     "execution.started": _from(_BEFORE_APPROVAL, Stage.AWAITING_APPROVAL, _HALTED, _OVER, to=Stage.EXECUTING),
-    "execution.resumed": _from(Stage.NEEDS_HUMAN, to=Stage.EXECUTING),
+    "execution.resumed/claimed": _from(Stage.NEEDS_HUMAN, to=Stage.EXECUTING),
     "execution.finished/succeeded": _from(Stage.EXECUTING, to=Stage.VERIFYING),
     "execution.finished/failed": _from(_CHANGING, to=Stage.FAILED),
     "execution.finished/needs_human": _from(_CHANGING, to=Stage.NEEDS_HUMAN),
@@ -83,10 +83,11 @@ IGNORED: Mapping[str, tuple[tuple[Stage, ...], str]] = {
     "approval.decision_refused": (tuple(Stage), "the executor did not accept it"),
     "approval.granted": (tuple(Stage), "the claim that follows, execution.started, moves it"),
     "execution.paused": (tuple(Stage), "a paused execution is still executing"),
-    "execution.resumed": (
+    "execution.resumed/claimed": (
         tuple(stage for stage in Stage if stage is not Stage.NEEDS_HUMAN),
         "a resumed execution is still executing; only one that was handed to a person moves",
     ),
+    "execution.resumed/unclaimed": (tuple(Stage), "nothing has begun yet; what was approved waits for its claim"),
     "step.started": (tuple(Stage), "part of an execution"),
     "step.succeeded": (tuple(Stage), "part of an execution"),
     "step.failed": (tuple(Stage), "execution.finished says what follows"),
@@ -197,6 +198,7 @@ _VARIANTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "execution.finished": lambda body: str(body.get("outcome", "")),
     "rollback.finished": lambda body: str(body.get("outcome", "")),
     "recommendation.made": lambda body: "some" if _items(body.get("recommendations")) else "none",
+    "execution.resumed": lambda body: "unclaimed" if body.get("approval_id") else "claimed",
     "handoff.requested": lambda body: "under_way" if body.get("execution_id") else "over",
 }
 

@@ -155,7 +155,13 @@ def _paused(turn: Turn, execution: Execution, reason: str, actor: Actor | None, 
 def _resumed(turn: Turn, execution: Execution, decision: SignedDecision, person: Person) -> None:
     reason = reason_of(decision) or f"{decision.verb} by {person.name}"
     turn.emit(
-        ExecutionResumed(execution_id=execution.id, reason=reason, actor=person.actor, decision_id=turn.message.id)
+        ExecutionResumed(
+            execution_id=execution.id,
+            approval_id="" if execution.claimed else execution.approval_id,
+            reason=reason,
+            actor=person.actor,
+            decision_id=turn.message.id,
+        )
     )
 
 

@@ -102,6 +102,18 @@ def test_a_pause_lets_the_call_in_flight_end() -> None:
     assert types(story.recheck()) == ["step.started"]
 
 
+def test_what_is_resumed_before_its_first_step_is_not_executing_yet() -> None:
+    story = Story()
+    story.recommend()
+    story.ask()
+    story.executor.wait(300)
+    story.decide()
+    story.decide("pause")
+    assert types(story.decide("resume")) == ["execution.resumed"]
+    assert types(story.executor.wait(1800)) == ["approval.expired"]
+    assert (story.stage, story.owed()) == ("needs_human", []), "nobody had told people of it; nothing ran"
+
+
 def test_a_permit_that_comes_during_a_pause_is_handed_back() -> None:
     story = Story().granted()
     story.executor.locals_held = []
