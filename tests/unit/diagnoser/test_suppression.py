@@ -163,7 +163,7 @@ def test_a_held_alert_that_gets_worse_meanwhile_is_acted_on_as_it_is_then() -> N
 
 def test_when_very_many_alerts_flap_the_next_is_acted_on_at_once_and_the_state_stays_bounded() -> None:
     scope = flapping(simulated=True)
-    held = {fingerprint("datadog", f"other-{n}"): NOW + 60 for n in range(HELD_MAX)}
+    held: dict[str, float] = {fingerprint("datadog", f"other-{n}"): NOW + 60 for n in range(HELD_MAX)}
     scope.state = state_json(ScopeState(environment="sim:t", held=dict(held)))
 
     dispositions = [ruling(change(scope, number))[0] for number in range(3)]
