@@ -141,7 +141,7 @@ def build_app(
         small_steps=SmallSteps(adviser, tuple(config.runbooks.values()), redact) if adviser else None,
     )
     activities = {ACTIVITY: Investigator(means).investigate, waiting.ACTIVITY: Teller(adviser, redact).tell}
-    worker = ActivityWorker(store, activities)
+    worker = ActivityWorker(store, activities, redactor=redact)
     relay, retention, records = Relay(store, bus), Retention(store), StoredRecords(store)
     account = PeriodicTask(records.look, LOOK_EVERY)
     service = Diagnoser(bus, relay, worker, (retention, account), (engine, integrations))

@@ -14,7 +14,7 @@ import pytest
 
 from services.diagnoser.adapters.engine_process import EngineProcess
 from shared.incident.alert import Alert
-from tests.contract.diagnoser.conftest import Running, alert
+from tests.contract.diagnoser.conftest import TOKEN, Running, alert
 from tests.support.kinds import eventually
 from tests.support.world import lines
 
@@ -225,6 +225,19 @@ async def test_an_engine_killed_in_the_middle_of_a_case_is_started_again_and_ans
 
     assert (await running.said("diagnosis.concluded"))["result"]["degraded"] is None
     assert len(set(lines(tmp_path / "taken")[::2])) == 2
+
+
+async def test_a_secret_that_a_failure_repeats_reaches_no_event(
+    running: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object, **__: object) -> None:
+        raise RuntimeError(f"sent {TOKEN} to nobody")
+
+    monkeypatch.setattr(running.engine, "diagnose", broken)
+    await running.deliver(cpu(running.outside.now()))
+
+    result = (await running.said("diagnosis.inconclusive"))["result"]
+    assert result["degraded"] == "bug: sent [redacted] to nobody"
 
 
 async def test_secrets_in_logs_reach_neither_event_nor_archive(running: Running) -> None:
