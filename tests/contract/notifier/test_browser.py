@@ -21,6 +21,11 @@ from tests.support.kinds import eventually
 from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, concluded, executed, granted, signed, until_asked
 
 pytestmark = pytest.mark.browser
+LOST = """() => {
+    document.dispatchEvent(new Event("htmx:sse:before:connection"));
+    return document.getElementById("live").textContent;
+}"""
+"""What the badge says when a page that was live connects anew."""
 
 
 @dataclass
@@ -168,6 +173,7 @@ async def test_an_update_keeps_what_a_person_is_doing(site: Site, browser: Brows
         await page.goto(await site.link())
         await page.get_by_role("button", name="Continue as").click()
         await expect(page.locator("#live")).to_have_text("live")
+        assert await page.evaluate(LOST) == "reconnecting"
         await page.get_by_text("Exact steps").click()
         await page.get_by_text("Add a reason").click()
         await page.get_by_label("Reason").fill("because")

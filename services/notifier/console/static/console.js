@@ -7,10 +7,14 @@
     badge.textContent = word;
     badge.dataset.state = word;
   };
-  say("connecting");
-  document.addEventListener("htmx:sse:after:connection", () => say("live"));
+  let unsure = "connecting";
+  say(unsure);
+  document.addEventListener("htmx:sse:after:connection", () => {
+    say("live");
+    unsure = "reconnecting"; // Whoever has seen a live page must see that it no longer is.
+  });
   document.addEventListener("htmx:sse:error", () => say("reconnecting"));
-  document.addEventListener("htmx:sse:before:connection", () => say("connecting"));
+  document.addEventListener("htmx:sse:before:connection", () => say(unsure));
   document.addEventListener("htmx:sse:close", () => say("reconnecting"));
   document.addEventListener("visibilitychange", () => document.hidden && say("paused"));
 })();
