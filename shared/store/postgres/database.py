@@ -98,6 +98,10 @@ class Database:
             "search_path": f'"{self.schema}"',
             "application_name": f"signoff-{self.schema}",
             "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION,
+            # What a database or role sets for everybody: the statements are made for this, and time limits are ours.
+            "default_transaction_isolation": "read committed",
+            "statement_timeout": "0",
+            "lock_timeout": "0",
         }
         return {
             "timeout": CONNECT_LIMIT,

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+import asyncpg
 import orjson
 import pytest
+from sqlalchemy import text
 
 from shared.errors import ConfigurationError, UnavailableError
 from shared.store.factory import open_store
@@ -39,6 +41,27 @@ async def store(postgres_url: str) -> AsyncIterator[PostgresStore]:
     await one.open()
     yield one
     await one.close()
+
+
+@pytest.mark.parametrize(
+    "setting", ["default_transaction_isolation to serializable", "statement_timeout to '1ms'", "lock_timeout to '1ms'"]
+)
+async def test_what_a_database_sets_for_everybody_changes_nothing_here(postgres_url: str, setting: str) -> None:
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute(f'alter database "{urlsplit(postgres_url).path[1:]}" set {setting}')
+    await connection.close()
+    store = made(postgres_url)
+    await store.open()
+    try:
+        await store.start()
+        await store.take([say("doc/1", "m")])
+
+        assert await logged(store, "doc/1", 1) == [["said", "m"]]
+        name = setting.partition(" ")[0]
+        [found] = await store.select(text(f"show {name}"))
+        assert found[name] in ("read committed", "0")
+    finally:
+        await store.close()
 
 
 async def test_a_server_that_is_killed_at_work_loses_and_doubles_nothing(private_postgres: LocalPostgres) -> None:
