@@ -7,16 +7,19 @@ import shlex
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import httpx
+from cyclopts import Parameter
 
 from cli.errors import Exit, HintedError
 from shared.errors import NotFoundError, RefusedError, UnavailableError
 
 RUN_FILE = "run.json"
 DATA = Path(".signoff")
+Data = Annotated[Path, Parameter(help="Where the server keeps its data; commands find it there.")]
+"""The data directory, as every command takes it."""
 
 
 @dataclass(frozen=True, slots=True)

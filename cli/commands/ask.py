@@ -5,13 +5,12 @@ from __future__ import annotations
 import shlex
 import sys
 import time
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from cli.answers import POLL, SECONDS, answer
-from cli.client import DATA, Client, incident_path, server
+from cli.client import DATA, Client, Data, incident_path, server
 from cli.commands.incidents import CONCLUSIONS, INVESTIGATED_WITHIN, Output
 from cli.errors import Exit, HintedError
 from cli.explaining import made_by
@@ -28,7 +27,7 @@ def ask(
     incident: str = "",
     open_one: Annotated[bool, Parameter(name="--open", negative=())] = False,
     service: Annotated[list[str] | None, Parameter(negative=())] = None,
-    data: Path = DATA,
+    data: Data = DATA,
     output: Output = "table",
 ) -> None:
     """Ask about an incident; every sentence of the answer cites what it rests on.

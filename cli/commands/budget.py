@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
-from cli.client import DATA, server
+from cli.client import DATA, Data, server
 from cli.commands.incidents import Output
 from cli.output import show, write_one
 
 COLUMNS = ("of", "what", "used", "left", "limit")
 
 
-def budget(*, data: Path = DATA, output: Output = "table") -> None:
+def budget(*, data: Data = DATA, output: Output = "table") -> None:
     """Show what asking the model has used and what is left: today, and for the latest incidents.
 
     What was asked before in the same words is not asked again; that is what was saved.

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cli.client import DATA
+from cli.client import DATA, Data
 from cli.commands.incidents import Output
 from shared.incident.model import LIVE
 from shared.incident.numbers import percent
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from services.diagnoser.engines.offline.catalogue import Catalogue, Signal
 
 
-def list_(*, causes: Path | None = None, environment: str = LIVE, data: Path = DATA, output: Output = "table") -> None:
+def list_(*, causes: Path | None = None, environment: str = LIVE, data: Data = DATA, output: Output = "table") -> None:
     """List all causes, and how often each was right where people gave verdicts.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from pydantic import SecretStr
 
-from cli.client import DATA, webhook_url
+from cli.client import DATA, Data, webhook_url
 from cli.commands.incidents import Output
 from cli.output import counted, say, write
 from cli.output import show as show_rows
@@ -24,7 +24,7 @@ STARRED = "********"
 Flag = Annotated[bool, Parameter(negative=())]
 
 
-def validate(*, data: Path = DATA) -> None:
+def validate(*, data: Data = DATA) -> None:
     """Check `signoff.toml`, `.env`, the environment, people, policy, rules and runbooks; start nothing."""
     from services.diagnoser.domain.rules import Rules
     from services.executor.domain.policy import Policy
@@ -43,7 +43,7 @@ def validate(*, data: Path = DATA) -> None:
     say(f"valid: settings, people, policy, rules, {counted(len(runbooks), 'runbook')}")
 
 
-def show(*, data: Path = DATA, output: Output = "table", url: str = "", reveal: Flag = False) -> None:
+def show(*, data: Data = DATA, output: Output = "table", url: str = "", reveal: Flag = False) -> None:
     """Show every setting with its source, and what to paste into Datadog and PagerDuty.
 
     Parameters

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
 from cli.answers import answer
-from cli.client import DATA, Client, command, incident_path, server
+from cli.client import DATA, Client, Data, command, incident_path, server
 from cli.errors import Exit, HintedError
 from cli.explaining import undo
 from cli.output import moment, say, write, write_json
@@ -19,7 +18,7 @@ Flag = Annotated[bool, Parameter(negative=())]
 Yes = Annotated[bool, Parameter(name=["--yes", "-y"], negative=())]
 
 
-def approve(incident: str, *, reason: str = "", yes: Yes = False, data: Path = DATA) -> None:
+def approve(incident: str, *, reason: str = "", yes: Yes = False, data: Data = DATA) -> None:
     """Approve the pending plan of an incident, after showing it.
 
     Parameters
@@ -40,24 +39,24 @@ def approve(incident: str, *, reason: str = "", yes: Yes = False, data: Path = D
         say("another person must approve too")
 
 
-def reject(incident: str, *, reason: str, data: Path = DATA) -> None:
+def reject(incident: str, *, reason: str, data: Data = DATA) -> None:
     """Reject the pending plan of an incident."""
     client = server(data)
     _decide(client, *_of(client, incident, "reject"), reason)
 
 
-def withdraw(incident: str, *, reason: str = "", data: Path = DATA) -> None:
+def withdraw(incident: str, *, reason: str = "", data: Data = DATA) -> None:
     """Take the question back; nothing will run."""
     client = server(data)
     _decide(client, *_of(client, incident, "withdraw"), reason)
 
 
-def cancel(incident: str, *, reason: str, data: Path = DATA) -> None:
+def cancel(incident: str, *, reason: str, data: Data = DATA) -> None:
     """Stop a running execution before its next step."""
     _submit(server(data), incident, {"verb": "cancel", "reason": reason})
 
 
-def freeze(*, off: Flag = False, allow_rollback: Flag = False, reason: str = "", data: Path = DATA) -> None:
+def freeze(*, off: Flag = False, allow_rollback: Flag = False, reason: str = "", data: Data = DATA) -> None:
     """Let nothing more change, everywhere, until `--off`. Works while Kafka is away.
 
     Parameters

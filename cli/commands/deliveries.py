@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from urllib.parse import quote
 
-from cli.client import DATA, server
+from cli.client import DATA, Data, server
 from cli.commands.incidents import Output
 from cli.errors import Exit
 from cli.output import show as show_rows
 from cli.output import write_one
 
 
-def show(receipt: str, *, data: Path = DATA, output: Output = "table") -> None:
+def show(receipt: str, *, data: Data = DATA, output: Output = "table") -> None:
     """Show what became of a delivery.
 
     Parameters
@@ -28,7 +27,7 @@ def show(receipt: str, *, data: Path = DATA, output: Output = "table") -> None:
         write_one(found, output)
 
 
-def account(*, data: Path = DATA, output: Output = "json") -> int:
+def account(*, data: Data = DATA, output: Output = "json") -> int:
     """Show whether every accepted delivery is accounted for; exit 1 when one is not."""
     found = server(data).get("/api/deliveries/account")
     balanced = found["ingest"]["unaccounted"] == 0 and found["diagnoser"]["balanced"]

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from cli.answers import answer
 from cli.causes import check_cause
-from cli.client import DATA, command, incident_path, page, server
+from cli.client import DATA, Data, command, incident_path, page, server
 from cli.errors import Exit
 from cli.explaining import advice, explanation, is_summed_up, line, made_by, since, stated, waiting
 from cli.output import Entries, Format, say, write, write_one
@@ -29,7 +29,7 @@ INVESTIGATED_WITHIN = 240.0
 CONCLUSIONS = ("diagnosis.concluded", "diagnosis.inconclusive", "diagnosis.no_active_fault")
 
 
-def list_(*, data: Path = DATA, output: Output = "table") -> None:
+def list_(*, data: Data = DATA, output: Output = "table") -> None:
     """List incidents, newest first."""
     found = server(data).get("/api/incidents")
     if not found:
@@ -37,7 +37,7 @@ def list_(*, data: Path = DATA, output: Output = "table") -> None:
     show_rows(found, ("id", "stage", "severity", "title", "services", "environment", "opened_at"), output)
 
 
-def show(incident: str, *, explain: Flag = False, data: Path = DATA, output: Output = "table") -> None:
+def show(incident: str, *, explain: Flag = False, data: Data = DATA, output: Output = "table") -> None:
     """Show one incident: what is known, what was proposed and done.
 
     Parameters
@@ -78,7 +78,7 @@ def _tell(parts: Iterable[tuple[str, list[str]]]) -> None:
         write(heading, *(f"  {text}" for text in lines))
 
 
-def watch(incident: str, *, data: Path = DATA, output: Output = "table") -> int:
+def watch(incident: str, *, data: Data = DATA, output: Output = "table") -> int:
     """Print what happens to an incident, until it is closed and summed up."""
     client = server(data)
     seen: set[str] = set()
@@ -100,27 +100,27 @@ def watch(incident: str, *, data: Path = DATA, output: Output = "table") -> int:
         entries.end()
 
 
-def ack(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
+def ack(incident: str, *, data: Data = DATA, output: Output = "table") -> None:
     """Take responsibility for an incident; approves nothing."""
     _request(data, incident, "acknowledge", output)
 
 
-def note(incident: str, text: str, *, data: Path = DATA, output: Output = "table") -> None:
+def note(incident: str, text: str, *, data: Data = DATA, output: Output = "table") -> None:
     """Write something down in an incident."""
     _request(data, incident, "note", output, text=text)
 
 
-def close(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
+def close(incident: str, *, data: Data = DATA, output: Output = "table") -> None:
     """Close an incident."""
     _request(data, incident, "close", output)
 
 
-def reopen(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
+def reopen(incident: str, *, data: Data = DATA, output: Output = "table") -> None:
     """Open a closed incident again."""
     _request(data, incident, "reopen", output)
 
 
-def investigate(incident: str, *, data: Path = DATA, output: Output = "table") -> None:
+def investigate(incident: str, *, data: Data = DATA, output: Output = "table") -> None:
     """Have an incident investigated again and tell what that changed; at most one runs, at most once a minute."""
     client = server(data)
     asked = client.post(f"{incident_path(incident)}/requests", {"verb": "investigate", "arguments": {}})["request_id"]
@@ -144,7 +144,7 @@ def investigate(incident: str, *, data: Path = DATA, output: Output = "table") -
 
 
 def verdict(
-    incident: str, judged: Literal["right", "wrong"], *, cause: str = "", data: Path = DATA, output: Output = "table"
+    incident: str, judged: Literal["right", "wrong"], *, cause: str = "", data: Data = DATA, output: Output = "table"
 ) -> None:
     """Say whether the diagnosis of an incident was right. What people say caps how sure later diagnoses may be.
 

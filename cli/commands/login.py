@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from cli.client import DATA, login_link
+from cli.client import DATA, Data, login_link
 from cli.output import write
 
 
-def login(person: str = "", *, data: Path = DATA) -> None:
+def login(person: str = "", *, data: Data = DATA) -> None:
     """Print a one-time link that signs a person in on this machine.
 
     Parameters

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from cli.client import DATA
+from cli.client import DATA, Data
 from cli.commands.incidents import Output
 from cli.errors import Exit, HintedError
 from cli.project import FIXTURES
@@ -20,7 +19,7 @@ def replay(
     approve: Literal["ask", "auto", "never"] = "ask",
     speed: float = 10.0,
     wait: Annotated[bool, Parameter(negative=())] = False,
-    data: Path = DATA,
+    data: Data = DATA,
     output: Output = "table",
 ) -> int:
     """Replay a scenario of the simulated world; without one, list them.

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from cyclopts import Parameter
 
-from cli.client import DATA, incident_path, server
+from cli.client import DATA, Data, incident_path, server
 from cli.commands.incidents import Output
 from cli.errors import Exit, HintedError
 
@@ -16,7 +16,7 @@ Flag = Annotated[bool, Parameter(negative=())]
 
 
 def replay(
-    incident: str, *, diff: Flag = False, causes: Path | None = None, data: Path = DATA, output: Output = "table"
+    incident: str, *, diff: Flag = False, causes: Path | None = None, data: Data = DATA, output: Output = "table"
 ) -> int:
     """Run the evidence of each investigation of an incident through today's engine; the same evidence, the same bytes.
 

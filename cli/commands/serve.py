@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Literal
 
-from cli.client import DATA
+from cli.client import DATA, Data
 from cli.importing import importing
 
 
@@ -14,7 +13,7 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
-    data: Path = DATA,
+    data: Data = DATA,
 ) -> int:
     """Run one service as a process of its own, on Kafka and PostgreSQL.
 

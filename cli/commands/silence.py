@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Annotated
 
-from cli.client import DATA, server
+from cyclopts import Parameter
+
+from cli.client import DATA, Data, server
 from cli.commands.incidents import Output
 from cli.errors import Exit, HintedError
 from cli.output import show as show_rows
@@ -12,7 +14,9 @@ from cli.output import write_json
 from shared.errors import NotFoundError
 
 
-def add(matchers: list[str], *, minutes: int = 60, reason: str, data: Path = DATA) -> None:
+def add(
+    matchers: Annotated[list[str], Parameter(negative=())], *, minutes: int = 60, reason: str, data: Data = DATA
+) -> None:
     """Suppress alerts that match all of `key=value`; they are kept, counted and shown.
 
     Parameters
@@ -28,12 +32,12 @@ def add(matchers: list[str], *, minutes: int = 60, reason: str, data: Path = DAT
     write_json(server(data).post("/api/silences", body))
 
 
-def list_(*, data: Path = DATA, output: Output = "table") -> None:
+def list_(*, data: Data = DATA, output: Output = "table") -> None:
     """List silences that are in force."""
     show_rows(server(data).get("/api/silences"), ("id", "matchers", "ends_at", "author", "reason"), output)
 
 
-def end(silence: str, *, data: Path = DATA) -> None:
+def end(silence: str, *, data: Data = DATA) -> None:
     """End a silence now."""
     client = server(data)
     known = {one["id"]: one for one in client.get("/api/silences")}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from cli.client import DATA
+from cli.client import DATA, Data
 from cli.commands.incidents import Output
 from cli.errors import Exit, HintedError
 from cli.output import show as show_rows
@@ -25,7 +24,7 @@ def _kafka() -> KafkaSettings:
     return read().section("kafka", KafkaSettings)
 
 
-def apply(*, access: Flag = False, data: Path = DATA) -> None:
+def apply(*, access: Flag = False, data: Data = DATA) -> None:
     """Create missing topics on Kafka; refuse to change the partitions of one that exists.
 
     Parameters
@@ -47,7 +46,7 @@ def apply(*, access: Flag = False, data: Path = DATA) -> None:
         write(line)
 
 
-def list_(*, data: Path = DATA, output: Output = "table") -> None:
+def list_(*, data: Data = DATA, output: Output = "table") -> None:
     """List topics with their writers and readers."""
     del data  # As in `apply`.
     rows = [
@@ -63,7 +62,7 @@ def list_(*, data: Path = DATA, output: Output = "table") -> None:
     show_rows(rows, ("topic", "partitions", "retention_days", "writers", "readers"), output)
 
 
-def tail(topic: Topic, *, from_start: Flag = False, data: Path = DATA) -> None:
+def tail(topic: Topic, *, from_start: Flag = False, data: Data = DATA) -> None:
     """Print the events of a topic as they come, one JSON object a line, until Ctrl-C.
 
     Reads the configured Kafka, else the embedded bus in the data directory, whether a server runs or not.

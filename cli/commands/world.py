@@ -7,14 +7,14 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
-from cli.client import DATA, world
+from cli.client import DATA, Data, world
 from cli.commands.incidents import Output
 from cli.output import show as show_rows
 from cli.output import write, write_one
 from shared.errors import NotFoundError
 
 
-def ledger(run: str = "", *, data: Path = DATA, output: Output = "table") -> None:
+def ledger(run: str = "", *, data: Data = DATA, output: Output = "table") -> None:
     """List the calls that reached the world in a run.
 
     Parameters
@@ -25,7 +25,7 @@ def ledger(run: str = "", *, data: Path = DATA, output: Output = "table") -> Non
     show_rows(_of_run(data, run, "ledger"), ("at", "call", "target", "applied", "detail"), output)
 
 
-def state(run: str = "", *, data: Path = DATA, output: Output = "table") -> None:
+def state(run: str = "", *, data: Data = DATA, output: Output = "table") -> None:
     """Show the pressures and monitors of a run.
 
     Parameters
@@ -43,7 +43,7 @@ def state(run: str = "", *, data: Path = DATA, output: Output = "table") -> None
     show_rows(found["monitors"], ("id", "entity", "metric", "mean", "firing", "title"), "table")
 
 
-def slack(run: str = "", *, data: Path = DATA, output: Output = "table") -> None:
+def slack(run: str = "", *, data: Data = DATA, output: Output = "table") -> None:
     """Show the messages of the simulated channel.
 
     Parameters
@@ -66,7 +66,7 @@ def lines(post: Mapping[str, Any]) -> list[str]:
     return [unescape(line) for line in (post["text"], *fields, f"  {post['link']}", *thread)]
 
 
-def serve(*, port: int | None = None, data: Path = DATA) -> int:
+def serve(*, port: int | None = None, data: Data = DATA) -> int:
     """Run the world alone, for services that run as processes of their own.
 
     Parameters

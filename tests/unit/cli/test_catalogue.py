@@ -23,7 +23,10 @@ def test_every_command_is_there_and_explains_itself(command: str, capsys: pytest
 
     build()([*command.split(), "--help"], exit_on_error=False)
 
-    assert f"signoff {command}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"signoff {command}" in shown
+    assert "--data PATH  " not in shown or re.search(r"--data PATH +[A-Z]", shown), "nobody is told what --data is"
+    assert "--empty-" not in shown
 
 
 @pytest.mark.parametrize(
