@@ -91,7 +91,7 @@ async def test_a_decision_about_another_plan_does_not_count(house: House) -> Non
     matter = await asked(house)
     assert (await matter.press("approve", plan_sha256="b" * 64)).status_code == 303
     assert (await matter.refusal())["why"] == "other_plan"
-    await matter.nothing_happened("other_plan: the plan changed; read it again")
+    await matter.nothing_happened("other plan: the plan changed; read it again")
 
 
 async def test_a_plan_that_was_changed_in_the_database_cannot_be_approved_but_rejected(house: House) -> None:
@@ -224,7 +224,7 @@ async def test_a_signed_decision_does_not_count_for(house: House, wrong: dict[st
     given = {name: datetime.now(UTC) + value if name == "time" else value for name, value in wrong.items()}
     await matter.submit(matter.decision(**given))
     assert (await matter.refusal())["why"] == why
-    await matter.nothing_happened(f"refused: {why}")
+    await matter.nothing_happened(f"refused: {why.replace('_', ' ')}")
 
 
 async def test_an_approval_that_never_comes_is_refused_after_a_while(
@@ -244,7 +244,7 @@ async def test_a_decision_about_another_step_changes_nothing(house: House) -> No
     await matter.submit(matter.decision("skip", subject=matter.execution, arguments={"step": "another"}))
     assert (await matter.refusal())["why"] == "other_step"
     await matter.freeze(on=False)
-    await matter.nothing_happened("other_step: the execution is at the step 'restart'")
+    await matter.nothing_happened("other step: the execution is at the step 'restart'")
 
 
 async def test_a_number_is_used_once(house: House) -> None:
@@ -254,7 +254,7 @@ async def test_a_number_is_used_once(house: House) -> None:
     assert (await matter.refusal())["why"] == "role"
     await matter.submit(matter.decision(nonce=no["nonce"]))
     assert (await matter.refusal(2))["why"] == "nonce_reused"
-    await matter.nothing_happened("nonce_reused")
+    await matter.nothing_happened("nonce reused")
 
 
 # who may not decide
@@ -264,7 +264,7 @@ async def test_a_person_without_the_role_approves_nothing(house: House) -> None:
     assert (await matter.refusal())["why"] == "role"
     await matter.nothing_happened("role: Eve is no approver")
     page, _ = await matter.pages("eve")
-    assert "Refused: the approval of eve: Eve is no approver" in page
+    assert "Refused: the approval of Eve: Eve is no approver" in page
     assert "may not decide here" in page
 
 
@@ -286,7 +286,7 @@ async def test_an_approval_of_a_person_who_lost_the_role_counts_no_more(house: H
         await matter.nothing_happened("role: Una is no approver any more")
         page, _ = await matter.pages()
         assert "Approved by Ann: 1 of 2 people." in page
-        assert "Refused: the approval of una: Una is no approver any more" in page
+        assert "Refused: the approval of Una: Una is no approver any more" in page
 
 
 async def test_an_approval_of_a_person_who_lost_the_role_before_the_claim_is_not_run(house: House) -> None:
@@ -303,7 +303,7 @@ async def test_one_person_is_not_two_on_page_and_command(house: House) -> None:
     await matter.until("approval.vote_recorded")
     await matter.command("approve")
     assert (await matter.refusal())["why"] == "same_person"
-    await matter.nothing_happened("same_person: each of the people needed must be another one")
+    await matter.nothing_happened("same person: each of the people needed must be another one")
 
 
 @pytest.mark.parametrize("same", ["email: ANN@example.com", "slack_id: U1", "pagerduty_id: P1"])
@@ -335,7 +335,7 @@ async def test_a_sample_person_decides_nothing_about_production(house: House) ->
     matter = await asked(house, live=True)
     await matter.command("approve", "sam")
     assert (await matter.refusal())["why"] == "sample_person"
-    await matter.nothing_happened("sample_person: SAMPLE people decide in simulated runs only")
+    await matter.nothing_happened("sample person: SAMPLE people decide in simulated runs only")
 
 
 async def test_two_sessions_on_one_machine_are_one_person_for_production(house: House) -> None:
@@ -344,7 +344,7 @@ async def test_two_sessions_on_one_machine_are_one_person_for_production(house: 
     await matter.until("approval.vote_recorded")
     await matter.press("approve", "ben")
     assert (await matter.refusal())["why"] == "same_machine"
-    await matter.nothing_happened("same_machine: all sessions signed in on this machine count as one person")
+    await matter.nothing_happened("same machine: all sessions signed in on this machine count as one person")
 
 
 async def test_high_risk_is_not_approved_by_a_button_in_slack(house: House) -> None:
