@@ -25,8 +25,7 @@ class WireRecord(NamedTuple):
     body: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
+class Received(NamedTuple):
     """One record as it came. `body` may be anything; `envelope` is read totally."""
 
     topic: str

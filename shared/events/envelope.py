@@ -7,10 +7,10 @@ refuses. Reading headers never raises: what is missing or broken becomes empty t
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -43,8 +43,7 @@ class Outgoing:
     """For an event that may go out again: its id, the same each time. Empty means: the store allots the next id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(NamedTuple):
     """The metadata of one event, as read from its headers."""
 
     id: str
@@ -57,7 +56,7 @@ class Envelope:
     causation: str = ""
     traceparent: str = ""
     resend: int = 0
-    unknown: tuple[str, ...] = field(default=())
+    unknown: tuple[str, ...] = ()
     """Names of broken headers, for the counter of ignored fields."""
 
 

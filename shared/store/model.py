@@ -38,8 +38,7 @@ class Lane(IntEnum):
     URGENT = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message in the inbox of an aggregate.
 
     `type` is an event type, the name of a local message or command, `timer` (body: name and what was stored with it),
@@ -51,7 +50,7 @@ class Message:
     id: str
     type: str
     body: JSON
-    meta: Mapping[str, str] = field(default_factory=dict)
+    meta: Mapping[str, str] = MappingProxyType({})
 
 
 class Incoming(NamedTuple):
@@ -66,8 +65,7 @@ class Incoming(NamedTuple):
     resend: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """The new value of one row; `None` deletes it. `expires` is seconds since the epoch."""
 
     value: JSON
@@ -109,8 +107,7 @@ class Timer:
     body: JSON = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """An insert-or-replace by primary key into a table the service registered with its store.
 
     `feed` names the scope in the change feed (an incident id); readers of the feed see it after the commit, in order.

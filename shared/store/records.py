@@ -14,8 +14,7 @@ from shared.store.intake import plain
 from shared.store.model import Record
 
 
-@dataclass(frozen=True, slots=True)
-class Upsert:
+class Upsert(NamedTuple):
     """An insert-or-update ready for the driver, with its positional parameters; `feed` names its change, if any."""
 
     sql: str

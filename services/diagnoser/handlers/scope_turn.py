@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import orjson
 
@@ -132,8 +132,7 @@ class ScopeTurn:
         return {"cause": self.message.id, "traceparent": self.message.meta.get("traceparent", "")}
 
 
-@dataclass(frozen=True, slots=True)
-class Ruling:
+class Ruling(NamedTuple):
     """What becomes of one message of a delivery, and why."""
 
     disposition: Disposition

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from services.diagnoser.domain.advice import Advice, unasked
 from services.diagnoser.handlers import answering, closing, investigating, waiting
 from services.diagnoser.handlers.incident_turn import IncidentTurn
@@ -35,7 +33,7 @@ def _end(turn: IncidentTurn, name: str, advice: Advice) -> None:
     about = turn.state.waiting.pop(name)
     waiting.wake(turn)
     # It follows from what was asked, whoever brought it about that it is said now.
-    turn.message = replace(turn.message, body={**turn.message.body, "cause": about["cause"]})
+    turn.message = turn.message._replace(body={**turn.message.body, "cause": about["cause"]})
     if about["step"] == answering.STEP:
         answering.finish(turn, about, advice)
     else:
