@@ -125,7 +125,7 @@ class Index:
     def match(self, alert: Alert, keys: Keys) -> Match | None:
         """Return the incident an alert joins: by the first rule that fits, the most recently active one."""
         at = alert.occurred_at.timestamp()
-        fits: dict[str, str] = {}
+        fits: dict[str, tuple[str, str]] = {}
         for rule in self.rules:
             near = [
                 (known["last"], incident, value)
@@ -134,11 +134,12 @@ class Index:
                 if _is_near(known := self.incidents[incident], at, rule.window_seconds)
             ]
             for _, incident, value in sorted(near, reverse=True):
-                fits.setdefault(incident, f"{rule.name.replace('_', ' ')}: {', '.join(value.split(_SEPARATOR))}")
+                fits.setdefault(incident, (rule.name, value))
         if not fits:
             return None
         first, *others = fits
-        return Match(first, fits[first], tuple(others))
+        name, value = fits[first]
+        return Match(first, f"{name.replace('_', ' ')}: {', '.join(value.split(_SEPARATOR))}", tuple(others))
 
 
 def _place(rule: str, value: str) -> str:
