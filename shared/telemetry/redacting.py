@@ -28,8 +28,9 @@ _NUMBERED = re.compile(r"[-_]?v?\d{1,3}$|[-_](?:base64|b64|current|live|new|old|
 """What may follow a name: `password2`, `token_old`, `API_KEY_V2`."""
 _PASSES = ("_pass", "-pass")
 _NAME_MAX = 40
-_COLOUR = r"(?:(?:\x1b|\\u001b)?\[[\d;]{0,9}m)*+"
-_QUOTES = r"(?:\\++(?:u0022|[nrt]\s++)|[\\\"'\]]|&quot;)*+"
+_COLOUR = r"(?:(?:\x1b|\\u001b)?\[[\d;]{0,9}m){0,4}+"
+_QUOTES = r"(?:[\\\"'\]]|&quot;)*+(?:(?<=\\)(?:u0022|[nrt]\s++))?"
+"""What may follow a name is bounded, or holds no name itself: else each name in it would look through all of it."""
 _GIVEN = re.compile(
     rf"""(?<![\w-])([\w-]++){_COLOUR}
     (?:{_QUOTES}\s*+(?:[=:]{{1,2}}>?|%3[ad])|{_QUOTES},?\s*+{_QUOTES}(?<!\w)value{_QUOTES}\s*+[=:]|\\*["'],(?=\s*+b?[\\"']))
@@ -53,7 +54,7 @@ _TOKENS = (
 )
 _FORMS = (
     (("bearer", "basic"), re.compile(r"(?i)\b(bearer|basic)\s+[a-z0-9._~+/=-]{8,}"), rf"\1 {REDACTED}"),
-    (("@",), re.compile(r'(//)(?:[^/\s"]+|[^/\s"@:]*:(?!\d{1,5}[/?#])[^\s"@]+)@'), rf"\1{REDACTED}@"),
+    (("@",), re.compile(r'(//)(?:[^/\s"]+|[^/\s"@:]{0,100}:(?!\d{1,5}[/?#])[^\s"@]{1,200})@'), rf"\1{REDACTED}@"),
     ((":thin:",), re.compile(r"(?i)(:thin:[^/\s@]{1,100}/)[^@\s]{1,200}@"), rf"\1{REDACTED}@"),
     (
         ("-u ", "--user "),
@@ -100,7 +101,7 @@ _FORMS = (
             r"\b(?:A[KS]IA[A-Z0-9]{16}|gh[oprsu]_\w{30,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeoprs]-[\w-]{10,}"
             r"|xapp-[\w-]{10,}|[rs]k_(?:live|test)_\w{16,}|sk-[\w-]{20,}|AIza[\w-]{30,}|ya29\.[\w-]{20,}"
             r"|ATATT3[\w=-]{20,}|dop_v1_\w{30,}|hf_\w{30,}|shpat_\w{30,}|hv[bs]\.[\w-]{20,}|npm_\w{30,}|pypi-[\w-]{30,}|SG\.[\w-]{16,}\.[\w-]{16,}|whsec_[\w+/=-]{16,}"
-            r"|eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+            r"|eyJ[\w-]{8,1000}\.[\w-]{8,}\.[\w-]*)"
         ),
         REDACTED,
     ),
