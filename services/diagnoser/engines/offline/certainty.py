@@ -23,7 +23,7 @@ from shared.incident.numbers import percent
 
 MOST = 0.97
 SHARE_MOST = 0.99
-"""No number of made-up cases shows more."""
+"""No number of cases shows more."""
 UNKNOWN_MOST = 0.60
 ONE_CHANNEL_MOST = 0.79
 """One measurement may mislead; what shows it need not be sure."""
@@ -31,8 +31,6 @@ THIN_MOST = 0.75
 UNMEASURED_MOST = 0.45
 OVERTAKEN_MOST = 0.79
 """What was not measured could put another cause in front."""
-BEHIND_MOST = 0.79
-"""All that could be instead weighs more together."""
 UNUSED_MOST = 0.75
 """Something else is the matter at the same place, which might as well be the cause."""
 TEXT_MOST = 0.70
@@ -76,7 +74,8 @@ def certainty(scene: Scene, found: Sequence[Hypothesis], calibrator: Calibrator 
     result = [round(top, 3)]
     for one, weight in zip(found[1:], weights[1:], strict=True):
         part = top * weight / weights[0] if _is_same(one, first) else (1.0 - top) * weight / rest
-        result.append(round(min(part, min(caps(scene, one))[0], result[-1]), 3))
+        most = min(caps(scene, one))[0] if part > LOGS_MOST else part  # No cap is lower.
+        result.append(round(min(part, most, result[-1]), 3))
     capped = (f"capped at {percent(limit)}: {why}",) if share > limit else ()
     told = [*_told(first, seen), *_known_from(first)]
     right = f"answers like this were right in {percent(min(share, SHARE_MOST))} of the cases that the fit saw"
@@ -117,12 +116,8 @@ def _ago(one: Observation, kept: CaseBackground) -> str:
 
 
 def _doubts(seen: Traits) -> list[tuple[float, str]]:
-    found = [
-        (OVERTAKEN_MOST, "what was not measured could put another cause in front", seen.overtaken > 0),
-        (BEHIND_MOST, "all that could be instead weighs more together", seen.lead < 0),
-        (UNUSED_MOST, "something else there might as well be the cause", seen.unused > 0),
-    ]
-    return [(most, why) for most, why, is_so in found if is_so]
+    found = [(OVERTAKEN_MOST, "what was not measured could put another cause in front")] if seen.overtaken else []
+    return [*found, *([(UNUSED_MOST, "something else there might as well be the cause")] if seen.unused else [])]
 
 
 def traits_of(scene: Scene, found: Sequence[Hypothesis]) -> Traits:
