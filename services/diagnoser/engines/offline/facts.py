@@ -10,105 +10,54 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SERIOUS = frozenset(
-    {
-        "certificate_expired",
-        "clock_off",
-        "config_missing",
-        "connections_exhausted",
-        "crash_loop",
-        "disk_full",
-        "image_missing",
-        "instance_down",
-        "network_trouble",
-        "no_endpoints",
-        "node_down",
-        "node_pressure",
-        "oom_killed",
-        "pods_not_ready",
-        "pool_exhausted",
-        "ports_exhausted",
-        "probe_failing",
-        "quota_exhausted",
-        "replica_lag",
-        "slo_burning",
-        "unschedulable",
-        "volume_missing",
-    }
+_TROUBLE = (
+    "certificate_expired clock_off config_missing connections_exhausted crash_loop disk_full image_missing "
+    "instance_down network_trouble no_endpoints node_down node_pressure oom_killed pods_not_ready pool_exhausted "
+    "ports_exhausted probe_failing quota_exhausted replica_lag slo_burning unschedulable volume_missing"
 )
+SERIOUS = frozenset(_TROUBLE.split())
 """Kinds that are trouble by themselves."""
-KINDS = SERIOUS | frozenset(
-    {
-        "backup_running",
-        "dominant_statement",
-        "failed_over",
-        "monitor_alerting",
-        "planned_work",
-        "provider_outage",
-        "quota_reached",
-        "restarting",
-        "scaled_to_zero",
-        "scaling_limited",
-        "waits_on_cpu",
-        "waits_on_io",
-        "waits_on_lock",
-        "waits_on_wal",
-    }
+_OTHERS = (
+    "backup_running dominant_statement failed_over monitor_alerting planned_work provider_outage quota_reached "
+    "restarting scaled_to_zero scaling_limited waits_on_cpu waits_on_io waits_on_lock waits_on_wal"
 )
-
+KINDS = SERIOUS | frozenset(_OTHERS.split())
 OF_NODES = frozenset({"node_down", "node_pressure"})
 """Kinds that only a machine has."""
 
-_EVENTS: tuple[tuple[str, str], ...] = (
-    (
-        "volume_missing",
-        r"unbound immediate persistentvolumeclaim|provisioningfailed|failedattachvolume|failedbinding",
-    ),
-    ("quota_reached", r"exceeded quota"),
-    ("oom_killed", r"oom.?kill|out of memory|memory limit exceeded"),
-    ("image_missing", r"imagepull|errimage|pull.{0,20}image|image .{0,60}not found"),
-    (
-        "config_missing",
-        (
-            r"createcontainerconfig|(secret|configmap|serviceaccount).{0,60}not found"
-            r"|permission denied|access ?denied|forbidden"
-        ),
-    ),
-    ("unschedulable", r"failedscheduling|unschedulable|insufficient (cpu|memory)"),
-    ("probe_failing", r"(liveness|readiness|startup) probe failed|unhealthy"),
-    ("crash_loop", r"crashloop|back-?off restarting"),
-    ("node_down", r"node.{0,40}(not ?ready|unreachable|down|lost|terminated|reboot)|nodenotready"),
-    ("node_pressure", r"(memory|disk|pid) ?pressure|evict"),
-    ("certificate_expired", r"certificate.{0,60}(expired|renewal failed|not renewed)|x509.{0,40}expired"),
-    ("replica_lag", r"replica(tion)?.{0,30}\blag|falling behind"),
-    ("failed_over", r"fail-?over|failed over|promot(ed|ion)"),
-    (
-        "disk_full",
-        (
-            r"(storage|disk|volume).{0,30}(\bfull\b|exhaust)|no space left|(storage|disk).{0,40}\blow\b"
-            r"|out of (free |disk |storage )?(disk|storage|space)|insufficient (disk|storage)|consumed.{0,30}storage"
-        ),
-    ),
-    (
-        "connections_exhausted",
-        (
-            r"too many (connections|clients|sessions)|connection slots|max_connections"
-            r"|connections\b.{0,60}\b(maximum|limit|exhaust\w*)|(maximum|limit|exhaust\w*)\b.{0,60}\bconnections\b"
-            r"|new connections?.{0,20}(refused|rejected)|no (more )?connections accepted"
-        ),
-    ),
-    ("quota_exhausted", r"quota.{0,40}(exceeded|exhausted|reached)|rate limit|throttl"),
-    (
-        "network_trouble",
-        r"packet loss|partition|link (flap|down)|network.{0,40}(degraded|loss|unreachable|latency)|bgp|mtu",
-    ),
-    (
-        "scaling_limited",
-        r"(max|maximum).{0,30}(replicas|size|capacity).{0,20}(reached)?|scaling limited|unable to scale",
-    ),
-    ("provider_outage", r"outage|degraded|partial|disruption|investigating|identified"),
-    ("backup_running", r"backup|snapshot|vacuum"),
-)
+_EVENTS = r"""
+volume_missing unbound immediate persistentvolumeclaim|provisioningfailed|failedattachvolume|failedbinding
+quota_reached exceeded quota
+oom_killed oom.?kill|out of memory|memory limit exceeded
+image_missing imagepull|errimage|pull.{0,20}image|image .{0,60}not found
+config_missing createcontainerconfig|(secret|configmap|serviceaccount).{0,60}not found|permission denied
+config_missing access ?denied|forbidden
+unschedulable failedscheduling|unschedulable|insufficient (cpu|memory)
+probe_failing (liveness|readiness|startup) probe failed|unhealthy
+crash_loop crashloop|back-?off restarting
+node_down node.{0,40}(not ?ready|unreachable|down|lost|terminated|reboot)|nodenotready
+node_pressure (memory|disk|pid) ?pressure|evict
+certificate_expired certificate.{0,60}(expired|renewal failed|not renewed)|x509.{0,40}expired
+replica_lag replica(tion)?.{0,30}\blag|falling behind
+failed_over fail-?over|failed over|promot(ed|ion)
+disk_full (storage|disk|volume).{0,30}(\bfull\b|exhaust)|no space left|(storage|disk).{0,40}\blow\b
+disk_full out of (free |disk |storage )?(disk|storage|space)|insufficient (disk|storage)
+disk_full consumed.{0,30}storage
+connections_exhausted too many (connections|clients|sessions)|connection slots|max_connections
+connections_exhausted connections\b.{0,60}\b(maximum|limit|exhaust\w*)
+connections_exhausted (maximum|limit|exhaust\w*)\b.{0,60}\bconnections\b|new connections?.{0,20}(refused|rejected)
+connections_exhausted no (more )?connections accepted
+quota_exhausted quota.{0,40}(exceeded|exhausted|reached)|rate limit|throttl
+network_trouble packet loss|partition|link (flap|down)|network.{0,40}(degraded|loss|unreachable|latency)|bgp|mtu
+scaling_limited (max|maximum).{0,30}(replicas|size|capacity).{0,20}(reached)?|scaling limited|unable to scale
+provider_outage outage|degraded|partial|disruption|investigating|identified
+backup_running backup|snapshot|vacuum
+"""
+_MEANINGS = [
+    (kind, re.compile(words, re.IGNORECASE))
+    for kind, words in (line.split(" ", 1) for line in _EVENTS.split("\n")[1:-1])
+]
+"""What words of events mean; the first that fits counts."""
 _BY_EVENT_KIND = {"backup": "backup_running", "status_page": "provider_outage"}
 OVER = re.compile(
     r"(?i)\b(recovered|resolved|completed?|finished|succeeded|successful(ly)?|restored|is available|operational|renewed"
@@ -166,7 +115,7 @@ def event(entity: str, text: str, kind: str, at: float | None) -> Fact:
 
     What has changed over has not gone back when that is complete.
     """
-    said = next((name for name, words in _EVENTS if re.search(words, text, re.IGNORECASE)), "")
+    said = next((name for name, words in _MEANINGS if words.search(text)), "")
     name = _BY_EVENT_KIND.get(kind, said)
     is_over = name != "failed_over" and OVER.search(text) is not None
     told = f"{name.replace('_', ' ')}{' is over' if is_over else ''}, says an event"

@@ -1,4 +1,4 @@
-"""Objects of Kubernetes as its interface gives them, and the tables its command line prints, as facts."""
+"""Objects of Kubernetes as its interface, and tools around it, give them, and the tables its command line prints."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from services.diagnoser.domain.case import instant, number
 from services.diagnoser.engines.offline.facts import (
+    OF_NODES,
     Fact,
     behind_its_name,
     brief,
@@ -20,60 +21,57 @@ from services.diagnoser.engines.offline.facts import (
 
 _DONE = frozenset({"Succeeded", "Completed", "Terminating"})
 """States of an instance that is not meant to run any more."""
-_PRESSURES = frozenset({"MemoryPressure", "DiskPressure", "PIDPressure"})
 _RESTARTS_MANY = 3
 _LATELY = re.compile(r"(?:[2-9]|\d\d+) \((?:[1-4]m)?(?:\d+s)? ?ago\)")
 """Restarts, more than one and the last of them just now: it is not ready for long."""
 _COLUMNS = re.compile(r"\s{2,}|\t")
+_INNER = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_PARTS = ("status", "spec", "metadata")
+_TIMES = ("last_timestamp", "event_time", "first_timestamp", "last_time", "date", "first_time")
+_KINDS = (
+    ("Event", {"message", "involved_object"}),
+    ("Event", {"message", "source_identifier"}),
+    ("Pod", {"phase", "containers"}),
+    ("Pod", {"container_statuses"}),
+    ("Pod", {"pod_ip"}),
+    ("Deployment", {"ready", "desired"}),
+    ("Deployment", {"ready_replicas"}),
+    ("Deployment", {"unavailable_replicas"}),
+    ("Node", {"disk_pressure"}),
+    ("Node", {"memory_pressure"}),
+    ("Node", {"node_info"}),
+)
+"""What objects that do not name their kind are told by."""
 
 
-def part(value: object, *keys: str) -> Mapping[str, Any]:
-    """Return the object under some keys, or an empty one."""
-    for key in keys:
-        value = value.get(key) if isinstance(value, dict) else None
-    return value if isinstance(value, dict) else {}
+def flat(item: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of an object side by side and with names of one form: Kubernetes nests them, tools do not."""
+    inner = [value for key in _PARTS if isinstance(value := item.get(key), dict)]
+    fields = {key: value for one in (*inner, item) for key, value in one.items() if value not in inner}
+    return {_INNER.sub("_", str(key)).lower(): value for key, value in fields.items()}
 
 
-def is_object(item: Mapping[str, Any]) -> bool:
-    """Whether it is one object of Kubernetes."""
-    return isinstance(item.get("metadata"), dict) and any(
-        key in item for key in ("status", "involvedObject", "subsets")
-    )
+def kind_of(item: Mapping[str, Any]) -> str:
+    """Return what kind of object it is that this can read; nothing if it is none."""
+    fields = flat(item)
+    kind = word(item, "kind")
+    is_named = kind in _READERS and "metadata" in item
+    return kind if is_named else next((name for name, keys in _KINDS if keys <= fields.keys()), "")
 
 
 def facts(item: Mapping[str, Any]) -> Iterator[Fact]:
     """Return what one object states."""
-    kind = word(item, "kind") or _kind(item)
-    yield from _READERS.get(kind, _nothing)(item)
-
-
-def _kind(item: Mapping[str, Any]) -> str:
-    status = part(item, "status")
-    known = (
-        ("Event", "involvedObject" in item),
-        ("Pod", "containerStatuses" in status or "podIP" in status),
-        ("Deployment", "readyReplicas" in status or "unavailableReplicas" in status),
-        ("Node", "nodeInfo" in status),
-    )
-    return next((kind for kind, is_it in known if is_it), "")
-
-
-def _nothing(_: Mapping[str, Any]) -> Iterator[Fact]:
-    yield from ()
-
-
-def _name(item: Mapping[str, Any]) -> str:
-    return word(part(item, "metadata"), "name")
+    yield from _READERS[kind_of(item)](flat(item))
 
 
 def _owner(item: Mapping[str, Any]) -> str:
     """Return the workload of a pod: what owns it, else what its name says."""
-    owners = items(part(item, "metadata").get("ownerReferences"))
+    owners = items(item.get("owner_references"))
     owner = next((one for one in owners if word(one, "kind") in {"StatefulSet", "DaemonSet", "Deployment"}), None)
-    return word(owner, "name") if owner else workload(_name(item))
+    return word(owner, "name") if owner else workload(word(item, "name"))
 
 
-def _place(kind: str, name: str) -> str:
+def place(kind: str, name: str) -> str:
     """Return what an event is about: of a pod or a set of them, the workload."""
     if kind.lower() == "replicaset":
         return workload(f"{name}-00000")
@@ -81,79 +79,83 @@ def _place(kind: str, name: str) -> str:
 
 
 def _pod(item: Mapping[str, Any]) -> Iterator[Fact]:
-    entity, status = _owner(item), part(item, "status")
-    containers = items(status.get("containerStatuses")) + items(status.get("initContainerStatuses"))
-    own = items(status.get("containerStatuses"))
-    is_ready = bool(own) and all(c.get("ready") is True for c in own)
-    if word(status, "phase") in _DONE or part(item, "metadata").get("deletionTimestamp"):
+    if word(item, "phase") in _DONE or item.get("deletion_timestamp"):
         return
-    yield Fact(0, "pods_not_ready", entity, instances(is_ready, 1, _name(item)), not is_ready)
-    restarts = sum(number(c.get("restartCount")) or 0.0 for c in own)
+    entity = _owner(item)
+    containers = [flat(one) for one in items(item.get("container_statuses") or item.get("containers"))]
+    is_ready = bool(containers) and all(one.get("ready") is True for one in containers)
+    yield Fact(0, "pods_not_ready", entity, instances(is_ready, 1, word(item, "name")), not is_ready)
+    restarts = sum(number(one.get("restart_count")) or 0.0 for one in containers)
     yield Fact(0, "restarting", entity, f"{brief(restarts)} restarts", restarts >= _RESTARTS_MANY and not is_ready)
-    if is_ready:
-        return
-    told = [_reason(part(c, *keys)) for c in containers for keys in _STATES]
-    told += [_reason(c) for c in items(status.get("conditions")) if word(c, "status") == "False"]
-    for text in dict.fromkeys([*told, _reason(status)]):
+    for text in () if is_ready else dict.fromkeys(_reasons(item)):
         yield from stated(entity, text)
 
 
-_STATES = (("state", "waiting"), ("state", "terminated"), ("lastState", "terminated"))
+def _reasons(value: object) -> Iterator[str]:
+    """Return all the reasons that something is not as it should be."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _reasons(one)
+    elif isinstance(value, dict) and value.get("status") != "True":
+        yield _reason(value)
+        for one in value.values():
+            yield from _reasons(one)
 
 
-def _reason(state: Mapping[str, Any]) -> str:
-    return f"{word(state, 'reason')} {word(state, 'message')}".strip()
+def _reason(item: Mapping[str, Any]) -> str:
+    return f"{word(item, 'reason')} {word(item, 'message')}".strip()
 
 
 def stated(entity: str, text: str) -> Iterator[Fact]:
     """Return the fact that a reason given by the system itself stands for."""
     found = event(entity, text, "", None)
-    if text and found.kind and found.is_bad:
+    if text and found.kind and found.is_bad and found.kind not in OF_NODES:
         yield Fact(0, found.kind, entity, found.text.replace("an event", "its state"), is_bad=True)
 
 
 def _workload(item: Mapping[str, Any]) -> Iterator[Fact]:
-    status = part(item, "status")
-    told = part(item, "spec").get("replicas")
-    wanted = number(told) or number(status.get("desiredNumberScheduled")) or 0.0
-    ready = number(status.get("readyReplicas")) or number(status.get("numberReady")) or 0.0
-    yield Fact(0, "pods_not_ready", _name(item), instances(ready, wanted), ready < wanted)
+    name, told = word(item, "name"), item.get("replicas")
+    wanted, ready = (
+        next((count for key in keys if (count := number(item.get(key)))), 0.0)
+        for keys in (("replicas", "desired_number_scheduled", "desired"), ("ready_replicas", "number_ready", "ready"))
+    )
+    yield Fact(0, "pods_not_ready", name, instances(ready, wanted), ready < wanted)
     if told is not None:
-        yield Fact(0, "scaled_to_zero", _name(item), "no instance of it is wanted", not wanted)
-    for condition in items(status.get("conditions")):
+        yield Fact(0, "scaled_to_zero", name, "no instance of it is wanted", not wanted)
+    for condition in items(item.get("conditions")):
         if (word(condition, "type"), word(condition, "status")) == ("ReplicaFailure", "True"):
-            yield from stated(_name(item), _reason(condition))
+            yield from stated(name, _reason(condition))
 
 
 def _node(item: Mapping[str, Any]) -> Iterator[Fact]:
-    conditions = {word(c, "type"): word(c, "status") for c in items(part(item, "status").get("conditions"))}
-    ready = conditions.get("Ready", "True")
-    pressed = sorted(kind for kind in _PRESSURES if conditions.get(kind) == "True")
-    yield Fact(0, "node_down", _name(item), f"ready: {ready}", ready != "True")
-    yield Fact(0, "node_pressure", _name(item), ", ".join(pressed) or "no pressure", bool(pressed))
+    name = word(item, "name")
+    told = {word(one, "type").lower(): one.get("status") for one in items(item.get("conditions"))} or item
+    ready = str(told.get("ready", "True"))
+    pressed = sorted(key for key, value in told.items() if key.endswith("pressure") and str(value).lower() == "true")
+    yield Fact(0, "node_down", name, f"ready: {ready}", ready.lower() != "true")
+    yield Fact(0, "node_pressure", name, ", ".join(pressed) or "no pressure", bool(pressed))
 
 
 def _event(item: Mapping[str, Any]) -> Iterator[Fact]:
-    about = part(item, "involvedObject") or part(item, "regarding")
-    name = word(about, "name")
-    times = (item.get("lastTimestamp"), item.get("eventTime"), item.get("firstTimestamp"))
-    at = next((t for value in times if (t := instant(value)) is not None), None)
+    about = item.get("involved_object") or item.get("regarding")
+    if isinstance(about, dict):
+        kind, name = word(about, "kind"), word(about, "name")
+    else:
+        kind, _, name = word(item, "involved_object").rpartition("/")
+    at = next((t for key in _TIMES if (t := instant(item.get(key))) is not None), None)
     if word(item, "type") != "Normal":
-        yield event(
-            _place(word(about, "kind") or "Pod", name),
-            f"{word(item, 'reason')} {word(item, 'message') or word(item, 'note')}",
-            "",
-            at,
-        )
+        about = word(item, "source_identifier") or place(kind or "Pod", name)
+        yield event(about, f"{word(item, 'reason')} {word(item, 'message') or word(item, 'note')}", "", at)
 
 
 def _endpoints(item: Mapping[str, Any]) -> Iterator[Fact]:
-    yield behind_its_name(_name(item), is_empty=not any(one.get("addresses") for one in items(item.get("subsets"))))
+    is_empty = not any(one.get("addresses") for one in items(item.get("subsets")))
+    yield behind_its_name(word(item, "name"), is_empty=is_empty)
 
 
 def _claim(item: Mapping[str, Any]) -> Iterator[Fact]:
-    phase = word(part(item, "status"), "phase")
-    yield Fact(0, "volume_missing", _name(item), f"its volume is {phase.lower()}", phase in {"Pending", "Lost"})
+    phase = word(item, "phase")
+    yield Fact(0, "volume_missing", word(item, "name"), f"its volume is {phase.lower()}", phase in {"Pending", "Lost"})
 
 
 _READERS: Mapping[str, Callable[[Mapping[str, Any]], Iterator[Fact]]] = {
@@ -185,7 +187,7 @@ def _row(row: Mapping[str, str]) -> Iterator[Fact]:
     if "REASON" in row and "OBJECT" in row:
         if row.get("TYPE") != "Normal":
             kind, _, about = row["OBJECT"].partition("/")
-            yield event(_place(kind, about), f"{row['REASON']} {row.get('MESSAGE', '')}", "", None)
+            yield event(place(kind, about), f"{row['REASON']} {row.get('MESSAGE', '')}", "", None)
     elif "ENDPOINTS" in row:
         yield behind_its_name(name, is_empty=row["ENDPOINTS"] == "<none>")
     elif "ROLES" in row:

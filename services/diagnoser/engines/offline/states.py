@@ -16,6 +16,7 @@ LASTS = 3600.0
 """Seconds for which trouble an event tells of is believed to last, when no end is known."""
 LASTS_LONG = 2 * 3600.0
 AHEAD = 900.0
+_FINE = frozenset(["available", "running", "ok", "healthy", "ready", "active", "in_service", "primary", "backing-up"])
 _OWN = frozenset({"state", "pods", "hosts", "on_call", "status_pages", "calendar", "past_incidents"})
 _LONG = frozenset({"provider_outage", "failed_over", "network_trouble"})
 _OF_PODS = frozenset({"crash_loop", "unschedulable", "image_missing", "probe_failing", "config_missing", "oom_killed"})
@@ -62,19 +63,32 @@ def _settled(facts: Iterable[Fact], now: float | None) -> Iterator[Fact]:
         yield replace(fact, is_current=not (is_old or is_early or is_over or is_fine))
 
 
-def _is_used_up(used: object, most: object) -> bool | None:
-    part, whole = number(used), number(most)
-    return None if part is None or not whole else part >= NEARLY_ALL * whole
-
-
 def _state(item: Mapping[str, Any]) -> Iterator[Fact]:
     kind, entity, at = word(item, "kind"), word(item, "entity"), instant(item.get("at"))
-    for name, is_bad, text, peer in _STATES.get(kind, _nothing)(item, at):
-        if is_bad is not None:
-            yield Fact(0, name, entity, text, is_bad, at=at, peer=peer)
+    if kind in _CAPACITIES:
+        yield from _capacity(item, entity, at, *_CAPACITIES[kind])
+    for name, is_bad, text in _STATES.get(kind, _nothing)(item, at):
+        yield Fact(0, name, entity, text, is_bad, at=at)
 
 
-Stated = Iterator[tuple[str, bool | None, str, str]]
+_CAPACITIES = {
+    "pool": ("pool_exhausted", "used", "max", "to", "connections to {} in use"),
+    "ports": ("ports_exhausted", "ephemeral_used", "ephemeral_limit", "", "ports in use"),
+    "quota": ("quota_exhausted", "used_per_min", "limit_per_min", "api", "calls a minute used"),
+}
+"""Kind of state -> its fact, the fields of what is used, of what there is and of whom else it is about, and words."""
+
+
+def _capacity(  # noqa: PLR0917 -- the columns of the table above
+    item: Mapping[str, Any], entity: str, at: float | None, name: str, used: str, most: str, peer: str, what: str
+) -> Iterator[Fact]:
+    part, whole, to = number(item.get(used)), number(item.get(most)), word(item, peer)
+    if part is not None and whole:
+        text = f"{brief(part)} of {brief(whole)} {what.format(to)}"
+        yield Fact(0, name, entity, text, part >= NEARLY_ALL * whole, at=at, peer=to)
+
+
+Stated = Iterator[tuple[str, bool, str]]
 
 
 def _nothing(_: Mapping[str, Any], __: float | None) -> Stated:
@@ -85,103 +99,55 @@ def _slo(item: Mapping[str, Any], _: float | None) -> Stated:
     burn, now, target = (number(item.get(key)) for key in ("burn_rate_1h", "p95_now_ms", "p95_target_ms"))
     if burn is not None or (now is not None and target is not None):
         is_bad = (burn or 0.0) > 2.0 or (now is not None and target is not None and now > 1.2 * target)  # noqa: PLR2004 -- twice the budget
-        yield "slo_burning", is_bad, f"error budget burns {brief(burn)} times as fast as allowed", ""
+        yield "slo_burning", is_bad, f"error budget burns {brief(burn)} times as fast as allowed"
 
 
 def _runtime(item: Mapping[str, Any], _: float | None) -> Stated:
     pods, ready, restarts = (number(item.get(key)) for key in ("pods", "ready", "restarts_1h"))
     if pods is not None and ready is not None:
-        yield "pods_not_ready", ready < pods, instances(ready, pods), ""
+        yield "pods_not_ready", ready < pods, instances(ready, pods)
     if restarts is not None:
-        yield "restarting", restarts > 0, f"{brief(restarts)} restarts in an hour", ""
-
-
-def _pool(item: Mapping[str, Any], _: float | None) -> Stated:
-    to = word(item, "to")
-    yield (
-        "pool_exhausted",
-        _is_used_up(item.get("used"), item.get("max")),
-        _of(item, "used", "max", f"connections to {to} in use"),
-        to,
-    )
-
-
-def _of(item: Mapping[str, Any], used: str, most: str, what: str) -> str:
-    return f"{brief(number(item.get(used)))} of {brief(number(item.get(most)))} {what}"
+        yield "restarting", restarts > 0, f"{brief(restarts)} restarts in an hour"
 
 
 def _instance(item: Mapping[str, Any], _: float | None) -> Stated:
-    state = word(item, "state").lower()
+    state, days = word(item, "state").lower(), number(item.get("last_failover_days"))
     if state:
-        is_fine = state in {
-            "available",
-            "running",
-            "ok",
-            "healthy",
-            "ready",
-            "active",
-            "in_service",
-            "primary",
-            "backing-up",
-        }
-        yield "instance_down", not is_fine and "fail" not in state, f"its state is {state}", ""
-        yield "failed_over", "fail" in state, f"its state is {state}", ""
-    days = number(item.get("last_failover_days"))
+        yield "instance_down", state not in _FINE and "fail" not in state, f"its state is {state}"
+        yield "failed_over", "fail" in state, f"its state is {state}"
     if days is not None:
-        yield "failed_over", days < 0.1, f"failed over {brief(days)} days ago", ""  # noqa: PLR2004 -- some two hours
+        yield "failed_over", days < 0.1, f"failed over {brief(days)} days ago"  # noqa: PLR2004 -- some two hours
 
 
 def _tls(item: Mapping[str, Any], at: float | None) -> Stated:
     ends = [end for key in ("leaf_not_after", "issuer_not_after") if (end := instant(item.get(key))) is not None]
     if ends and at is not None:
-        yield "certificate_expired", min(ends) <= at, "a certificate of its chain is valid until then", ""
+        yield "certificate_expired", min(ends) <= at, "a certificate of its chain is valid until then"
 
 
 def _ntp(item: Mapping[str, Any], _: float | None) -> Stated:
     offset = number(item.get("offset_ms"))
     is_off = item.get("synchronised") is False or abs(offset or 0.0) > OFFSET_MS
-    yield "clock_off", is_off, f"its clock is {brief(offset)} ms off", ""
+    yield "clock_off", is_off, f"its clock is {brief(offset)} ms off"
 
 
 def _disk(item: Mapping[str, Any], _: float | None) -> Stated:
     used = number(item.get("used_pct"))
-    yield "disk_full", None if used is None else used >= 100 * NEARLY_ALL, f"a disk is {brief(used)} % full", ""
-
-
-def _ports(item: Mapping[str, Any], _: float | None) -> Stated:
-    is_bad = _is_used_up(item.get("ephemeral_used"), item.get("ephemeral_limit"))
-    yield "ports_exhausted", is_bad, _of(item, "ephemeral_used", "ephemeral_limit", "ports in use"), ""
-
-
-def _quota(item: Mapping[str, Any], _: float | None) -> Stated:
-    is_bad = _is_used_up(item.get("used_per_min"), item.get("limit_per_min"))
-    yield (
-        "quota_exhausted",
-        is_bad,
-        _of(item, "used_per_min", "limit_per_min", "calls a minute used"),
-        word(item, "api"),
-    )
+    if used is not None:
+        yield "disk_full", used >= 100 * NEARLY_ALL, f"a disk is {brief(used)} % full"
 
 
 def _backup(item: Mapping[str, Any], _: float | None) -> Stated:
-    yield (
-        "backup_running",
-        word(item, "state").lower() in {"running", "in_progress", "started"},
-        "a backup is running",
-        "",
-    )
+    yield "backup_running", word(item, "state").lower() in {"running", "in_progress", "started"}, "a backup is running"
 
 
 _STATES: Mapping[str, Callable[[Mapping[str, Any], float | None], Stated]] = {
     "slo": _slo,
     "runtime": _runtime,
-    "pool": _pool,
     "instance": _instance,
     "tls": _tls,
     "ntp": _ntp,
     "disk": _disk,
-    "ports": _ports,
-    "quota": _quota,
     "backup": _backup,
 }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -11,7 +10,7 @@ import orjson
 from services.diagnoser.domain.case import CaseLog, instant, number
 from services.diagnoser.engines.offline import kubernetes
 from services.diagnoser.engines.offline.described import described, is_described
-from services.diagnoser.engines.offline.facts import Fact, event, instances, items, word, workload
+from services.diagnoser.engines.offline.facts import Fact, items, word
 from shared.incident.numbers import percent
 
 
@@ -58,40 +57,6 @@ def lines(value: object) -> Iterator[CaseLog]:
                 yield from lines(inner)
 
 
-def _deployment(item: Mapping[str, Any]) -> Iterator[Fact]:
-    ready, desired = number(item.get("ready")), number(item.get("desired"))
-    text = instances(ready, desired)
-    yield Fact(0, "pods_not_ready", word(item, "name"), text, (ready or 0.0) < (desired or 0.0))
-
-
-def _notice(item: Mapping[str, Any]) -> Iterator[Fact]:
-    place = word(item, "source_identifier") or workload(word(item, "involved_object"))
-    at = next((t for k in ("last_time", "date", "first_time") if (t := instant(item.get(k))) is not None), None)
-    yield event(place, f"{word(item, 'reason')} {word(item, 'message')}", "", at)
-
-
-def _pod(item: Mapping[str, Any]) -> Iterator[Fact]:
-    if item.get("deletion_timestamp"):
-        return
-    entity, containers = workload(word(item, "name")), items(item.get("containers"))
-    conditions = {word(c, "type"): c for c in items(item.get("conditions"))}
-    is_ready = bool(containers) and all(c.get("ready") is True for c in containers)
-    yield Fact(0, "pods_not_ready", entity, instances(is_ready, 1, word(item, "name")), not is_ready)
-    waits = [
-        f"{word(state, 'reason')} {word(state, 'message')}"
-        for c in containers
-        for key in ("state", "last_state")
-        if isinstance(state := c.get(key), dict)
-    ]
-    waits += [f"{word(c, 'reason')} {word(c, 'message')}" for c in conditions.values() if c.get("status") == "False"]
-    if is_ready:
-        return
-    for text in waits:
-        found = event(entity, text, "", None)
-        if found.kind:
-            yield replace(found, is_event=False, is_text=False, text=found.text.replace("an event", "its state"))
-
-
 def _monitor(item: Mapping[str, Any]) -> Iterator[Fact]:
     state = word(item, "overall_state").lower()
     tags = [tag for tag in item.get("tags") or () if isinstance(tag, str)] if isinstance(item.get("tags"), list) else []
@@ -99,13 +64,6 @@ def _monitor(item: Mapping[str, Any]) -> Iterator[Fact]:
     place = keys.get("service") or keys.get("kube_deployment") or keys.get("host") or ""
     if state in {"ok", "alert", "warn"}:
         yield Fact(0, "monitor_alerting", place, f"a monitor says {state}", state != "ok")
-
-
-def _node(item: Mapping[str, Any]) -> Iterator[Fact]:
-    name = word(item, "name")
-    pressed = [key for key, value in item.items() if str(key).endswith("_pressure") and str(value).lower() == "true"]
-    yield Fact(0, "node_down", name, f"ready: {item.get('ready')}", str(item.get("ready", "True")).lower() != "true")
-    yield Fact(0, "node_pressure", name, ", ".join(pressed) or "no pressure", bool(pressed))
 
 
 def _load(item: Mapping[str, Any]) -> Iterator[Fact]:
@@ -143,11 +101,7 @@ def _busy(sql: Mapping[str, Any]) -> float:
 
 
 _SHAPES: tuple[tuple[Callable[[Mapping[str, Any]], bool], Callable[[Mapping[str, Any]], Iterator[Fact]]], ...] = (
-    (kubernetes.is_object, kubernetes.facts),
-    (lambda item: "phase" in item and "containers" in item, _pod),
-    (lambda item: "desired" in item and "ready" in item, _deployment),
+    (lambda item: bool(kubernetes.kind_of(item)), kubernetes.facts),
     (lambda item: "overall_state" in item, _monitor),
-    (lambda item: any(str(key).endswith("_pressure") for key in item), _node),
     (lambda item: "top_sql" in item or "db_load" in item, _load),
-    (lambda item: "message" in item and ("involved_object" in item or "source_identifier" in item), _notice),
 )
