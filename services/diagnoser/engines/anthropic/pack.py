@@ -78,9 +78,9 @@ def _chosen(ground: Ground) -> list[Evidence]:
     """Return the evidence, what the offline conclusion rests on first, then what else is wrong, then the rest."""
     scene, book = ground.scene, ground.book
     first = [item.id for item in ground.conclusion.evidence]
-    more = [*book.observations(scene.harmful()), *book.facts(scene.troubles()), *book.shapes(scene.surging)]
+    more = [*book.cite((*scene.harmful(), *scene.troubles(), *scene.surging))]
     more += [book.change(number, change) for number, change in enumerate(scene.case.changes)]
-    more += book.observations(scene.at(scene.alerted(), {o.channel for o in scene.observations}))
+    more += book.cite(scene.at(scene.alerted(), {o.channel for o in scene.observations}))
     return [book.entries[name] for name in dict.fromkeys([*first, *more])]
 
 

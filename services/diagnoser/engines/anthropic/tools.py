@@ -118,7 +118,7 @@ class Toolbox:
         """Show series."""
         scene = self._ground.scene
         for one in scene.at([self._real(asked.entity)], [asked.channel])[:SERIES_MAX]:
-            [name] = self._ground.book.observations([one])
+            [name] = self._ground.book.cite([one])
             told = [line(self._ground, self._ground.book.entries[name]), *_series(one)]
             yield from self._told(name, told)
         measured = sorted({o.channel for o in scene.by_entity.get(self._real(asked.entity), ())})
@@ -130,7 +130,7 @@ class Toolbox:
         entity, word = self._real(asked.entity), asked.contains.lower()
         found = [s for s in scene.shapes if s.entity == entity and word in s.template.lower()]
         for shape in sorted(found, key=lambda s: (not s.is_bad, -abs(s.surge), s.number))[:SHAPES_MAX]:
-            [name] = book.shapes([shape])
+            [name] = book.cite([shape])
             yield from self._told(name, [line(self._ground, book.entries[name])])
 
     def list_changes(self, asked: ListChanges) -> Iterator[str]:
@@ -193,7 +193,7 @@ class Toolbox:
 
     def _ids(self, one: Match) -> str:
         book = self._ground.book
-        names = [*book.observations(one.observations[:3]), *book.facts(one.facts[:2]), *book.shapes(one.shapes[:2])]
+        names = [*book.cite((*one.observations[:3], *one.facts[:2], *one.shapes[:2]))]
         for name in names:
             self._ground.show(name, book.entries[name].summary)
         return ", ".join(names)

@@ -15,9 +15,11 @@ from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import Shape
 from services.diagnoser.engines.offline.scene import Observation, Scene
 from services.diagnoser.engines.offline.wording import clipped, moved, span
-from shared.incident.evidence import SUMMARY_MAX, Evidence
+from shared.incident.evidence import SUMMARY_MAX, Evidence, Finding
 
+Seen = Observation | Shape | Fact
 _DIGITS = 5
+QUOTED = 90
 
 
 @dataclass(slots=True)
@@ -28,17 +30,18 @@ class Book:
     entries: dict[str, Evidence] = field(default_factory=dict)
     _gaps: dict[str, str] = field(default_factory=dict)
 
-    def observations(self, seen: Iterable[Observation]) -> tuple[str, ...]:
-        """Enter series and return their ids."""
-        return tuple(self._observation(one) for one in seen)
+    def cite(self, seen: Iterable[Seen]) -> tuple[str, ...]:
+        """Enter what was seen and return the ids."""
+        return tuple(self.finding(one).cites[0] for one in seen)
 
-    def shapes(self, seen: Iterable[Shape]) -> tuple[str, ...]:
-        """Enter log shapes and return their ids."""
-        return tuple(self._shape(shape) for shape in seen)
-
-    def facts(self, seen: Iterable[Fact]) -> tuple[str, ...]:
-        """Enter facts and return their ids."""
-        return tuple(self._fact(fact) for fact in seen)
+    def finding(self, one: Seen) -> Finding:
+        """Enter what was seen and return the sentence that cites it."""
+        if isinstance(one, Observation):
+            return Finding(statement=moved(one), cites=(self._observation(one),))
+        if isinstance(one, Fact):
+            return Finding(statement=told(one), cites=(self._fact(one),))
+        said = f"{one.entity or 'The log'}: {counted(one)}: {clipped(one.template, QUOTED)}"
+        return Finding(statement=said, cites=(self._shape(one),))
 
     def link(self, link: Link) -> str:
         """Enter a change that may be the cause and return its id."""

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from services.diagnoser.domain.case import Case
 from services.diagnoser.domain.finding_out import Conclusion
 from services.diagnoser.engines.offline.book import Book
-from services.diagnoser.engines.offline.book import told as stated
 from services.diagnoser.engines.offline.calibrator import load_calibrator
 from services.diagnoser.engines.offline.catalogue import Catalogue
 from services.diagnoser.engines.offline.certainty import certainty, is_conclusive
@@ -38,7 +37,7 @@ from shared.incident.diagnosis import DiagnosticResult, RankedCause
 from shared.incident.enums import IncidentCategory
 from shared.incident.evidence import Finding, LogTemplate
 
-VERSION = "5"
+VERSION = "6"
 RANKED_MAX = 5
 RANKED_LEAST = 0.01
 TEMPLATES_MAX = 50
@@ -82,11 +81,11 @@ def _is_calm(scene: Scene) -> bool:
 def _calm(book: Book, scene: Scene) -> DiagnosticResult:
     over = [o for o in scene.observations if o.standing.was_shifted and o.channel in ACTIVE]
     over.sort(key=lambda o: (-abs(o.standing.peak), o.number))
-    told = [Finding(statement=f"{moved(o)}; it was outside earlier", cites=book.observations([o])) for o in over[:5]]
+    told = [Finding(statement=f"{moved(o)}; it was outside earlier", cites=book.cite([o])) for o in over[:5]]
     looked = scene.at([*scene.alerted()] or [o.entity for o in scene.observations], ACTIVE)
-    told += [Finding(statement=moved(o), cites=book.observations([o])) for o in looked[:5] if o not in over[:5]]
     states = sorted(scene.facts, key=lambda f: (f.is_bad, not f.is_event, f.number))
-    told += [Finding(statement=stated(f), cites=book.facts([f])) for f in states[:5]]
+    told += map(book.finding, [o for o in looked[:5] if o not in over[:5]])
+    told += map(book.finding, states[:5])
     past = (
         "; something was, earlier in the window" if over or any(f.is_bad and not f.is_current for f in states) else ""
     )

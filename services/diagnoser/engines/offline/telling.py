@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from services.diagnoser.engines.offline.book import Book, before, counted, name_of
+from services.diagnoser.engines.offline.book import Book, Seen, before, name_of
 from services.diagnoser.engines.offline.book import told as stated
 from services.diagnoser.engines.offline.catalogue import UNKNOWN, Signal
 from services.diagnoser.engines.offline.changes import covers
-from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.scene import Observation, Scene, impact
 from services.diagnoser.engines.offline.signals import Match
 from services.diagnoser.engines.offline.weighing import Hypothesis, unexplained
-from services.diagnoser.engines.offline.wording import clipped, moved, span
+from services.diagnoser.engines.offline.wording import moved, span
 from shared.incident.diagnosis import Contraindication, ManualStep
 from shared.incident.evidence import Finding
 
@@ -21,7 +20,6 @@ FINDINGS_MAX = 10
 RULED_OUT_MAX = 5
 SPARED_MAX = 8
 NAMES_MAX = 4
-QUOTED = 90
 
 
 def title(one: Hypothesis) -> str:
@@ -53,11 +51,10 @@ def contraindications(one: Hypothesis) -> tuple[Contraindication, ...]:
 
 def cites(book: Book, one: Hypothesis) -> tuple[str, ...]:
     """Return the evidence a hypothesis rests on; what is missing when nothing else speaks for it."""
-    shown = list(book.observations(one.observations[:6]))
-    shown += book.facts(one.facts[:4])
+    shown = list(book.cite((*one.observations[:6], *one.facts[:4])))
     shown += [book.link(one.link)] if one.link else []
-    shown += [cited for m in one.support for cited in book.shapes(m.shapes)]
-    shown += book.shapes(one.suspect.shapes[:3]) if one.suspect else ()
+    shown += book.cite(shape for m in one.support for shape in m.shapes)
+    shown += book.cite(one.suspect.shapes[:3]) if one.suspect else ()
     shown = shown or [
         book.alert(n, a) for n, a in enumerate(book.scene.case.alerts) if book.scene.alerts[n] == one.entity
     ]
@@ -81,39 +78,19 @@ def _wanted(signal: Signal) -> str:
 def findings(book: Book, scene: Scene, top: Hypothesis | None) -> tuple[Finding, ...]:
     """Return the statements behind the first hypothesis, then what else is wrong now."""
     told: dict[str, Finding] = {}
+    seen: list[Seen] = []
     if top is not None:
         if top.link:
             spared = f" and spared {_names(top.link.spared)}" if top.link.spared else ""
             where = f" reached {', '.join(top.link.change.hosts)}" if top.link.change.hosts else ""
             said = f"{name_of(top.link.change)} came {before(top.link.delay)}{where and ' and' + where}{spared}"
-            cited = (book.link(top.link), *book.observations(top.link.spared[:SPARED_MAX]))
+            cited = (book.link(top.link), *book.cite(top.link.spared[:SPARED_MAX]))
             told[cited[0]] = Finding(statement=said, cites=cited)
-        for one in top.observations:
-            _tell(told, book, one)
-        _state(told, book, top.facts)
-        for shape in (s for m in top.support for s in m.shapes):
-            [cited_log] = book.shapes([shape])
-            said = f"{shape.entity or 'The log'}: {counted(shape)}: {clipped(shape.template, QUOTED)}"
-            told.setdefault(cited_log, Finding(statement=said, cites=(cited_log,)))
-    for one in [*impact(scene), *scene.harmful()]:
-        _tell(told, book, one)
-    _state(told, book, scene.troubles())
-    for shape in scene.surging:
-        [cited_log] = book.shapes([shape])
-        said = f"{shape.entity or 'The log'}: {counted(shape)}: {clipped(shape.template, QUOTED)}"
-        told.setdefault(cited_log, Finding(statement=said, cites=(cited_log,)))
+        seen += [*top.observations, *top.facts, *(shape for m in top.support for shape in m.shapes)]
+    seen += [*impact(scene), *scene.harmful(), *scene.troubles(), *scene.surging]
+    for found in map(book.finding, seen):
+        told.setdefault(found.cites[0], found)
     return tuple(islice(told.values(), FINDINGS_MAX))
-
-
-def _tell(told: dict[str, Finding], book: Book, one: Observation) -> None:
-    [cited] = book.observations([one])
-    told.setdefault(cited, Finding(statement=moved(one), cites=(cited,)))
-
-
-def _state(told: dict[str, Finding], book: Book, facts: Iterable[Fact]) -> None:
-    for fact in facts:
-        [cited] = book.facts([fact])
-        told.setdefault(cited, Finding(statement=stated(fact), cites=(cited,)))
 
 
 def _names(seen: Iterable[Observation]) -> str:
@@ -143,7 +120,7 @@ def was_so_before(book: Book, old: Sequence[Hypothesis]) -> list[Finding]:
     told: dict[str, Finding] = {}
     for one in (one for one in old if one.cause):
         said = f"{title(one)}: it was so before the incident began"
-        told.setdefault(one.id, Finding(statement=said, cites=book.observations(one.observations[:3])))
+        told.setdefault(one.id, Finding(statement=said, cites=book.cite(one.observations[:3])))
     return list(told.values())
 
 
@@ -159,14 +136,11 @@ def contradictions(book: Book, top: Hypothesis | None) -> tuple[Finding, ...]:
 
 def not_explained(book: Book, scene: Scene, top: Hypothesis | None) -> tuple[Finding, ...]:
     """Return what suffers now where the first hypothesis does not reach."""
-    told: dict[str, Finding] = {}
-    for one in unexplained(scene, top.entity) if top else ():
-        _tell(told, book, one)
-    return tuple(islice(told.values(), RULED_OUT_MAX))
+    return tuple(book.finding(one) for one in (unexplained(scene, top.entity) if top else ())[:RULED_OUT_MAX])
 
 
 def _cited(book: Book, one: Match) -> tuple[str, ...]:
-    return (*book.observations(one.observations[:2]), *book.shapes(one.shapes[:1]), *book.facts(one.facts[:2]))
+    return book.cite((*one.observations[:2], *one.shapes[:1], *one.facts[:2]))
 
 
 def _against(one: Match) -> str:
