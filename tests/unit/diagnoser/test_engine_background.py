@@ -5,7 +5,7 @@ import random
 import pytest
 
 from services.diagnoser.domain.case import CaseBackground
-from services.diagnoser.engines.offline.background import Standing, standing, trend
+from services.diagnoser.engines.offline.background import Standing, standing
 from tests.support.cases import Curve, daily, flat, ramp, series, step
 
 
@@ -89,13 +89,6 @@ def test_without_a_baseline_the_head_of_the_window_stands_in_and_the_history_cou
     assert found is not None
     assert found.is_shifted
     assert found.windows <= 2
-
-
-def test_a_leak_older_than_the_data_shows_as_a_trend() -> None:
-    made = series("web", "mem", 100.0, noise=0.01, curve=ramp(200.0, -390))
-    rhythm = series("web", "mem", 100.0, noise=0.01)
-    assert trend([*made["baseline"], *made["window"]], 60.0) > 100
-    assert trend([*rhythm["baseline"], *rhythm["window"]], 60.0) == 0.0
 
 
 def test_a_step_of_a_second_is_judged_like_one_of_a_minute() -> None:

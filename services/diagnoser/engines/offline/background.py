@@ -40,8 +40,6 @@ EVEN = 0.2
 """The least share of the growth in each half of a ramp; half of it on a straight line."""
 MOST = 0.4
 """The least share of the whole rise between the outer thirds of a ramp; two thirds on a straight line, 0 of a step."""
-LEAST_SHARE = 0.04
-"""The least share of a steady trend in each eighth of the span; a seventh on a straight line."""
 FEW = 1.0
 """By how much wider than seen two windows are taken to lie apart; the excess falls as there are more of them."""
 _NORMAL = 1.4826
@@ -62,12 +60,8 @@ class Standing:
     """The largest shift within the window."""
     onset: float | None
     is_ramp: bool
-    slope: float
-    """Change a second while it rises gradually; 0 otherwise."""
     suddenness: float
     """The share of its largest size that the shift had reached soon after the onset, at most half-way to now."""
-    share_before: float
-    """The share of the shift that was there just before the window."""
     share_earlier: float
     """The share that was there some background windows before the window: what came later may have led up to it."""
     windows: int
@@ -135,7 +129,6 @@ def standing(
     level = float(smooth[0]) if is_older else before
     rise: Array = side * (smooth[since:] - level) if since is not None else np.zeros(1)
     when: Array = position.astype(np.float64) * step
-    slope = side * _ramp(rise, when[since:])
     end = len(earlier) + len(later)
     recent_from = max(first - RECENT * now, 0)
     return Standing(
@@ -145,10 +138,8 @@ def standing(
         shift=shift,
         peak=float(recent[np.argmax(np.abs(recent))]),
         onset=float(end - position[since]) * step if since is not None else None,
-        is_ramp=slope != 0.0,
-        slope=slope,
+        is_ramp=_is_ramp(rise, when[since:]),
         suddenness=float(rise[min(2 * now, len(rise) // 2)] / max(float(np.max(rise)), 1e-12)),
-        share_before=_share(values[recent_from:first], before, after),
         share_earlier=_share(values[recent_from : min(recent_from + now, first)], before, after),
         windows=windows,
         rarity=(1 + beyond * windows / max(len(medians), 1)) / (windows + 1),
@@ -208,22 +199,6 @@ def _share(recent: Array, before: float, after: float) -> float:
     return (float(_median(recent)) - before) / (after - before)
 
 
-def trend(values: Sequence[float | None], step: float) -> float:
-    """Return the change over the whole span if it goes steadily one way, in every quarter; else 0.
-
-    A leak that is older than the data shows no onset and no shift, only this.
-    """
-    known = np.array([value for value in values if value is not None], dtype=np.float64)
-    if len(known) < 4 * RAMP_POINTS or len(values) * step < 4 * RAMP_SECONDS:
-        return 0.0
-    levels = np.array([float(_median(part)) for part in np.array_split(known, 8)])
-    steps = np.diff(levels)
-    total = float(levels[-1] - levels[0])
-    noise = float(_median(np.abs(np.diff(known)))) + 1e-12
-    steady = bool(np.all(steps * np.sign(total) > LEAST_SHARE * abs(total)))
-    return total if steady and abs(total) > 4 * noise else 0.0
-
-
 def _windows(past: Array, length: int) -> Array:
     """Return the medians of the background windows, the newest of them; none when there are not two."""
     count = min(len(past) // length, WINDOWS_MAX)
@@ -253,14 +228,13 @@ def _onset(smooth: Array, before: float, width: float, side: float) -> int:
     return min(int(calm[-1]) + 1, len(smooth) - 1) if len(calm) else 0
 
 
-def _ramp(rise: Array, when: Array) -> float:
-    """Return the change a second of a shift that came about gradually, else 0. At its ceiling it may rest."""
+def _is_ramp(rise: Array, when: Array) -> bool:
+    """Whether a shift came about gradually. At its ceiling it may rest."""
     top = int(np.argmax(rise >= 0.95 * float(np.max(rise)))) + 1
     span = float(when[top - 1] - when[0])
     if top < RAMP_POINTS or span < RAMP_SECONDS:
-        return 0.0
+        return False
     low, middle, high = (float(_median(third)) for third in np.array_split(rise[:top], 3))
     growth = high - low
     is_even = min(middle - low, high - middle) >= EVEN * growth
-    is_most = growth >= MOST * float(np.max(rise))
-    return growth / (span * 2 / 3) if is_even and is_most else 0.0
+    return is_even and growth >= MOST * float(np.max(rise))

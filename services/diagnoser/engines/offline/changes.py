@@ -33,8 +33,6 @@ class Link:
     change: CaseChange
     delay: float
     gain: float
-    rivals: int
-    """How many changes could have hit the same place in the look-back."""
     spared: tuple[Observation, ...] = ()
     """The same measurement at places the change did not reach, which are calm."""
 
@@ -75,7 +73,7 @@ def _link(
     by_chance = 1.0 - math.exp(-rivals / span * (max(delay, 0.0) + TOLERANCE))
     gain = min(math.log(CHANCE / by_chance), GAIN_MAX)
     spared = _spared(scene, change, seen)
-    return Link(number, change, delay, gain + (DOSE if spared else 0.0), rivals, spared)
+    return Link(number, change, delay, gain + (DOSE if spared else 0.0), spared)
 
 
 def _look_back(scene: Scene) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from services.diagnoser.domain.case import Case, CaseAlert, CaseSeries
-from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED, WINDOWS, Standing, standing, trend
+from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED, WINDOWS, Standing, standing
 from services.diagnoser.engines.offline.channels import HARMS, OTHER, Meaning, meaning
 from services.diagnoser.engines.offline.counting import rated
 from services.diagnoser.engines.offline.facts import OF_NODES, SERIOUS, Fact
@@ -23,11 +23,8 @@ STOCKS = frozenset({"memory", "disk", "connections"})
 NEWS = 0.5
 """The share of a shift that was there just before the window from which on it is no news."""
 NEARLY_FULL = 0.85
-FULL = 0.92
 RARE = 0.1
 """The share of its background that may be as far out when something is called unusually full."""
-RISEN = 0.5
-"""Growth over the whole span, as a share of its start, that makes a steady trend remarkable."""
 FEW = 0.001
 """The share of all lines up to which lines are rare."""
 VANISHED = 4.0
@@ -297,16 +294,12 @@ def _observe(number: int, series: CaseSeries, now: float | None) -> Observation 
     is_ramp = stands.is_ramp and harm >= SHIFTED
     if not stands.windows and not series.baseline and sense.channel.name in {"cpu", "memory", "disk", "connections"}:
         harm = max(harm, SHIFTED) if (sense.used(stands.after) or 0.0) >= BUSY else harm
-    is_stock = side is not None and sense.channel.name in {"memory", "disk", "connections"}
+    is_stock = side is not None and sense.channel.name in STOCKS
     if is_stock and not is_ramp and harm < 2 * SHIFTED:
         long = _long(series, sense, stands, step)
         if long is not None and side is not None:
             began = end - long.onset if end is not None and long.onset is not None else None
             return Observation(number, series, sense, long, side * long.shift, is_ramp=True, onset=began)
-    if is_stock and harm < SHIFTED and side is not None:
-        is_growing = _grows(series, sense, stands, side, step)
-        if is_growing or _is_filling(sense, stands, side):
-            harm, is_ramp = SHIFTED, is_growing
     return Observation(number, series, sense, stands, harm, is_ramp, onset)
 
 
@@ -318,19 +311,6 @@ def _long(series: CaseSeries, sense: Meaning, stands: Standing, step: float) -> 
     long = standing(series.baseline[:older], [*series.baseline[older:], *series.window], step, sense.floor)
     side = -1.0 if sense.direction == "down" else 1.0
     return long if long is not None and long.is_ramp and side * long.shift >= SHIFTED else None
-
-
-def _grows(series: CaseSeries, sense: Meaning, stands: Standing, side: float, step: float) -> bool:
-    """Whether it has grown all through the data, so that no background is left to compare with."""
-    rise = side * trend([*series.baseline, *series.window], step)
-    start = abs(stands.after) - rise
-    return rise > 0 and ((sense.used(stands.after) or 0.0) >= NEARLY_FULL or rise >= RISEN * max(start, 1e-9))
-
-
-def _is_filling(sense: Meaning, stands: Standing, side: float) -> bool:
-    """Whether it is nearly full, more so than nearly always, and well above its usual level."""
-    is_rare = stands.rarity <= RARE and side * (stands.after - stands.before) >= 2 * sense.floor(stands.before)
-    return is_rare and (sense.used(stands.after) or 0.0) >= FULL
 
 
 def _end(series: CaseSeries, step: float) -> float | None:
