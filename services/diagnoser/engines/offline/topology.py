@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
@@ -11,15 +10,6 @@ from services.diagnoser.domain.case import Case
 _PLACED = frozenset({"runs_on", "stored_on", "in_zone"})
 _VIEWS = frozenset({"remote_view", "edge_view", "client_view"})
 _MACHINES = frozenset({"host", "node", "vm", "instance", "pod", "container"})
-_STORES = (
-    ("cache", re.compile(r"(?i)redis|memcache|valkey|elasticache|(^|[-_.])cache")),
-    ("queue", re.compile(r"(?i)kafka|rabbit|activemq|pulsar|nats|sqs|kinesis|(^|[-_.])(queue|topic|mq)([-_.]|$)")),
-    (
-        "database",
-        re.compile(r"(?i)sql|postgres|pgbouncer|mongo|maria|oracle|cassandra|dynamo|aurora|(^|[-_.])(rds|db)|db\d*$"),
-    ),
-)
-"""Kinds of stores by what they are commonly called."""
 
 
 @dataclass(slots=True)
@@ -38,12 +28,6 @@ class Map:
     def is_view(self, entity: str) -> bool:
         """Whether it is only how others see a thing, and so never the cause."""
         return self.kinds.get(entity, "") in _VIEWS
-
-    def stored(self, entity: str) -> str:
-        """Return what kind of store it seems to be by its name, as far as the topology does not say otherwise."""
-        if self.kinds.get(entity, "service") not in {"", "service"}:
-            return ""
-        return next((kind for kind, names in _STORES if names.search(entity)), "")
 
     def is_machine(self, entity: str) -> bool:
         """Whether it is something that others run on."""

@@ -9,7 +9,7 @@ from functools import partial
 
 from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause, Signal
 from services.diagnoser.engines.offline.changes import Link, link
-from services.diagnoser.engines.offline.channels import HARMS, RESOURCES
+from services.diagnoser.engines.offline.channels import HARMS
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.locating import Suspect, hinted, suspects
 from services.diagnoser.engines.offline.scene import Observation, Scene, impact
@@ -19,16 +19,14 @@ UNMEASURED = 1.0
 """What a required signal costs that nobody measured: a cause that can be shown goes first."""
 UNEXPLAINED = 0.4
 UNEXPLAINED_MAX = 4
-_FOREIGN = frozenset({"external", "zone"})
-"""Kinds of which only what was written for them is true."""
 _COMMON = HARMS | {"traffic"}
 _STORES = frozenset({"database", "cache", "queue"})
+_CALLED = re.compile(
+    r"(?i)redis|memcache|valkey|cache|kafka|rabbit|pulsar|nats|sqs|kinesis|queue|sql|postgres|mongo|maria|oracle"
+    r"|cassandra|dynamo|aurora|(^|[-_.])(rds|db|mq)|db\d*$"
+)
 _OF_STORES = re.compile(
     r"(?i)quer|statement|sql|replica|iops|lock|storage|commit|tuple|database|transaction|evict|depth"
-)
-_TOLD_BY_STORES = frozenset(
-    {"connections_exhausted", "dominant_statement", "failed_over", "instance_down", "replica_lag", "disk_full"}
-    | {"waits_on_cpu", "waits_on_io", "waits_on_lock", "waits_on_wal", "backup_running"}
 )
 RUNG = 0.5
 """Nats for what an alert is about: somebody once thought that it matters."""
@@ -37,8 +35,6 @@ UNKNOWN_STEP = 2.0
 """Nats a place loses for each point by which it is less suspect than the first."""
 NEARER_MOST = 1.5
 """Nats that a less suspect place loses at most: what speaks for the cause itself counts more."""
-WRITTEN = 1.0
-"""Nats a place loses whose log tells of what is measured where it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,33 +128,24 @@ def hypotheses(scene: Scene, catalogue: Catalogue) -> list[Hypothesis]:
 def _places(scene: Scene, cause: Cause, origins: list[str]) -> list[str]:
     """Return where a cause could be: places that show something, each of a kind the cause applies to."""
     if cause.entity == "changed":
-        found = [change.entity for change in scene.case.changes if change.entity]
+        found = [change.entity for change in scene.case.changes]
     else:
-        logged = [name for shape in scene.surging for name in (shape.entity, *sorted(shape.mentions))]
-        around = [near for entity in [*origins, *scene.alerted(), *logged] if entity for near in scene.map.near(entity)]
-        stated = [f.entity for f in scene.facts if f.counts]
-        callees = [to for entity in scene.alerted() for to in scene.map.callees.get(entity, ())]
-        found = [*origins, *scene.alerted(), *logged, *around, *stated, *callees]
+        first = [*origins, *scene.alerted()]
+        near = [other for entity in first for other in scene.map.near(entity)]
+        found = [*first, *near, *(fact.entity for fact in scene.facts if fact.counts)]
     return [entity for entity in dict.fromkeys(found) if entity and _applies(scene, cause, entity)]
 
 
 def _applies(scene: Scene, cause: Cause, entity: str) -> bool:
-    kind = "machine" if scene.map.is_machine(entity) else "service"
-    own, stored = scene.map.kinds.get(entity, ""), scene.map.stored(entity)
-    is_fit = own in cause.applies_to or stored in cause.applies_to or (kind in cause.applies_to and own not in _FOREIGN)
-    is_unsure = not own and bool(set(cause.applies_to) & _STORES) and _may_store(scene, entity)
-    if not (is_fit or is_unsure) or scene.map.is_view(entity):
-        return False
-    wanted = {channel for signal in cause.required for channel in signal.channel if signal.where == "self"}
-    if kind == "machine" or not wanted & RESOURCES or scene.at([entity], wanted):
-        return True
-    return not scene.at(scene.map.machines.get(entity, ()), RESOURCES)
+    kind, own = "machine" if scene.map.is_machine(entity) else "service", scene.map.kinds.get(entity, "")
+    kinds = {own, kind, *(_STORES if _is_store(scene, entity, own) else ())}
+    return not scene.map.is_view(entity) and bool(kinds & set(cause.applies_to))
 
 
-def _may_store(scene: Scene, entity: str) -> bool:
-    """Whether what is known of a place of unknown kind is what one knows of stores."""
-    measured = any(_OF_STORES.search(o.series.name) for o in scene.by_entity.get(entity, ()))
-    return measured or any(f.entity == entity and f.kind in _TOLD_BY_STORES for f in scene.facts)
+def _is_store(scene: Scene, entity: str, kind: str) -> bool:
+    """Whether a place is called like a store, or measured like one, though nobody says so."""
+    measured = any(_OF_STORES.search(o.series.name) for o in scene.by_entity.get(entity, ())) if not kind else False
+    return measured or (kind in {"", "service"} and _CALLED.search(entity) is not None)
 
 
 def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
@@ -207,23 +194,18 @@ def _united(scene: Scene, known: list[Hypothesis]) -> list[Hypothesis]:
 
 
 def _nearer(scene: Scene, origins: Iterable[Suspect], known: Iterable[Hypothesis]) -> list[Hypothesis]:
-    """Let the same cause count less where trouble is less likely to start, or is only written of: harm travels."""
+    """Let the same cause count less where trouble is less likely to start: harm travels."""
     ones = list(known)
     scores = {suspect.entity: suspect.score for suspect in origins}
     own = [max((scores[e] for e in scene.map.near(one.entity) if e in scores), default=None) for one in ones]
     best: dict[str, float] = {}
-    measured: set[tuple[str, str]] = set()
     for one, score in zip(ones, own, strict=True):
         if one.is_shown and score is not None:
             best[one.id] = max(best.get(one.id, score), score)
-        if one.is_shown and not one.is_text_alone:
-            measured.update((one.id, entity) for entity in scene.map.near(one.entity))
     found = []
     for one, score in zip(ones, own, strict=True):
         behind = 0.0 if score is None else max(best.get(one.id, score) - score, 0.0)
-        less = min(UNKNOWN_STEP * behind, NEARER_MOST)
-        less += WRITTEN if one.is_text_alone and (one.id, one.entity) in measured else 0.0
-        found.append(replace(one, log_odds=one.log_odds - less))
+        found.append(replace(one, log_odds=one.log_odds - min(UNKNOWN_STEP * behind, NEARER_MOST)))
     return found
 
 
