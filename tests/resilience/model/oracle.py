@@ -31,7 +31,7 @@ class Oracle:
     delivered: set[str] = field(default_factory=set)
     dispositions: dict[str, str] = field(default_factory=dict)
     signed: list[SignedDecision] = field(default_factory=list)
-    """Every decision that was signed with the trusted key, also ahead of its time: when it is read, that may have come."""
+    """Every decision that was signed with the trusted key, also ahead of time: that may come before it is read."""
     questions: dict[str, Body] = field(default_factory=dict)
     over: dict[str, str] = field(default_factory=dict)
     """Approval -> the event that ended it before a claim."""
