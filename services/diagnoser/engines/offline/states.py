@@ -14,11 +14,9 @@ NEARLY_ALL = 0.95
 OFFSET_MS = 100.0
 LASTS = 3600.0
 """Seconds for which trouble an event tells of is believed to last, when no end is known."""
-LASTS_LONG = 2 * 3600.0
 AHEAD = 900.0
 _FINE = frozenset(["available", "running", "ok", "healthy", "ready", "active", "in_service", "primary", "backing-up"])
 _OWN = frozenset({"state", "pods", "hosts", "on_call", "status_pages", "calendar", "past_incidents"})
-_LONG = frozenset({"provider_outage", "failed_over", "network_trouble"})
 _OF_PODS = frozenset({"crash_loop", "unschedulable", "image_missing", "probe_failing", "config_missing", "oom_killed"})
 
 
@@ -55,8 +53,7 @@ def _settled(facts: Iterable[Fact], now: float | None) -> Iterator[Fact]:
         if not fact.is_event or not fact.is_bad:
             yield fact
             continue
-        lasts = LASTS_LONG if fact.kind in _LONG else LASTS
-        is_old = now is not None and fact.at is not None and now - fact.at > lasts
+        is_old = now is not None and fact.at is not None and now - fact.at > LASTS
         is_early = fact.at is not None and now is not None and fact.at > now + AHEAD
         is_over = any(k in {"", fact.kind} and e == fact.entity and at >= (fact.at or 0.0) for k, e, at in over)
         is_fine = (fact.kind, fact.entity) in fine or (fact.kind in _OF_PODS and fact.entity in ready)
