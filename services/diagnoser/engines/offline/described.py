@@ -5,14 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from services.diagnoser.engines.offline.facts import Fact, behind_its_name, event, instances, workload
-from services.diagnoser.engines.offline.kubernetes import stated
+from services.diagnoser.engines.offline.facts import Fact, event, instances, workload
+from services.diagnoser.engines.offline.kubernetes import place, stated
 
 _HEAD = re.compile(r"^([A-Z][\w .-]*?):[ \t]*(.*)$", re.MULTILINE)
 _READY = re.compile(r"^ {2}Ready +(True|False|Unknown)\b", re.MULTILINE)
-_PRESSED = re.compile(r"^ {2}(Memory|Disk|PID)Pressure +True\b", re.MULTILINE)
 _WAITING = re.compile(r"State: +(?:Waiting|Terminated)\n\s+Reason: +(\S+)")
-_REPLICAS = re.compile(r"(\d+) desired .*?(\d+) available")
 _COLUMNS = re.compile(r"\s{2,}")
 _EVENT = 5
 """Columns of an event: type, reason, age, source, message."""
@@ -30,22 +28,13 @@ def described(text: str) -> Iterator[Fact]:
         head.setdefault(name, value.strip())
     if "QoS Class" in head:
         yield from _pod(text, head)
-    elif "Roles" in head:
-        yield from _node(text, head["Name"])
-    elif "Endpoints" in head and head.get("Selector") not in {None, "", "<none>"}:
-        yield behind_its_name(head["Name"], is_empty=head["Endpoints"] in {"", "<none>"})
-    elif found := _REPLICAS.search(head.get("Replicas", "")):
-        ready, wanted = int(found[2]), int(found[1])
-        yield Fact(0, "pods_not_ready", head["Name"], instances(ready, wanted), ready < wanted)
     yield from _events(text, _place(head))
 
 
 def _place(head: Mapping[str, str]) -> str:
     """Return what an object belongs to: of a pod or a set of them, the workload."""
     kind, _, owner = head.get("Controlled By", "").partition("/")
-    if kind == "ReplicaSet":
-        return workload(f"{owner}-00000")
-    return owner or (workload(head["Name"]) if "QoS Class" in head else head["Name"])
+    return place(kind, owner) or (workload(head["Name"]) if "QoS Class" in head else head["Name"])
 
 
 def _pod(text: str, head: Mapping[str, str]) -> Iterator[Fact]:
@@ -57,13 +46,6 @@ def _pod(text: str, head: Mapping[str, str]) -> Iterator[Fact]:
     yield Fact(0, "pods_not_ready", _place(head), said, not is_ready)
     for reason in () if is_ready else dict.fromkeys(_WAITING.findall(text)):
         yield from stated(_place(head), reason)
-
-
-def _node(text: str, name: str) -> Iterator[Fact]:
-    ready, pressed = _READY.search(text), _PRESSED.findall(text)
-    if ready is not None:
-        yield Fact(0, "node_down", name, f"ready: {ready[1]}", ready[1] != "True")
-    yield Fact(0, "node_pressure", name, ", ".join(pressed) or "no pressure", bool(pressed))
 
 
 def _events(text: str, place: str) -> Iterator[Fact]:
