@@ -18,7 +18,7 @@ _CACHED = {"type": "ephemeral"}
 _OVERLOADED = 529
 _FAILED = 500
 _TOKENS_MAX = 10**8
-"""Of one answer; what says more is no account of it, and no ledger could hold it."""
+"""Of one answer; what says more is no account of it, and no column could hold it."""
 
 
 class SdkClient:
