@@ -82,7 +82,7 @@ def test_a_verdict_whose_text_is_no_text_still_gets_a_line() -> None:
     ],
 )
 def test_people_read_words_and_no_codes(name: str, body: dict[str, object], text: str) -> None:
-    [entry] = timeline([told("e1", name, **body)])
+    [entry] = timeline([told("e1", name, "signoff/executor", **body)])
     assert entry.text == text
 
 
