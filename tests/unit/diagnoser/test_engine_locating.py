@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from services.diagnoser.domain.case import read_case
+from services.diagnoser.engines.offline.catalogue import load_catalogue
+from services.diagnoser.engines.offline.engine import diagnose
 from services.diagnoser.engines.offline.locating import hinted, suspects
 from services.diagnoser.engines.offline.scene import scene_of
 from tests.support.cases import Curve, lines, series, step
@@ -127,3 +129,11 @@ def test_what_takes_as_long_elsewhere_without_any_trouble_is_no_news() -> None:
         for now in [220_000.0 if name == "cart" else value + 900.0]
     ]
     assert suspects(scene_of(read_case({"metrics": gaps}))) == []
+
+
+def test_where_no_cause_is_known_the_next_places_are_named_each_once_however_unlikely_they_are() -> None:
+    rises = {"front": 90.0, "cart": 0.6, "prices": 0.5, "stock": 0.0}
+    seen = [series(name, "error_pct", 5.0, unit="%", curve=step(by, -14)) for name, by in rises.items()]
+    causes = diagnose(read_case({"metrics": seen}), load_catalogue()).result.causes
+    assert [(one.cause, one.entity) for one in causes] == [("unknown", name) for name in CHAIN]
+    assert causes[0].confidence > 0.5 > 0.01 > causes[2].confidence

@@ -40,6 +40,8 @@ from shared.incident.evidence import Finding, LogTemplate
 VERSION = "6"
 RANKED_MAX = 5
 RANKED_LEAST = 0.01
+PLACES = 3
+"""So many places are named where the cause is not known, however unlikely the later ones are."""
 TEMPLATES_MAX = 50
 
 
@@ -110,8 +112,7 @@ def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> Diagnostic
     sure = certain.confidences
     top = standing[0] if standing else None
     is_known = is_conclusive(standing, sure[0] if sure else 0.0)
-    ranked = [pair for n, pair in enumerate(zip(standing, sure, strict=True)) if n == 0 or pair[1] >= RANKED_LEAST]
-    ranked = ranked[:RANKED_MAX]
+    ranked = _told_of(standing, sure)
     causes = tuple(_ranked(book, one, p, are_steps_told=is_known and one is top) for one, p in ranked)
     beside = second_fault(scene, top, standing) if is_known and top else None
     also = (_ranked(book, *beside, are_steps_told=False),) if beside else ()
@@ -135,6 +136,17 @@ def _judged(book: Book, scene: Scene, found: Sequence[Hypothesis]) -> Diagnostic
         missing=tuple(lacking),
         next_checks=tuple(next_checks(standing) or [f"Get {text}" for text in lacking])[:5],
     )
+
+
+def _told_of(standing: Sequence[Hypothesis], sure: Sequence[float]) -> list[tuple[Hypothesis, float]]:
+    """Return what is told of, each with how sure that is: at a place whose cause is not known the places, each once."""
+    pairs = list(zip(standing, sure, strict=True))
+    if not pairs or pairs[0][0].cause:
+        return [pair for n, pair in enumerate(pairs) if n == 0 or pair[1] >= RANKED_LEAST][:RANKED_MAX]
+    places: dict[str, tuple[Hypothesis, float]] = {}
+    for pair in pairs:
+        places.setdefault(pair[0].entity, pair)
+    return [pair for n, pair in enumerate(places.values()) if n < PLACES or pair[1] >= RANKED_LEAST][:RANKED_MAX]
 
 
 def _ranked(book: Book, one: Hypothesis, confidence: float, *, are_steps_told: bool) -> RankedCause:
