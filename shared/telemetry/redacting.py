@@ -38,14 +38,15 @@ _GIVEN = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 """A name and what stands between it and its value, also in pairs, calls, tables, YAML blocks and queries in a query."""
+_SCHEME = r"(?i:(?:apikey|basic|bearer|digest|geniekey|splunk|token)\s+)?"
 _VALUE = re.compile(
-    rf"""{_COLOUR}b?+(?:(?:\w+[ ])?{re.escape(REDACTED)}(?!\w)|(\\*["'])(?:\\?[^\n])*?(?:\1|$)
+    rf"""{_COLOUR}b?+(?:{_SCHEME}{re.escape(REDACTED)}(?!\w)|(\\*["'])(?:\\?[^\n])*?(?:\1|$)
     |\[[^\[\]\n]*(?:\]|$)|\{{[^{{}}]{{0,2000}}\}}|[\[{{(](?=\s*[\\"'\[{{(]).*
-    |(?i:(?:apikey|basic|bearer|digest|geniekey|splunk|token)\s+)?[^\s"']*[^\s"',;)\]}}\\])""",
+    |{_SCHEME}[^\s"']*[^\s"',;)\]}}\\])""",
     re.MULTILINE | re.VERBOSE,
 )
 """A value in quotes, which may be escaped or not end; in brackets; or a word, with or without a header's scheme."""
-_DONE = re.compile(rf"""[\\"']*(?:\w+ )?{re.escape(REDACTED)}[\\"']*""")
+_DONE = re.compile(rf"""[\\"']*{_SCHEME}{re.escape(REDACTED)}[\\"']*""")
 _COOKIES = re.compile(r"""(?i)(cookie["']?\s*[:=]\s*["']?)[^\r\n"']+""")
 _TOKENS = (
     *("akia", "asia", "gho_", "ghp_", "ghr_", "ghs_", "ghu_", "github_pat_", "glpat-", "xox", "xapp-", "k_live_"),
@@ -171,13 +172,15 @@ def _without_named(text: str) -> str:
     parts: list[str] = []
     done = 0
     for given in _GIVEN.finditer(text):
-        end = given.end(1)
-        if given.start() < done or not _is_secret(text[max(done, end - _NAME_MAX) : end]):
+        end, is_inside = given.end(1), given.start() < done
+        if given.end() < done or not _is_secret(text[max(0 if is_inside else done, end - _NAME_MAX) : end]):
             continue
         value = _VALUE.match(text, given.end())
-        if value is not None and value[0].strip("\\\"'") and not _DONE.fullmatch(value[0]):
+        if value is None or not value[0].strip("\\\"'") or _DONE.fullmatch(value[0]):
+            continue
+        if not is_inside:
             parts += [text[done : given.end()], REDACTED]
-            done = value.end()
+        done = max(done, value.end())  # What was taken for a value may end with a name, whose value goes with it.
     return "".join([*parts, text[done:]]) if parts else text
 
 

@@ -75,6 +75,16 @@ def test_what_stands_beside_a_secret_stays_and_redacting_again_changes_nothing(t
     assert Redactor().text(text) == Redactor().text(left) == left
 
 
+@pytest.mark.parametrize("joint", ["|", ";", ",", "&", "/"])
+def test_a_secret_is_taken_out_behind_another_that_ends_in_its_name(joint: str) -> None:
+    assert CORE not in Redactor().text(f"pwd=s3cret{joint}X-Api-Key: {CORE}")
+
+
+@pytest.mark.parametrize("form", ["token={} known-secret", 'password="{} known-secret"', "token={} [redacted]"])
+def test_a_secret_before_another_that_is_out_already_is_taken_out_too(form: str) -> None:
+    assert CORE not in Redactor(["known-secret"]).text(form.format(CORE))
+
+
 def test_a_text_with_every_secret_keeps_what_stands_between_them() -> None:
     found = Redactor().text("\n".join(f"{number}. {seed.text}" for number, seed in enumerate(SEEDS)))
     assert not [seed.core for seed in SEEDS if seed.core in found]
