@@ -1,4 +1,4 @@
-"""`signoff approve`, `reject`, `withdraw`, `cancel`, `freeze`: what a person decides."""
+"""What a person decides: about a question (`signoff approve`...), an execution (`cancel`...), everything (`freeze`)."""
 
 from __future__ import annotations
 
@@ -54,6 +54,31 @@ def withdraw(incident: str, *, reason: str = "", data: Data = DATA) -> None:
 def cancel(incident: str, *, reason: str, data: Data = DATA) -> None:
     """Stop a running execution before its next step."""
     _submit(server(data), incident, {"verb": "cancel", "reason": reason})
+
+
+def pause(incident: str, *, reason: str = "", data: Data = DATA) -> None:
+    """Begin no further step of a running execution until it is resumed."""
+    _submit(server(data), incident, {"verb": "pause", "reason": reason})
+
+
+def resume(incident: str, *, reason: str = "", data: Data = DATA) -> None:
+    """Let a paused execution go on."""
+    _submit(server(data), incident, {"verb": "resume", "reason": reason})
+
+
+def confirm(incident: str, *, reason: str, data: Data = DATA) -> None:
+    """Say that the step in doubt was done; the execution goes on."""
+    _submit(server(data), incident, {"verb": "confirm", "reason": reason})
+
+
+def retry(incident: str, *, reason: str, data: Data = DATA) -> None:
+    """Say that the step in doubt was not done; it is done again."""
+    _submit(server(data), incident, {"verb": "retry", "reason": reason})
+
+
+def skip(incident: str, *, reason: str, data: Data = DATA) -> None:
+    """Go on without the step that is in doubt, or that is next while paused."""
+    _submit(server(data), incident, {"verb": "skip", "reason": reason})
 
 
 def freeze(*, off: Flag = False, allow_rollback: Flag = False, reason: str = "", data: Data = DATA) -> None:

@@ -12,7 +12,7 @@ from services.notifier.console.rendering import Context
 from services.notifier.domain import wording
 from services.notifier.domain.approvals import pending
 from services.notifier.domain.detail import Detail, halted
-from services.notifier.domain.executions import running
+from services.notifier.domain.executions import current_step, offers, running
 from services.notifier.domain.question import charts, question
 from services.notifier.domain.verdicts import choices
 from services.notifier.domain.views import times
@@ -83,14 +83,16 @@ class Pages:
             overview = await self._read_model.find(prefix)
             incident = overview.incident
             detail = await self._read_model.detail(incident.id)
-            asked = pending(detail)
+            asked, execution = pending(detail), running(detail)
             cited, others = charts(detail)
             context = {
                 **await self._common(session),
                 **await self._about(detail, incident.id),
                 "pending": asked,
                 "halted": halted(detail),
-                "running": running(detail),
+                "running": execution,
+                "offers": offers(execution) if execution else (),
+                "step": current_step(execution) if execution else "",
                 "cited": cited[:CHARTS_MAX],
                 "others": cited[CHARTS_MAX:] + others,
                 "snapshot": detail.snapshot(),

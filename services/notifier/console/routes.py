@@ -15,7 +15,7 @@ from starlette.staticfiles import StaticFiles
 from services.notifier.console.pages import Pages, Show
 from services.notifier.console.rendering import FOLDER, frame
 from services.notifier.domain.origin import Place, own_path
-from services.notifier.handlers.acting import OF_APPROVAL, OF_EXECUTION, Desk
+from services.notifier.handlers.acting import OF_APPROVAL, OF_EXECUTION, OF_STEP, Desk
 from services.notifier.handlers.signing_in import SigningIn
 from services.notifier.ports import Changes, Session
 from shared.errors import RefusedError
@@ -129,7 +129,7 @@ class Console:
             verb,
             subject=_text(form, "subject"),
             plan_sha256=_text(form, "plan_sha256"),
-            arguments={"reason": _text(form, "reason")},
+            arguments={name: _text(form, name) for name in ("reason", "step") if name == "reason" or verb in OF_STEP},
         )
         return self._back(f"/a/{_text(form, 'subject')}" if verb in OF_APPROVAL else f"/i/{incident}")
 

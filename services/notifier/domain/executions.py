@@ -25,6 +25,7 @@ from shared.incident.enums import ActionStatus
 from shared.lifecycle.timeline import Told
 
 _ENDED = (ActionStatus.SUCCEEDED.value, ActionStatus.SKIPPED.value)
+_DOUBTED = (ActionStatus.UNKNOWN.value, ActionStatus.NEEDS_HUMAN.value)
 
 
 def running(detail: Detail) -> dict[str, Any] | None:
@@ -40,6 +41,13 @@ def current_step(execution: dict[str, Any]) -> str:
     undoing = any(step["rollback"] or step["status"] == failed for step in execution["steps"])
     left = (step for step in execution["steps"] if step["rollback"] == undoing and step["status"] not in _ENDED)
     return next((str(step["id"]) for step in left), "")
+
+
+def offers(execution: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a person may decide about an execution as it stands; the executor rules on it in any case."""
+    if any(step["status"] in _DOUBTED for step in execution["steps"]):
+        return ("confirm", "retry", "skip", "cancel")
+    return ("resume", "skip", "cancel") if execution["state"] == "paused" else ("pause", "cancel")
 
 
 def _execution_started(payload: ExecutionStarted, detail: Detail, event: Told) -> None:

@@ -197,6 +197,22 @@ async def test_who_settles_a_doubt_settles_the_one_that_was_shown(running: Runni
     assert said.arguments == {"reason": "I looked", "step": "restart"}
 
 
+async def test_a_page_says_which_step_it_showed_to_who_settles_its_doubt(running: Running) -> None:
+    doubt = StepUnknown(execution_id=EXECUTION, step_id="restart", why="lost")
+    await running.tell(*until_asked(), granted(), *executed()[:2], doubt)
+    await running.journaled(10)
+    browser = await running.browser()
+    page = (await browser.get(f"/i/{INCIDENT}")).text
+    assert "It was done; go on" in page
+    assert '<input type="hidden" name="step" value="restart">' in page
+    form = {"csrf": csrf_of(page), "subject": EXECUTION, "step": "restart", "verb": "confirm", "reason": "I looked"}
+    await browser.post(f"/i/{INCIDENT}/decisions", data=form)
+    _, sent = (await running.decisions())[0]
+    said = verify(sent["decision"], sent["signature"], {"test": public_key(running.public)})
+    assert (said.subject, said.verb, said.arguments["step"]) == (EXECUTION, "confirm", "restart")
+    await browser.aclose()
+
+
 @pytest.mark.parametrize(
     "verb,status,word",
     [("cancel", 409, "nothing is being executed"), ("explode", 409, "nothing to decide"), ("run", 409, "nothing to")],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.notifier.domain import wording
 from services.notifier.domain.detail import Detail
-from services.notifier.domain.executions import current_step, running
+from services.notifier.domain.executions import current_step, offers, running
 from services.notifier.domain.folding import fold
 from services.notifier.domain.headline import headline
 from services.notifier.domain.question import question
@@ -268,6 +268,28 @@ def test_the_step_that_a_person_settles_is_the_one_that_has_not_ended() -> None:
     undoing = (*failed, StepUnknown.model_validate({**step, "step_id": "before", "rollback": True}))
     found = [current_step(folded(*story).executions[EXECUTION]) for story in (begun, failed, undoing)]
     assert found == ["restart", "", "before"]
+
+
+DOUBT = StepUnknown(execution_id=EXECUTION, step_id="restart", why="lost")
+PAUSED = ExecutionPaused(execution_id=EXECUTION, reason="hands off")
+
+
+@pytest.mark.parametrize(
+    "story, verbs",
+    [
+        pytest.param((), ("pause", "cancel"), id="what runs can be held or stopped"),
+        pytest.param(
+            (PAUSED,), ("resume", "skip", "cancel"), id="what is held can go on, with or without its next step"
+        ),
+        pytest.param(
+            (DOUBT,), ("confirm", "retry", "skip", "cancel"), id="of what is in doubt somebody says what it did"
+        ),
+        pytest.param((PAUSED, DOUBT), ("confirm", "retry", "skip", "cancel"), id="a doubt comes before a hold"),
+    ],
+)
+def test_what_a_person_is_offered(story: tuple[Payload, ...], verbs: tuple[str, ...]) -> None:
+    detail = folded(*until_asked(), granted(), *executed()[:2], *story)
+    assert offers(detail.executions[EXECUTION]) == verbs
 
 
 def test_an_approval_that_counts_no_more_is_taken_off_the_page_and_one_that_nobody_signed_takes_none() -> None:
