@@ -17,6 +17,11 @@ EXPLAINED = 0.5
 """A part below explains the one above when its own change is at least this share of the other's."""
 HARM_MAX = 30.0
 """Widths; farther out is not more certain."""
+THIN = 8
+"""Background windows below which a history is thin."""
+FACT = 0.5
+LOG_SHARE = 0.8
+"""What lines of a log count at most beside a shift of a metric."""
 LOG_MOST = 10.0
 """Standard deviations; more lines are not more certain."""
 LESSER = 0.5
@@ -57,15 +62,17 @@ def suspects(scene: Scene) -> list[Suspect]:
     common = shared(scene, felt_by)
     victims = {o.entity for ones in common.values() for o in ones} - set(common)
     seen.update({place: list(ones) for place, ones in common.items()})
+    felt = {entity for start in scene.alerted() for entity in (start, *scene.map.feeds(start))}
     found = []
     for entity, observations in seen.items():
         shapes = tuple(s for s in (*scene.surging, *scene.vanished) if entity == s.entity or entity in _blamed(s))
         facts = tuple(fact for fact in scene.troubles() if fact.entity == entity)
-        score = max(map(_size, observations), default=0.0) + written.get(entity, 0.0)
+        score = max(map(_size, observations), default=0.0) + LOG_SHARE * written.get(entity, 0.0) + FACT * bool(facts)
         named = (name for s in shapes if s.entity == entity for name in _blamed(s))
         below = max((written.get(callee, 0.0) for callee in (*_below(scene, entity), *named)), default=0.0)
         is_told = entity in victims or (not observations and below >= EXPLAINED * written.get(entity, 0.0))
         score += 1.0 if not is_told and not _is_explained(scene, entity, observations) else 0.0
+        score += 0.5 if entity in felt or not felt else 0.0
         about = {o.channel for o in observations}
         about |= {"errors"} if any(s.level == "error" or s.fall for s in shapes) else set()
         score += 0.5 if not scene.rings or about & scene.rings else 0.0
@@ -88,10 +95,10 @@ def hinted(scene: Scene, known: Iterable[str]) -> list[Suspect]:
 
 
 def _size(one: Observation) -> float:
-    """Return from 0 to 1 how far out a series was at its worst since it began."""
+    """Return from 0 to 1 how far out a series was at its worst since it began; with a thin history half as far."""
     stands = one.standing
     worst = max(abs(one.harm), stands.peak if stands.shift > 0 else -stands.peak)
-    return min(worst, HARM_MAX) / HARM_MAX
+    return min(worst, HARM_MAX) / HARM_MAX * (1.0 if stands.windows >= THIN else 0.5)
 
 
 def _written(scene: Scene) -> dict[str, float]:
