@@ -13,7 +13,7 @@ TEXT_MAX = 600
 
 
 class Notice(BaseModel):
-    """One version of the message. `line` goes to the thread; it changes with the stage only."""
+    """One version of the message. `line` goes to the thread, where people hear of it, when there is a new `stage`."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -23,6 +23,7 @@ class Notice(BaseModel):
     simulated: bool
     line: str
     stage: str
+    """Of the incident, or that a question waits for so long that people are reminded of it."""
     approval: str = ""
     """The question that this version asks."""
 
@@ -33,6 +34,7 @@ def notice(overview: Overview, base_url: str) -> Notice:
     stage = wording.stage(overview)
     head = f"{incident.id} · {incident.severity.value.upper()} · {stage}"
     text = f"Approve? {asked.title} ({head})" if asked else f"{head} · {incident.title}"
+    reminded = overview.reminded if asked else ""
     fields = {"Incident": incident.title, "Stage": stage, "Services": ", ".join(incident.services) or "-"}
     if overview.cause and overview.diagnosis in wording.NO_CAUSE:
         fields["Diagnosis"] = wording.cause(overview)
@@ -41,6 +43,7 @@ def notice(overview: Overview, base_url: str) -> Notice:
     if asked:
         fields["What will happen"] = asked.impact or asked.title
         fields["Risk"] = f"{wording.risk(asked.risk)}, {'' if asked.reversible else 'not '}reversible"
+        fields |= {"Reminder": reminded} if reminded else {}
         fields["Expires"] = f"{asked.expires_at:%H:%M:%S} UTC"
     if overview.verified:
         fields["Verification"] = overview.verified
@@ -50,7 +53,7 @@ def notice(overview: Overview, base_url: str) -> Notice:
         fields={name: value[:TEXT_MAX] for name, value in fields.items()},
         link=base_url.rstrip("/") + path,
         simulated=is_simulated(incident.environment),
-        line=head,
-        stage=incident.stage.value,
+        line=f"{head} · {reminded}" if reminded else head,
+        stage=f"{incident.stage.value}, reminded" if reminded else incident.stage.value,
         approval=asked.id if asked else "",
     )

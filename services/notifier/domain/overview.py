@@ -40,6 +40,8 @@ class Overview(Model):
     confidence: float = 0.0
     proposal: str = ""
     approval: PendingApproval | None = None
+    reminded: str = ""
+    """That nobody has answered the newest question yet, and whose turn it is then."""
     granted: bool = False
     """The newest question was answered with yes."""
     verified: str = ""
@@ -123,6 +125,7 @@ def _asked(body: Mapping[str, Any]) -> Change:
         "proposal": title,
         "granted": False,
         "verified": "",
+        "reminded": "",
         "approval": {
             "id": body["approval_id"],
             "title": title,
@@ -148,6 +151,12 @@ def _verified(word: str) -> Callable[[Mapping[str, Any]], Change]:
     return change
 
 
+def _escalated(body: Mapping[str, Any]) -> Change:
+    return {
+        "reminded": f"Nobody has answered yet; escalated to {', '.join(body['to']) or 'nobody, as none has the role'}"
+    }
+
+
 def _no_question(_: Mapping[str, Any]) -> Change:
     return {"approval": None, "granted": False}
 
@@ -168,6 +177,8 @@ _CHANGES: Mapping[str, Callable[[Mapping[str, Any]], Change]] = {
     "diagnosis.no_active_fault": _diagnosed,
     "recommendation.made": _proposed,
     "approval.requested": _asked,
+    "approval.reminded": lambda _: {"reminded": "Nobody has answered yet"},
+    "approval.escalated": _escalated,
     "approval.granted": _granted,
     "approval.rejected": _no_question,
     "approval.expired": _no_question,

@@ -17,9 +17,11 @@ from services.notifier.domain.wording import cause, deed, duration, urgency
 from services.notifier.entrypoints.consumer import route
 from shared.bus.port import Received
 from shared.errors import UnavailableError
+from shared.events.approvals import ApprovalEscalated, ApprovalReminded
 from shared.events.envelope import Outgoing, headers_of, read_headers
 from shared.events.incidents import IncidentReopened
 from shared.events.investigations import DiagnosisInconclusive, DiagnosisNoActiveFault
+from shared.events.payload import Payload
 from shared.incident.diagnosis import DiagnosticResult
 from shared.incident.enums import Severity
 from shared.incident.evidence import MetricTimeSeries
@@ -122,6 +124,36 @@ def test_a_notice_asks_when_there_is_a_question_and_tells_otherwise() -> None:
     assert question.approval == APPROVAL
     assert question.simulated
     assert notice(telling, "https://signoff.example/").link == f"https://signoff.example/i/{INCIDENT}"
+
+
+@pytest.mark.parametrize(
+    "late, told_as",
+    [
+        pytest.param(ApprovalReminded(approval_id=APPROVAL), "Nobody has answered yet", id="reminded"),
+        pytest.param(
+            ApprovalEscalated(approval_id=APPROVAL, to=("ann", "ben")),
+            "Nobody has answered yet; escalated to ann, ben",
+            id="escalated",
+        ),
+        pytest.param(
+            ApprovalEscalated(approval_id=APPROVAL),
+            "Nobody has answered yet; escalated to nobody, as none has the role",
+            id="escalated while there is nobody to escalate to",
+        ),
+    ],
+)
+def test_who_has_not_answered_hears_of_it_in_the_thread(late: Payload, told_as: str) -> None:
+    waiting, reminded = (folded(*until_asked(), *more).overview for more in ((), (late,)))
+    assert waiting
+    assert reminded
+    asked, again = (notice(overview, "https://signoff.example") for overview in (waiting, reminded))
+    assert again.line == f"{asked.line} · {told_as}"
+    assert again.fields["Reminder"] == told_as
+    assert again.stage != asked.stage
+
+    answered = folded(*until_asked(), late, granted()).overview
+    assert answered
+    assert "Reminder" not in notice(answered, "https://signoff.example").fields
 
 
 @pytest.mark.parametrize(
