@@ -123,13 +123,14 @@ class Console:
             raise RefusedError(f"{verb!r} is nothing to decide")
         if verb in OF_APPROVAL and not (_text(form, "subject") and _text(form, "plan_sha256")):
             raise RefusedError("the form does not say which plan was shown; open the page again")
+        step = _text(form, "step")
         await self.desk.decide(
             request.state.session,
             incident,
             verb,
             subject=_text(form, "subject"),
             plan_sha256=_text(form, "plan_sha256"),
-            arguments={name: _text(form, name) for name in ("reason", "step") if name == "reason" or verb in OF_STEP},
+            arguments={"reason": _text(form, "reason")} | ({"step": step} if step and verb in OF_STEP else {}),
         )
         return self._back(f"/a/{_text(form, 'subject')}" if verb in OF_APPROVAL else f"/i/{incident}")
 
