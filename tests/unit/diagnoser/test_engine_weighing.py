@@ -68,3 +68,18 @@ def test_a_store_is_known_by_its_common_names() -> None:
 def test_space_that_is_left_and_nearly_gone_is_a_full_disk_though_nobody_knows_its_size() -> None:
     value = {"metrics": [series("vault", "FreeStorageSpace", 5e10, unit="Bytes", curve=ramp(-4.99e10, -60))]}
     assert first(value) == ("saturation.disk_full", "vault")
+
+
+def test_traffic_that_the_others_bear_as_well_does_not_speak_against_a_leak_of_one_of_them() -> None:
+    leak, busier = ramp(45.0, -60), {"shop/requests_per_s": step(200.0, -40)}
+    [alone] = [one for one in judged(case({**busier, "web-a/mem.used_pct": leak})) if _is_leak(one, "web-a")]
+    assert alone.against == ()
+
+    both = {**busier, "web-a/mem.used_pct": leak, "web-b/mem.used_pct": leak}
+    shared = [one for one in judged(case(both)) if _is_leak(one, "web-a") or _is_leak(one, "shop")]
+    assert all([match.signal.channel for match in one.against] == [("traffic",)] for one in shared)
+    assert shared
+
+
+def _is_leak(one: Hypothesis, entity: str) -> bool:
+    return (one.id, one.entity) == ("resource_leak.memory", entity)

@@ -19,7 +19,8 @@ UNMEASURED = 1.0
 """What a required signal costs that nobody measured: a cause that can be shown goes first."""
 UNEXPLAINED = 0.4
 UNEXPLAINED_MAX = 4
-_COMMON = HARMS | {"traffic"}
+_TRAFFIC = frozenset({"traffic"})
+_COMMON = HARMS | _TRAFFIC
 _STORES = frozenset({"database", "cache", "queue"})
 _CALLED = re.compile(
     r"(?i)redis|memcache|valkey|cache|kafka|rabbit|pulsar|nats|sqs|kinesis|queue|sql|postgres|mongo|maria|oracle"
@@ -153,8 +154,10 @@ def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
     optional = [match(scene, signal, entity) for signal in cause.optional]
     contra = [match(scene, signal, entity) for signal in cause.contra]
     support = tuple(one for one in (*required, *optional) if one.state == "present")
-    against = tuple(one for one in contra if one.state == "present")
     seen = [o for one in required for o in one.observations if one.state == "present"]
+    against = tuple(one for one in contra if one.state == "present")
+    if _is_spared(scene, entity, seen):
+        against = tuple(one for one in against if set(one.signal.channel) != _TRAFFIC)
     found = None
     if cause.change:
         found = link(scene, entity, cause.change, _onset(scene, entity, seen), seen)
@@ -173,6 +176,14 @@ def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
         link=found,
         lacks_change=cause.change is not None and found is None and scene.case.knows_changes,
     )
+
+
+def _is_spared(scene: Scene, entity: str, seen: Iterable[Observation]) -> bool:
+    """Whether machines that do the same work show nothing of it: then what they all bear does not speak against it."""
+    peers = [
+        o for one in seen for o in scene.at(scene.map.peers(entity), [one.channel]) if o.series.name == one.series.name
+    ]
+    return bool(peers) and not any(one.is_harmful for one in peers)
 
 
 def _is_rung(scene: Scene, signal: Signal, one: Match) -> bool:
