@@ -36,10 +36,12 @@ def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Replayed]:
     }
     signoff = Signoff(folder / "data", env)
     signoff.up()
-    found = replay(signoff)
-    assert found.code == 0, found.said
-    yield found
-    signoff.stop()
+    try:
+        found = replay(signoff)
+        assert found.code == 0, found.told[-3:]
+        yield found
+    finally:
+        signoff.stop()
 
 
 @pytest.fixture(scope="module")
