@@ -28,7 +28,6 @@ PEOPLE = ("ann", "ann", "ann", "ben", "ben", "ben", "eve", "nobody")
 JUMPS = (-3600.0, -2.0, 1.0, 3.0, 6.0, 61.0, 130.0, 700.0, 1900.0, 4000.0)
 TEN_YEARS = 3653 * 86_400.0
 WRONGS = ("", "", "", "", "", "", "", "key", "plan", "incident", "old", "ahead", "forged")
-ANSWERS = ("approve", "approve", "approve", "reject")
 BREAKS = ("crash", "crash", "land", "read again", "read everything again", "pause relay", "resume relay")
 CHAPTERS = ("granted", "granted", "granted", "asked", "asked", "new")
 
@@ -89,9 +88,14 @@ class Machine(RuleBasedStateMachine):
 
     # People decide.
     @precondition(lambda self: self.house.oracle.open_questions())
-    @rule(verb=st.sampled_from(ANSWERS), person=st.sampled_from(PEOPLE), wrong=st.sampled_from(WRONGS))
-    def answer(self, verb: str, person: str, wrong: str) -> None:
-        self._decide(verb, person, wrong, self.house.oracle.open_questions()[-1])
+    @rule(person=st.sampled_from(PEOPLE), wrong=st.sampled_from(WRONGS))
+    def approve(self, person: str, wrong: str) -> None:
+        self._decide("approve", person, wrong, self.house.oracle.open_questions()[-1])
+
+    @precondition(lambda self: self.house.oracle.open_questions())
+    @rule(person=st.sampled_from(PEOPLE))
+    def reject(self, person: str) -> None:
+        self._decide("reject", person, "", self.house.oracle.open_questions()[-1])
 
     @precondition(lambda self: self.house.oracle.questions)
     @rule(
