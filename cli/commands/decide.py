@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
@@ -53,32 +54,32 @@ def withdraw(incident: str, *, reason: str = "", data: Data = DATA) -> None:
 
 def cancel(incident: str, *, reason: str, data: Data = DATA) -> None:
     """Stop a running execution before its next step."""
-    _submit(server(data), incident, {"verb": "cancel", "reason": reason})
+    _direct(data, incident, "cancel", reason)
 
 
 def pause(incident: str, *, reason: str = "", data: Data = DATA) -> None:
     """Begin no further step of a running execution until it is resumed."""
-    _submit(server(data), incident, {"verb": "pause", "reason": reason})
+    _direct(data, incident, "pause", reason)
 
 
 def resume(incident: str, *, reason: str = "", data: Data = DATA) -> None:
     """Let a paused execution go on."""
-    _submit(server(data), incident, {"verb": "resume", "reason": reason})
+    _direct(data, incident, "resume", reason)
 
 
 def confirm(incident: str, *, reason: str, data: Data = DATA) -> None:
     """Say that the step in doubt was done; the execution goes on."""
-    _submit(server(data), incident, {"verb": "confirm", "reason": reason})
+    _direct(data, incident, "confirm", reason)
 
 
 def retry(incident: str, *, reason: str, data: Data = DATA) -> None:
     """Say that the step in doubt was not done; it is done again."""
-    _submit(server(data), incident, {"verb": "retry", "reason": reason})
+    _direct(data, incident, "retry", reason)
 
 
 def skip(incident: str, *, reason: str, data: Data = DATA) -> None:
     """Go on without the step that is in doubt, or that is next while paused."""
-    _submit(server(data), incident, {"verb": "skip", "reason": reason})
+    _direct(data, incident, "skip", reason)
 
 
 def freeze(*, off: Flag = False, allow_rollback: Flag = False, reason: str = "", data: Data = DATA) -> None:
@@ -131,6 +132,11 @@ def _confirmed() -> bool:
 def _decide(client: Client, incident: str, verb: str, approval: dict[str, Any], reason: str) -> str:
     about = {"subject": approval["approval_id"], "plan_sha256": approval["plan_sha256"]}
     return _submit(client, incident, {"verb": verb, "reason": reason, **about})
+
+
+def _direct(data: Path, incident: str, verb: str, reason: str) -> None:
+    """Submit what is decided about the running execution."""
+    _submit(server(data), incident, {"verb": verb, "reason": reason})
 
 
 def _submit(client: Client, incident: str, body: dict[str, str]) -> str:

@@ -78,9 +78,9 @@ class Desk:
         environment = detail.overview.incident.environment
         given = {name: _said(text) if name == "reason" else text for name, text in (arguments or {}).items()}
         execution = running(detail)
-        if verb in OF_STEP and execution is not None and current_step(execution):
+        if verb in OF_STEP and execution is not None and (step := current_step(execution)):
             # Unnamed it would be about whichever step it reaches: a double click would skip two.
-            given.setdefault("step", current_step(execution))
+            given.setdefault("step", step)
         said = Said(verb, environment, incident_id, found, plan_sha256 or plan, given)
         signed = self._signer.sign(session, said, await self._now())
         reply = await self._ask(aggregate(incident_id), f"decide/{signed.nonce}", DECIDE, asdict(signed))

@@ -193,7 +193,7 @@ class Toolbox:
 
     def _ids(self, one: Match) -> str:
         book = self._ground.book
-        names = [*book.cite((*one.observations[:3], *one.facts[:2], *one.shapes[:2]))]
+        names = book.cite((*one.observations[:3], *one.facts[:2], *one.shapes[:2]))
         for name in names:
             self._ground.show(name, book.entries[name].summary)
         return ", ".join(names)

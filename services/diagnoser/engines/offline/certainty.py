@@ -146,8 +146,8 @@ def caps(scene: Scene, one: Hypothesis) -> list[tuple[float, str]]:
     main = [o for m in one.support[:1] for o in m.observations] or (seen if one.cause is None else [])
     depths = [compared(scene, o) for o in main]
     is_alone = not facts and not (one.cause is None and is_written(one))
-    found = [(UNCOMPARED_MOST, "nobody knows what is usual for what shows it")]
-    found = found if depths and is_alone and max(depths) < 2 else []  # noqa: PLR2004 -- nothing to compare with
+    is_compared = not depths or not is_alone or max(depths) >= 2  # noqa: PLR2004 -- nothing to compare with
+    found = [] if is_compared else [(UNCOMPARED_MOST, "nobody knows what is usual for what shows it")]
     if one.cause is None:
         return [*found, (UNKNOWN_MOST, "its cause is not in the catalogue")]
     if one.missing:

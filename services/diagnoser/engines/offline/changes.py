@@ -89,8 +89,8 @@ def _spared(scene: Scene, change: CaseChange, seen: Sequence[Observation]) -> tu
         other
         for one in seen
         if one.entity in change.hosts
-        for other in scene.at(scene.map.peers(one.entity), [one.channel])
-        if other.series.name == one.series.name and other.entity not in change.hosts
+        for other in scene.alike(one, scene.map.peers(one.entity))
+        if other.entity not in change.hosts
     ]
     calm = sorted(set(peers), key=lambda peer: peer.number)
     return () if any(peer.is_harmful for peer in calm) else tuple(calm)

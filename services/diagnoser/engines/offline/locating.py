@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from services.diagnoser.engines.offline.background import SHIFTED
+from services.diagnoser.engines.offline.background import SHIFTED, WINDOWS
 from services.diagnoser.engines.offline.channels import ACTIVE
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import Shape
@@ -17,8 +17,6 @@ EXPLAINED = 0.5
 """A part below explains the one above when its own change is at least this share of the other's."""
 HARM_MAX = 30.0
 """Widths; farther out is not more certain."""
-THIN = 8
-"""Background windows below which a history is thin."""
 FACT = 0.5
 LOG_SHARE = 0.8
 """What lines of a log count at most beside a shift of a metric."""
@@ -98,7 +96,7 @@ def _size(one: Observation) -> float:
     """Return from 0 to 1 how far out a series was at its worst since it began; with a thin history half as far."""
     stands = one.standing
     worst = max(abs(one.harm), stands.peak if stands.shift > 0 else -stands.peak)
-    return min(worst, HARM_MAX) / HARM_MAX * (1.0 if stands.windows >= THIN else 0.5)
+    return min(worst, HARM_MAX) / HARM_MAX * (1.0 if stands.windows >= WINDOWS else 0.5)
 
 
 def _written(scene: Scene) -> dict[str, float]:

@@ -119,6 +119,10 @@ class Scene:
         found = [o for place in places for o in self.by_entity.get(place, ()) if o.channel in wanted]
         return sorted(found, key=lambda o: (-o.harm, o.number))
 
+    def alike(self, one: Observation, entities: Iterable[str]) -> list[Observation]:
+        """Return the same measurement at other entities."""
+        return [other for other in self.at(entities, [one.channel]) if other.series.name == one.series.name]
+
     def harmful(self) -> list[Observation]:
         """Return what is outside its background towards harm, the farthest first."""
         return sorted((o for o in self.observations if o.is_harmful), key=lambda o: (-o.harm, o.number))

@@ -180,9 +180,7 @@ def _hypothesis(scene: Scene, cause: Cause, entity: str) -> Hypothesis:
 
 def _is_spared(scene: Scene, entity: str, seen: Iterable[Observation]) -> bool:
     """Whether machines that do the same work show nothing of it: then what they all bear does not speak against it."""
-    peers = [
-        o for one in seen for o in scene.at(scene.map.peers(entity), [one.channel]) if o.series.name == one.series.name
-    ]
+    peers = [other for one in seen for other in scene.alike(one, scene.map.peers(entity))]
     return bool(peers) and not any(one.is_harmful for one in peers)
 
 
