@@ -9,13 +9,28 @@ from typing import Any
 
 import pytest
 
-from shared.events.payload import Payload
+from shared.events.payload import INCIDENTS, Payload
+from shared.events.registry import EVENTS
 from shared.incident.visible import one_line, visible
+from shared.lifecycle.timeline import UNTOLD
 from shared.runbooks.plan import digest
 from tests.contract.notifier.conftest import Running, World
+from tests.support.filled import filled
 from tests.support.hostile import STEERING, in_portions
 from tests.support.kinds import eventually
-from tests.unit.notifier.story import APPROVAL, INCIDENT, asked, executed, granted, opened, plan, until_asked
+from tests.unit.notifier.story import (
+    APPROVAL,
+    APPROVER,
+    EXECUTION,
+    INCIDENT,
+    asked,
+    executed,
+    granted,
+    opened,
+    plan,
+    signed,
+    until_asked,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -161,12 +176,18 @@ async def test_slack_and_the_terminal_get_text_that_mentions_nobody_and_steers_n
 ) -> None:
     out = io.StringIO()
     monkeypatch.setattr(sys, "stderr", out)
-    await running.tell(*story(text)[0])
+    asking, doing = story(text)
+    await running.tell(*asking)
 
-    async def told() -> bool:
+    async def is_asked() -> bool:
         return "APPROVAL LINK" in out.getvalue() and any("Approve?" in post["text"] for post in world.posts)
 
-    await eventually(told)
+    async def is_over() -> bool:
+        return any("closed" in post["text"] for post in world.posts) and "✓ closed" in out.getvalue()
+
+    await eventually(is_asked)
+    await running.tell(*doing)
+    await eventually(is_over)
     for post in world.posts:
         for said in (post["text"], post["line"], *post["fields"], *post["fields"].values()):
             assert not set(said) & (STEERING | set("<>"))
@@ -175,3 +196,44 @@ async def test_slack_and_the_terminal_get_text_that_mentions_nobody_and_steers_n
     titled = [line for line in out.getvalue().splitlines() if line.strip() and "APPROVAL LINK" not in line]
     assert titled
     assert all("[SIMULATED]" in line and one_line(text) in line for line in titled)
+
+
+def everything(text: str) -> list[Payload]:
+    """Return an event of every type about an incident, with the text in whatever field may hold any."""
+    given = {"approval_id": APPROVAL, "execution_id": EXECUTION, "plan_sha256": digest(plan().text())}
+    rulings: dict[str, dict[str, Any]] = {
+        "approval.granted": {"actors": [APPROVER], "signed": signed()},
+        "approval.vote_recorded": {"actor": APPROVER, "signed": signed()},
+        "approval.rejected": {"actor": APPROVER, "signed": signed("reject")},
+    }
+    types = {name: payload for name, payload in EVENTS.items() if payload.topic == INCIDENTS}
+    del types["approval.requested"]  # Its plan is bytes with a digest, and has its own texts in the story above.
+    return [
+        filled(
+            name,
+            text,
+            **{field: value for field, value in given.items() if field in payload.model_fields},
+            **rulings.get(name, {}),
+        )
+        for name, payload in types.items()
+    ]
+
+
+async def test_whatever_a_service_can_say_of_an_incident_is_shown_as_text(running: Running) -> None:
+    browser = await running.browser()
+    for name, text in in_portions():
+        number = f"INC-{name.replace(' ', '').upper()[:10]:0<10}"
+        told = [*until_asked(), granted(), *executed()[:2], *everything(text)]
+        await running.tell(*told, incident=number)
+        await running.journaled(len(told), number)
+        async with running.operator() as operator:
+            lines = (await operator.get(f"/api/incidents/{number}")).json()["timeline"]
+        assert {payload.type for payload in told} <= {line["type"] for line in lines} | UNTOLD.keys()
+        for path in ("/", f"/i/{number}"):
+            page = (await browser.get(path)).text
+            found, known = Markup(page), Markup(page.replace(escaped_of(page, text), HARMLESS))
+            assert not set(page) & STEERING, (path, name)
+            assert visible(text) in "".join(found.text), (path, name)
+            assert all(target.startswith(("/", "#", "data:,")) for target in found.targets), (path, name)
+            assert found.tags == known.tags, (path, name)
+    await browser.aclose()
