@@ -18,6 +18,7 @@ from starlette.routing import Mount, Route
 from cli.up import Ports, Up, running
 from services.notifier.entrypoints import guard
 from shared.runtime.web import HEADERS
+from tests.resilience.matter import csrf_of
 from tests.support.logs import logging_as_before
 
 __all__ = ["logging_as_before"]
@@ -214,26 +215,55 @@ async def test_a_stream_has_strict_headers_too(up: Up) -> None:
 FOREIGN: tuple[dict[str, str], ...] = (
     {"origin": "https://evil.example"},
     {"origin": "null"},
+    {"origin": ""},
     {"origin": "{own}", "sec-fetch-site": "cross-site"},
     {"origin": "{own}", "sec-fetch-site": "same-site"},
+    {"origin": "{own}", "sec-fetch-site": "none"},
     {"origin": "{own}.evil.example"},
+    {"origin": "{own}, https://evil.example"},
     {"referer": "{own}/"},
     {},
-    {"origin": "{own}", "content-type": "text/plain"},
 )
-"""What browsers send with forms that are not ours, the last one with JSON as if it were text."""
+"""What browsers send with forms that are not ours."""
+FORM = {"subject": "apr-1", "plan_sha256": "0" * 64, "verb": "approve", "text": "x", "verdict": "right"}
 
 
-async def test_no_form_of_another_site_changes_anything_on_any_route(up: Up) -> None:
+async def test_no_form_of_another_site_changes_anything_on_any_route_even_with_the_token_of_the_session(up: Up) -> None:
     signed_in = await browser(up)
+    async with visitor(up, "notifier", cookie=signed_in) as person:
+        form = {**FORM, "csrf": csrf_of((await person.get("/")).text)}
     for headers in FOREIGN:
         given = {name: value.format(own=up.url) for name, value in headers.items()}
         async with visitor(up, "notifier", cookie=signed_in, **given) as other:
-            for place in places(listeners(up)["notifier"]):
-                if place.method not in ("GET", "HEAD"):
-                    body = b'{"verb": "approve"}' if "content-type" in given else b"verb=approve"
-                    answer = await other.request(place.method, place.path, content=body)
-                    assert answer.status_code in (401, 403, 409), (place, answer.status_code)
+            for place in changing(up):
+                answer = await other.request(place.method, place.path, data=form)
+                # A cookie changes nothing through the API, wherever it comes from.
+                refused = 401 if place.path.startswith("/api/") else 403
+                assert answer.status_code == refused, (place, given, answer.status_code)
+
+
+async def test_no_form_without_the_token_of_its_session_changes_anything_on_any_route(up: Up) -> None:
+    signed_in = await browser(up)
+    strangers_token = csrf_of((await visitor(up, "notifier", cookie=await browser(up)).get("/")).text)
+    own = {"origin": up.url, "sec-fetch-site": "same-origin"}
+    seen = 0
+    async with visitor(up, "notifier", cookie=signed_in, **own) as page:
+        for place in changing(up):
+            if place.path.startswith("/api/") or place.path in PUBLIC_PAGES:
+                continue
+            seen += 1
+            for token in ({}, {"csrf": ""}, {"csrf": "0" * 64}, {"csrf": strangers_token}):
+                answer = await page.request(place.method, place.path, data={**FORM, **token})
+                assert (answer.status_code, "not of your session" in answer.text) == (409, True), (place, token)
+            text = {"content-type": "text/plain"}
+            answer = await page.request(place.method, place.path, content=b"verb=approve", headers=text)
+            assert answer.status_code == 409, place
+    assert seen >= 5
+
+
+def changing(up: Up) -> list[Place]:
+    """Return the routes of the notifier that may change something."""
+    return [place for place in places(listeners(up)["notifier"]) if place.method not in ("GET", "HEAD")]
 
 
 async def browser(up: Up) -> str:
