@@ -53,6 +53,7 @@ RUNBOOK = "restart-leaking-service"
 VARIANTS: Mapping[str, tuple[tuple[str, str], ...]] = {
     RUNBOOK: (),
     "restart-soon": (("expires_seconds: 1800", "expires_seconds: 1"),),
+    "restart-in-two-seconds": (("expires_seconds: 1800", "expires_seconds: 2"),),
     "restart-with-two": (("count: 1", "count: 2"),),
     "restart-high-risk": (("risk: medium", "risk: high"),),
 }
