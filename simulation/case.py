@@ -15,31 +15,33 @@ ALERT_WALL0 = 1_800_000_000.0
 """Any fixed time serves: a case must be the same on every day."""
 
 
-def case_of(scenario: Scenario, *, minutes: float = 5.0) -> Mapping[str, Any]:
-    """Return what could be seen `minutes` after the first alert, when nobody had done anything."""
-    run = Run("case", scenario, Clock(ALERT_WALL0))
+def case_of(scenario: Scenario, *, minutes: float = 5.0, begins: float = ALERT_WALL0) -> Mapping[str, Any]:
+    """Return what could be seen `minutes` after the first alert, when nobody had done anything.
+
+    The run begins at `begins`, in seconds since the epoch.
+    """
+    run = Run("case", scenario, Clock(begins))
     first, alerts = _alerts(run, minutes)
     now = first + minutes * 60.0
     topology = run.topology()
     entities = list(topology.entities)
     start = now - WINDOW
-    metrics = []
-    for window in run.series(entities, start, now):
-        [baseline] = [s for s in run.series([window.entity], start - BASELINE, start) if s.id == window.id]
-        metrics.append(
-            {
-                "id": window.id,
-                "entity": window.entity,
-                "name": window.name,
-                "unit": window.unit,
-                "harmful": window.harmful,
-                "step_s": window.step_seconds,
-                "baseline": list(baseline.values),
-                "window": list(window.values),
-                "window_t0": window.start.timestamp(),
-                "limit": window.limit,
-            }
-        )
+    before = {series.id: series for series in run.series(entities, start - BASELINE, start)}
+    metrics = [
+        {
+            "id": window.id,
+            "entity": window.entity,
+            "name": window.name,
+            "unit": window.unit,
+            "harmful": window.harmful,
+            "step_s": window.step_seconds,
+            "baseline": list(before[window.id].values),
+            "window": list(window.values),
+            "window_t0": window.start.timestamp(),
+            "limit": window.limit,
+        }
+        for window in run.series(entities, start, now)
+    ]
     return {
         "schema": "rca-case/1",
         "case_id": scenario.name,
