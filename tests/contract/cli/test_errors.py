@@ -91,7 +91,11 @@ def test_an_impossible_speed_is_wrong_usage(speed: str, capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize("command", ["replay hig_cpu", "up --replay hig_cpu"])
 def test_an_unknown_scenario_names_those_there_are(signoff: Signoff, command: str) -> None:
-    assert told(signoff, command) == (3, "error: no scenario 'hig_cpu'; there are: high_cpu\n", "")
+    assert told(signoff, command) == (
+        3,
+        "error: no scenario 'hig_cpu'; there are: db_connections, deploy_failure, high_cpu, network_latency\n",
+        "",
+    )
 
 
 @pytest.mark.slow
