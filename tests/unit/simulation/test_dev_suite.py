@@ -9,8 +9,9 @@ import orjson
 import pytest
 from pydantic import ValidationError
 
-from cli.evaluating import Run, costs, run
+from cli.evaluating import Run, costs, report, run
 from cli.main import main
+from cli.project import FIXTURES
 from cli.report_page import diagram, table
 from services.diagnoser.domain.case import read_case
 from services.diagnoser.engines.evaluation.fitting import Sample, fitted, without
@@ -21,6 +22,7 @@ from services.diagnoser.engines.offline.calibrator import Calibrator, Curve, Tra
 from services.diagnoser.engines.offline.catalogue import load_catalogue
 from services.diagnoser.engines.offline.engine import diagnose
 from shared.incident.enums import IncidentCategory
+from simulation.scenario import scenario_names
 from simulation.suite.dev import FIT_FROM, dev_suite, fit_suite
 from simulation.suite.incidents import incidents
 from simulation.suite.system import System
@@ -37,7 +39,7 @@ def sample() -> Run:
 
 
 def broken(found: Run) -> list[tuple[str, float]]:
-    return [(gate.name, gate.value) for gate in gates(found.rows) if not gate.is_passed]
+    return [(gate["gate"], gate["value"]) for gate in report("dev", found)["gates"] if not gate["passed"]]
 
 
 @pytest.mark.slow
@@ -184,6 +186,30 @@ def test_the_shipped_suite_keeps_its_gates_and_leaves_a_report(tmp_path: Path) -
     times = re.compile(r"<td>[\d.]+</td></tr>")
     assert times.sub("", pages[0]) == times.sub("", pages[1])
     assert "<svg" in pages[0]
+    assert len(found["cases"]) > 1
+
+
+@pytest.mark.slow
+def test_what_a_recorded_model_says_of_each_scenario_is_printed_beside_what_code_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["eval", "run", "--suite", "shipped", "--engine", "recorded", "--report", str(tmp_path)])
+    assert done.value.code == 0
+    parity = orjson.loads((tmp_path / "report.json").read_bytes())["parity"]
+    printed = capsys.readouterr().out
+    assert [row["case"] for row in parity if row["case"] in printed] == scenario_names(FIXTURES)
+    assert all(row["same"] for row in parity)
+    assert "RECORDED" in printed
+
+
+@pytest.mark.slow
+def test_an_engine_that_guesses_no_better_than_a_trivial_guess_fails() -> None:
+    cases = [(value, truth) for value, truth in dev_suite(every=20) if truth.get("cause")][:1]
+    found = run(cases)
+    elsewhere = {name: one.model_copy(update={"ranked": ()}) for name, one in found.said.items()}
+    ahead = [row for row in report("dev", replace(found, said=elsewhere))["gates"] if row["gate"].startswith("ahead")]
+    assert [row["passed"] for row in ahead] == [False, False]
 
 
 def test_the_diagram_shows_each_band_where_it_lies_and_a_page_lets_nobody_write_into_it() -> None:
