@@ -177,6 +177,12 @@ def _recommendation(item: Mapping[str, Any]) -> list[str]:
     return [told, *(f"  {before} {text}" for before, text in more if text)]
 
 
+def _proposed(detail: Detail) -> list[str]:
+    """Return the runbooks that are proposed, or what a person may do where none is."""
+    steps = [step for cause in (detail["diagnosis"] or {}).get("causes", ())[:1] for step in cause["steps"]]
+    return _recommendations(detail) or [f"By hand: {_by_hand(step)}" for step in steps]
+
+
 def _question(detail: Detail) -> list[str]:
     pending = [approval for approval in detail["approvals"] if approval["state"] == "pending"]
     return [line for approval in pending for line in (undo(approval), approval["impact"], *approval["why"])]
@@ -190,7 +196,7 @@ _EXPLAIN: Mapping[str, Callable[[Detail], list[str]]] = {
     "diagnosis.concluded": _diagnosis,
     "diagnosis.inconclusive": _diagnosis,
     "diagnosis.no_active_fault": _diagnosis,
-    "recommendation.made": _recommendations,
+    "recommendation.made": _proposed,
     "approval.requested": _question,
     "summary.written": _summary,
 }

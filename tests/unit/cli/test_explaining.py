@@ -64,6 +64,16 @@ def test_below_an_entry_stands(entry: str, lines: list[str]) -> None:
     assert explained(entry, DETAIL) == lines
 
 
+def test_where_no_runbook_is_proposed_a_person_is_told_what_to_do() -> None:
+    step = {"do": "Roll it back", "risk": "medium", "reversible": True, "verify": "errors are gone"}
+    causes = [{"steps": [step]}, {"steps": [{**step, "do": "Wait"}]}]
+    told = {**judged(causes=causes), "recommendations": []}
+    assert explained("recommendation.made", told) == [
+        "By hand: Roll it back: risk medium, reversible. It helped when errors are gone"
+    ]
+    assert explained("recommendation.made", {"diagnosis": None, "recommendations": []}) == []
+
+
 def test_a_line_says_which_zone_its_time_is_of_and_keeps_its_columns() -> None:
     told = {"at": "2026-11-03T03:00:00.5Z", "type": "incident.source_recovered", "text": "All alerts have recovered"}
     assert line(told) == "03:00:00Z  incident.source_recovered All alerts have recovered"
