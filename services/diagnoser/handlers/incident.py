@@ -16,7 +16,7 @@ from services.diagnoser.handlers import (
     telling,
     waiting,
 )
-from services.diagnoser.handlers.incident_turn import KIND, IncidentState, IncidentTurn
+from services.diagnoser.handlers.incident_turn import KIND, TELL_TIMER, IncidentState, IncidentTurn
 from shared.errors import NotFoundError
 from shared.events.investigations import DiagnosisInconclusive
 from shared.events.people import FeedbackGiven, IncidentRequested, QuestionAsked
@@ -43,6 +43,7 @@ _TIMERS: Mapping[str, Turn] = {
     closing.TIMER_NAME: closing.on_timer,
     investigating.ANSWER_TIMER: following.on_answer_timer,
     waiting.TIMER_NAME: telling.on_timer,
+    TELL_TIMER: IncidentTurn.flush,
 }
 
 
@@ -91,7 +92,7 @@ class Incident:
                 turn.message = message
                 _take(turn)
         if turn is not None:
-            turn.flush()
+            turn.end()
             decision.state = turn.state.json()
         return decision
 

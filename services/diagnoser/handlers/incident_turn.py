@@ -23,6 +23,10 @@ KIND = "incident"
 CARRIED_MAX = 20
 CARRIED_BYTES = 40 * 1024
 """Alerts that one `incident.alerts_attached` carries."""
+AT_ONCE_MAX, TELL_EVERY, UNTOLD_MAX = 50, 1.0, 5
+"""Up to so many alerts of an incident each that joins is told at once; beyond that all of them once in so many seconds,
+with so many in full. A storm would say the same many times a second to everybody who follows."""
+TELL_TIMER = "joined"
 DESCRIPTION_MAX, LABELS_MAX, NAME_MAX, VALUE_MAX = 1000, 40, 100, 200
 """Of an alert in an event: characters of its description, its labels, and characters of a label's name and value."""
 
@@ -81,6 +85,10 @@ class IncidentState:
     summarized: str = ""
     waiting: dict[str, JSON] = field(default_factory=dict)
     """Answers and summaries that a model may add to, by activity: what is needed to give them without it."""
+    told_at: float = 0.0
+    """When it was last told that alerts joined."""
+    untold: list[JSON] = field(default_factory=list)
+    """Alerts that joined since and are yet to be told, each with the reason: the first of them."""
     raised: bool = False
     """A model has had the severity raised; once is enough."""
 
@@ -126,11 +134,28 @@ class IncidentTurn:
         self.flush()
         self._emit(payload)
 
+    def end(self) -> None:
+        """Tell of the alerts that joined in this batch: at once, or in a storm when it is time."""
+        state = self.state
+        if self.attached and state.total > AT_ONCE_MAX and 0 <= self.now - state.told_at < TELL_EVERY:
+            room = UNTOLD_MAX - len(state.untold)
+            state.untold += [[one.model_dump(mode="json"), reason] for one, reason in self.attached[: max(0, room)]]
+            self.attached = []
+            self.wake(TELL_TIMER, state.told_at + TELL_EVERY)
+        elif self.attached:
+            self.flush()
+
     def flush(self) -> None:
-        """Tell of the alerts that joined."""
+        """Tell of the alerts that joined, those that waited for it first."""
+        if self.state.untold:
+            waited = [(AttachedAlert.model_validate(one), reason) for one, reason in self.state.untold]
+            self.attached[:0] = waited
+            self.state.untold = []
+            self.wake(TELL_TIMER, None)
         attached, self.attached = self.attached, []
         if not attached:
             return
+        self.state.told_at = self.now
         alerts = [one for one, _ in attached[:CARRIED_MAX]]
         reason = "; ".join(sorted({reason for _, reason in attached}))[:300]
         event = self._event(self._joined(alerts, reason))
