@@ -88,11 +88,13 @@ class DiagnosticResult(Model):
 def first_symptom(result: DiagnosticResult, evidence: Iterable[Evidence]) -> datetime | None:
     """Return when the earliest thing that the first cause and the findings cite began (data time), None if none says.
 
-    A change is no symptom, and an alert is what noticed one.
+    A change is no symptom, and an alert is what noticed one. Log lines that came before as well do not say when it began:
+    the first of them may be of better days.
     """
     citing = [*(cause.cites for cause in result.causes[:1]), *(finding.cites for finding in result.findings)]
     cited = {cite for cites in citing for cite in cites}
-    starts = (item.start for item in evidence if item.id in cited and item.kind in ("metric", "log", "state"))
+    symptoms = (item for item in evidence if item.id in cited and item.kind in ("metric", "log", "state"))
+    starts = (item.start for item in symptoms if not (item.kind == "log" and item.before))
     return min((start for start in starts if start is not None), default=None)
 
 
