@@ -88,7 +88,7 @@ class DiagnosticResult(Model):
 def first_symptom(result: DiagnosticResult, evidence: Iterable[Evidence]) -> datetime | None:
     """Return when the earliest thing that the first cause and the findings cite began (data time), None if none says.
 
-    A change is no symptom, and an alert is what noticed one. Log lines that came before as well do not say when it began:
+    A change is no symptom, and an alert is what noticed one. Log lines that came before too do not say when it began:
     the first of them may be of better days.
     """
     citing = [*(cause.cites for cause in result.causes[:1]), *(finding.cites for finding in result.findings)]
