@@ -344,6 +344,10 @@ class House:
             self._sessions["browser", person] = browser
         return self._sessions["browser", person]
 
+    def forget_sessions(self) -> None:
+        """Let everybody sign in again before whatever they do next."""
+        self._sessions.clear()
+
     def begin(self, speed: float = SPEED) -> Life:
         """Begin a run in which a process leaks memory."""
         return self.world.begin("high_cpu", speed=speed, via="webhook", seed=7)
