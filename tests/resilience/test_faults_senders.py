@@ -177,18 +177,22 @@ class Sending:
         until(lambda: len(self.receipts) >= wanted or None, limit=60, what=f"{count} more acknowledged")
 
 
-def test_a_server_restarted_under_load_answers_no_error_and_loses_nothing(signoff: Signoff, enter: Enter) -> None:
+@pytest.mark.parametrize("times", [1, pytest.param(20, marks=pytest.mark.nightly)])
+def test_a_server_restarted_under_load_answers_no_error_and_loses_nothing(
+    times: int, signoff: Signoff, enter: Enter
+) -> None:
     ports = ("--port", str(free_port()), "--webhook-port", str(free_port()))
     signoff.start("up", "up", *ports)
     signoff.wait_for("up", "signoff is ready")
     with Sending(signoff) as sending:
         sending.go_on(30)
-        process = signoff.started["up"]
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(30) == 0
-        signoff.said_in("up").unlink()
-        signoff.start("up", "up", *ports)
-        sending.go_on(30)
+        for _ in range(times):
+            process = signoff.started["up"]
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+            signoff.said_in("up").unlink()
+            signoff.start("up", "up", *ports)
+            sending.go_on(30)
 
     def decided() -> Counter[str]:
         return Counter(row["message_id"] for row in file_of(signoff.data, "diagnoser")["disposition"])
@@ -199,4 +203,5 @@ def test_a_server_restarted_under_load_answers_no_error_and_loses_nothing(signof
     assert sending.unheard
     found = decided()
     assert [found[receipt] for receipt in sending.receipts] == [1] * len(sending.receipts)
-    enter(Line("F5", "SIGTERM under load", "`signoff up`", "0", 0, 0, within="30 s"))
+    fault = "SIGTERM under load" if times == 1 else f"SIGTERM under load {times} times"
+    enter(Line("F5", fault, "`signoff up`", "0", 0, 0, within="30 s"))
