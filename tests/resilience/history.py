@@ -11,6 +11,7 @@ from tests.resilience.checker import Finding, Remains
 from tests.resilience.sender import Sent
 from tests.resilience.topics import Laid
 
+ACTS = ("approval.requested", "execution.started", "step.started")
 SHOWN = 5
 """Findings of one kind that are told one by one."""
 
@@ -64,6 +65,25 @@ def disordered(events: Iterable[tuple[str, str]]) -> Iterator[Finding]:
         if int(number) < newest.get((incident, emitter), -1):
             yield Finding(f"{event} comes after {emitter}:{newest[incident, emitter]}", incident)
         newest[incident, emitter] = max(int(number), newest.get((incident, emitter), -1))
+
+
+def acts(remains: Remains) -> Counter[str]:
+    """Return how often people were asked and something was begun, for each incident that is closed."""
+    return Counter(
+        {
+            incident: sum(type_ in ACTS for type_, _ in events)
+            for incident, events in remains.journal.items()
+            if any(type_ == "incident.closed" for type_, _ in events)
+        }
+    )
+
+
+def acted_again(before: Counter[str], remains: Remains) -> Iterator[Finding]:
+    """Nothing more was asked or begun for an incident that had been closed before."""
+    after = acts(remains)
+    for incident, count in before.items():
+        if after[incident] != count:
+            yield Finding(f"it was closed after {count} acts, and now there are {after[incident]}", incident)
 
 
 def journal(remains: Remains) -> Sequence[tuple[str, str]]:

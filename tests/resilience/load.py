@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,12 +95,22 @@ class House:
     topics: Topics
     sender: Sender
     findings: list[Finding] = field(default_factory=list)
+    closed: Counter[str] = field(default_factory=Counter)
+    """How much had been done about the incidents that were closed when everything was read again."""
 
     def replays_end(self) -> None:
         """Return once no replay is under way."""
         for name, process in self.cluster.signoff.started.items():
             if name.startswith("replay"):
                 assert process.wait(REST_LIMIT) == 0, self.cluster.signoff.said(name)
+
+    def replays_go(self) -> None:
+        """End the programs that follow replays, however far they are; the world goes on without them."""
+        for name, process in list(self.cluster.signoff.started.items()):
+            if name.startswith("replay"):
+                process.kill()
+                process.wait()
+                del self.cluster.signoff.started[name]
 
     def taken(self, most: int = 0) -> None:
         """Return once every group has taken all there is but so many records."""
@@ -134,7 +145,11 @@ class House:
     def broken(self, remains: Remains) -> list[Finding]:
         """Return every promise that is broken now."""
         sent = self.sender.history
-        checks = (history.undisposed(sent, remains), history.disordered(history.journal(remains)))
+        checks = (
+            history.undisposed(sent, remains),
+            history.disordered(history.journal(remains)),
+            history.acted_again(self.closed, remains),
+        )
         return [*check(remains).findings, *self.findings, *(finding for found in checks for finding in found)]
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from shared.events.payload import ALERTS, DECISIONS, INCIDENTS, REQUESTS
+from tests.resilience import history
 from tests.resilience.checker import Remains, check, told
 from tests.resilience.cluster import READERS
 from tests.resilience.conftest import Enter
@@ -83,7 +85,9 @@ def rewound(house: House, seconds: float) -> None:
     """Let every group read everything again, while webhooks come."""
     del seconds
     house.replays_end()
-    before = calls(house.cluster.remains())
+    remains = house.cluster.remains()
+    before, house.closed = calls(remains), history.acts(remains)
+    assert house.closed.total(), "nothing was done that could be done again"
     house.cluster.end(*READERS)
     house.topics.rewind()
     for name in READERS:
@@ -101,6 +105,28 @@ def rebalanced(house: House, seconds: float) -> None:
     house.cluster.ready(*others)
     house.topics.visit("diagnoser", every=min(REBALANCE_EVERY, seconds / 2), seconds=seconds)
     house.cluster.end(*others)
+
+
+def slain(house: House, seconds: float) -> None:
+    """Kill one of those that read, at any moment, and start it again, while replays begin one after the other.
+
+    Not ingest: who sends to nobody is refused. What it acknowledged before it was killed has tests of its own.
+    """
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201 -- how to do it again
+    chance, end = random.Random(seed), time.monotonic() + seconds
+    while time.monotonic() < end:
+        name = chance.choice(READERS)
+        process = house.cluster.signoff.started[name]
+        process.kill()
+        process.wait()
+        time.sleep(chance.uniform(0.0, 2.0))
+        house.cluster.start(name)
+        house.cluster.ready(name)
+        house.replays_go()  # They follow the notifier, and end when it does.
+        house.cluster.replay()
+        time.sleep(chance.uniform(2.0, 12.0))
+    house.replays_go()
 
 
 def calls(remains: Remains) -> int:
@@ -126,10 +152,12 @@ FAULTS: Mapping[str, Fault] = {
     "killed": Fault("F8", "broker killed, away {:g} s", killed),
     "recreated": Fault("F8", "all topics deleted, created empty after {:g} s", recreated),
     "rewound": Fault("F8", "all groups set back to the beginning", rewound),
+    "slain": Fault("F4", "those that read killed one by one, again and again for {:g} s", slain),
     "rebalanced": Fault("F9", "three diagnosers, a guest joins or leaves again and again for {:g} s", rebalanced),
     **{harm.__name__: cut(harm) for harm in (resets, black_hole, lost_replies, cut_replies, down, latency)},
 }
-LONG = {"stopped": 10.0, "frozen": 30.0, "killed": 5.0, "recreated": 10.0, "rebalanced": 60.0}
+LONG = {"stopped": 10.0, "frozen": 30.0, "killed": 5.0, "recreated": 10.0, "rebalanced": 60.0, "slain": 300.0}
+KILLS = {"killed": "1", "slain": "again and again"}
 SHORT = {"frozen": 3.0, "killed": 0.0, "recreated": 0.5, "rewound": 0.0, "cut_replies": 0.0, "rebalanced": 2.0}
 
 
@@ -155,10 +183,12 @@ def suffer(house: House, faults: Mapping[str, float], enter: Enter, *, calm: flo
     assert 1 <= verdict.effects <= verdict.steps
     where = f"four processes, {RATE} webhooks/s and replays with an approver, postgres, kafka"
     for name, seconds in faults.items():
-        fault, kills = FAULTS[name], "1" if name == "killed" else "0"
+        fault, kills = FAULTS[name], KILLS.get(name, "0")
         costs = (verdict.lost, verdict.doubled)
         within = f"{REST_LIMIT:g} s"
-        enter(Line(fault.matrix, fault.said.format(seconds), where, kills, *costs, stuck=verdict.stuck, within=within))
+        seed = "drawn" if name == "slain" else "fixed"
+        line = Line(fault.matrix, fault.said.format(seconds), where, kills, *costs, stuck=verdict.stuck, within=within)
+        enter(replace(line, seed=seed))
 
 
 def test_whatever_happens_to_kafka_under_load_refuses_loses_and_doubles_nothing(house: House, enter: Enter) -> None:
