@@ -26,6 +26,11 @@ def _holds(found: object) -> bool:
     return bool(found)
 
 
+def lost(outcomes: Sequence[CollectorOutcome]) -> bool:
+    """Say whether anybody who could have looked failed or was late, and may not the next time."""
+    return any(outcome.outcome in (TIMEOUT, FAILED) for outcome in outcomes)
+
+
 def gaps_of(outcomes: Sequence[CollectorOutcome]) -> tuple[Evidence, ...]:
     """Return one piece of evidence for each collector that could not look."""
     return tuple(

@@ -10,6 +10,7 @@ from services.diagnoser.domain.advising import arranged
 from services.diagnoser.domain.classifying import classify
 from services.diagnoser.domain.differing import differences, replaced, stand_of
 from services.diagnoser.domain.finding_out import Classified, Findings, Kept
+from services.diagnoser.domain.gaps import lost
 from services.diagnoser.domain.knowing import Seen
 from services.diagnoser.domain.last_word import is_claimed, recommended, superseded
 from services.diagnoser.domain.recommending import Place, identity, recommend
@@ -35,6 +36,9 @@ TIMER_NAME = "investigate"
 ANSWER_TIMER = "answer"
 LEASE = 120.0
 """Seconds; collectors and engine together stop by themselves 30 s before."""
+LOOKS_MAX = 4
+"""Looks at an incident, those by request included, after which nobody looks again for what could not be read."""
+CHANGED, UNREAD = "symptoms changed", "what could not be read may have come"
 REASON_MAX = 500
 ARCHIVE = "investigation"
 """The table of everything that investigations saw."""
@@ -69,7 +73,7 @@ def want(turn: IncidentTurn, reason: str) -> None:
 
 def on_timer(turn: IncidentTurn) -> None:
     """Look again if that still makes sense."""
-    want(turn, "symptoms changed")
+    want(turn, _why(turn))
 
 
 def _start(turn: IncidentTurn, reason: str) -> None:
@@ -114,9 +118,22 @@ def concluded(turn: IncidentTurn) -> None:
     if "error" in result:
         turn.emit(DiagnosisInconclusive(investigation_id=investigation, result=failed(result["error"])))
     else:
-        _tell(turn, investigation, Findings.model_validate(result))
-    want(turn, "symptoms changed")
+        findings = Findings.model_validate(result)
+        _tell(turn, investigation, findings)
+        if findings.result.status != "diagnosed" and lost(findings.gathered.collectors):
+            _look_again(turn)
+    want(turn, _why(turn))
     closing.consider(turn)
+
+
+def _look_again(turn: IncidentTurn) -> None:
+    """Let what is known count as new, a few times: what nobody could read may have come meanwhile."""
+    if turn.state.investigations < LOOKS_MAX:
+        turn.state.investigated = UNREAD
+
+
+def _why(turn: IncidentTurn) -> str:
+    return UNREAD if turn.state.investigated == UNREAD else CHANGED
 
 
 def keep(turn: IncidentTurn, investigation: str, kept: JSON) -> None:

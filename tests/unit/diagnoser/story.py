@@ -7,7 +7,7 @@ from typing import Any
 
 from services.diagnoser.domain.config import Config
 from services.diagnoser.handlers.incident import Incident
-from shared.events.investigations import EvidenceGathered
+from shared.events.investigations import CollectorOutcome, EvidenceGathered
 from shared.events.people import IncidentRequested
 from shared.incident.actor import Actor
 from shared.incident.alert import Alert
@@ -110,6 +110,7 @@ class Story:
         entity: str = "host-1",
         confidence: float = 0.9,
         affected: tuple[str, ...] = (),
+        collectors: tuple[CollectorOutcome, ...] = (),
     ) -> Decision:
         """Deliver the result of the investigation that runs."""
         investigation = self.state["investigating"]
@@ -124,9 +125,10 @@ class Story:
                 "causes": causes if status == "diagnosed" else (),
             }
         )
+        gathered = EvidenceGathered(investigation_id=investigation, collectors=collectors)
         found = {
             "result": result.model_dump(mode="json"),
-            "gathered": EvidenceGathered(investigation_id=investigation).model_dump(mode="json"),
+            "gathered": gathered.model_dump(mode="json"),
             "places": {entity: {"kind": "host", "services": ["shop"]}},
         }
         return self.tell(ACTIVITY_DONE, {"id": investigation, "name": "investigate", "result": found})

@@ -10,6 +10,7 @@ import pytest
 
 from services.diagnoser.domain.finding_out import packed
 from shared.errors import NotFoundError
+from shared.events.investigations import CollectorOutcome
 from shared.store.model import ACTIVITY_DONE, STATE_MAX
 from tests.unit.diagnoser.aggregates import message
 from tests.unit.diagnoser.alerts import alert
@@ -186,6 +187,52 @@ def second_look(story: Story, **more: Any) -> None:  # noqa: ANN401 -- as Story.
     story.attach(alert("mem", metric="mem.used"))
     story.wait(61)
     story.conclude(**more)
+
+
+LATE = CollectorOutcome(collector="metrics", outcome="timeout")
+
+
+@pytest.mark.parametrize(
+    "status,outcome,again",
+    [
+        pytest.param("inconclusive", "timeout", True, id="who was late"),
+        pytest.param("inconclusive", "failed", True, id="who failed"),
+        pytest.param("no_active_fault", "failed", True, id="though all that was read is well"),
+        pytest.param("inconclusive", "gap", False, id="not who is not connected"),
+        pytest.param("inconclusive", "empty", False, id="not who found nothing"),
+        pytest.param("diagnosed", "timeout", False, id="not where a cause is known all the same"),
+    ],
+)
+def test_it_is_looked_at_again_for(story: Story, status: str, outcome: str, *, again: bool) -> None:
+    story.open()
+    story.conclude(status, collectors=(LATE.model_copy(update={"outcome": outcome}),))
+    assert story.types.count("investigation.started") == 1
+
+    story.wait(61)
+
+    assert story.types.count("investigation.started") == 1 + again
+    if again:
+        assert story.body("investigation.started")["reason"] == "what could not be read may have come"
+
+
+def test_what_is_never_read_is_looked_for_four_times(story: Story) -> None:
+    story.open()
+    for _ in range(6):
+        if story.state["investigating"]:
+            story.conclude("inconclusive", collectors=(LATE,))
+        story.wait(61)
+
+    assert story.types.count("investigation.started") == 4
+
+
+def test_what_has_recovered_is_not_looked_at_for_what_could_not_be_read(story: Story) -> None:
+    story.open()
+    story.conclude("inconclusive", collectors=(LATE,))
+    story.recover()
+
+    story.wait(61)
+
+    assert story.types.count("investigation.started") == 1
 
 
 def test_the_same_recommendation_is_not_made_twice(story: Story) -> None:
