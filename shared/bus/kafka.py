@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
-from shared.bus.kafka_client import bounded, client_arguments, end_producer
+from shared.bus.kafka_client import begin, client_arguments, end_consumer, end_producer
 from shared.bus.kafka_intake import KafkaIntake, received
 from shared.bus.kafka_partition import partition
 from shared.bus.kafka_topics import check_topics
@@ -95,16 +95,15 @@ class KafkaBus(Bus):
             **client_arguments(self._settings),
         )
         try:
-            async with asyncio.timeout(START_LIMIT):
-                await consumer.start()
-        except (TimeoutError, KafkaError) as error:
-            await bounded(consumer.stop(), STOP_LIMIT)
-            raise UnavailableError(f"Kafka does not answer: {error}") from error
-        try:
+            try:
+                async with asyncio.timeout(START_LIMIT):
+                    await begin(consumer)
+            except (TimeoutError, KafkaError) as error:
+                raise UnavailableError(f"Kafka does not answer: {error}") from error
             async for record in consumer:
                 yield received(record, topic)
         finally:
-            await bounded(consumer.stop(), STOP_LIMIT)
+            await end_consumer(consumer, STOP_LIMIT)
 
     async def _connect(self) -> None:
         """Check the topics, then start reading; again and again until the cluster answers."""
@@ -172,7 +171,7 @@ class KafkaBus(Bus):
                     **client_arguments(self._settings),
                 )
                 try:
-                    await producer.start()
+                    await begin(producer)
                 except BaseException:
                     self._close(producer)
                     raise

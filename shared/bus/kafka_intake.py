@@ -23,7 +23,7 @@ from faststream.kafka import KafkaBroker, KafkaMessage
 from faststream.security import BaseSecurity, SASLPlaintext, SASLScram256, SASLScram512
 
 from shared.bus.intake import below_high_water, take
-from shared.bus.kafka_client import bounded, tls_context
+from shared.bus.kafka_client import CLOSE_LIMIT, begin, bounded, end_consumer, tls_context
 from shared.bus.kafka_consumer import PatientConsumer
 from shared.bus.port import Lag, Received, Subscription
 from shared.bus.settings import KafkaSettings
@@ -133,14 +133,18 @@ class KafkaIntake:
         self._subscriber(self._handle)
         made = cast("partial[Any]", await self._broker.connect())
         self._broker.config.broker_config.builder = partial(PatientConsumer, pace=subscription.pace, **made.keywords)
-        await self._broker.start()
+        await begin(self._broker)
 
     async def _close(self) -> None:
         if self._broker is None:
             return
-        broker = self._broker
+        broker, consumer = self._broker, getattr(self._subscriber, "consumer", None)
         self._broker = self._subscriber = None
-        await bounded(broker.stop(), STOP_LIMIT)
+        try:
+            await bounded(broker.stop(), STOP_LIMIT)
+        finally:
+            if consumer is not None:
+                await end_consumer(consumer, CLOSE_LIMIT)
 
     async def _handle(self, message: KafkaMessage) -> None:
         self._idle.clear()

@@ -8,7 +8,7 @@ from typing import Any
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
-from shared.bus.kafka_client import bounded, client_arguments, refusal
+from shared.bus.kafka_client import begin, client_arguments, end_client, refusal
 from shared.bus.settings import KafkaSettings
 from shared.bus.topics import TOPICS, Topic, group
 from shared.errors import ConfigurationError, UnavailableError
@@ -99,10 +99,10 @@ async def _admin(settings: KafkaSettings, method: str, argument: object) -> Any:
     client = AIOKafkaAdminClient(**client_arguments(settings))
     try:
         async with asyncio.timeout(ADMIN_LIMIT):
-            await client.start()
+            await begin(client)
             return await getattr(client, method)(argument)
     except (TimeoutError, KafkaError, OSError) as error:
         why = await refusal(settings) or f"{type(error).__name__} {error}"
         raise UnavailableError(f"Kafka at {settings.bootstrap_servers} does not answer: {why}") from error
     finally:
-        await bounded(client.close(), 3.0)
+        await end_client(client._client)  # noqa: SLF001 -- its `close` may leave something open

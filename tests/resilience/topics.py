@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from shared.bus.kafka_client import bounded
+from shared.bus.kafka_client import begin, end_client, end_consumer
 from shared.bus.kafka_topics import apply_topics
 from shared.bus.settings import KafkaSettings
 from shared.bus.topics import PARTITIONS, TOPICS, group
@@ -69,9 +70,7 @@ class Topics:
 
     async def _rewind(self, topic: str, name: str) -> None:
         partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.servers, group_id=name, enable_auto_commit=False)
-        await consumer.start()
-        try:
+        async with self._consumer(group_id=name, enable_auto_commit=False) as consumer:
             consumer.assign(partitions)
 
             async def committed() -> bool:
@@ -83,27 +82,19 @@ class Topics:
                 return True
 
             await eventually(committed, limit=LIMIT)
-        finally:
-            await bounded(consumer.stop(), STOP_LIMIT)
 
     def visit(self, service: str, *, every: float, seconds: float) -> None:
         """Join all groups of a service and leave them again, by turns; nothing is acknowledged."""
 
+        async def stay(name: str) -> None:
+            own = self.prefix + group(service, name)
+            async with self._consumer(self.prefix + name, group_id=own, enable_auto_commit=False):
+                await asyncio.sleep(every)
+
         async def visited() -> None:
             read = [topic.name for topic in TOPICS if service in topic.readers]
             for _ in range(max(1, round(seconds / every / 2))):
-                guests = [
-                    AIOKafkaConsumer(
-                        self.prefix + name,
-                        bootstrap_servers=self.servers,
-                        group_id=self.prefix + group(service, name),
-                        enable_auto_commit=False,
-                    )
-                    for name in read
-                ]
-                await asyncio.gather(*(guest.start() for guest in guests))
-                await asyncio.sleep(every)
-                await asyncio.gather(*(bounded(guest.stop(), STOP_LIMIT) for guest in guests))
+                await asyncio.gather(*(stay(name) for name in read))
                 await asyncio.sleep(every)
 
         asyncio.run(visited())
@@ -134,14 +125,10 @@ class Topics:
         return found
 
     async def _ends(self) -> dict[TopicPartition, int]:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.servers, group_id=None)
-        await consumer.start()
-        try:
+        async with self._consumer(group_id=None) as consumer:
             found = [TopicPartition(self.prefix + topic.name, n) for topic in TOPICS for n in range(topic.partitions)]
             ends: dict[TopicPartition, int] = await consumer.end_offsets(found)
             return ends
-        finally:
-            await bounded(consumer.stop(), STOP_LIMIT)
 
     def read(self, name: str) -> list[Laid]:
         """Return all that lies on a topic; records of one key are in their order."""
@@ -150,20 +137,14 @@ class Topics:
             topic = self.prefix + name
             ends = {partition: end for partition, end in (await self._ends()).items() if partition.topic == topic}
             left = {partition for partition, end in ends.items() if end}
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self.servers, group_id=None, auto_offset_reset="earliest", max_poll_records=5000
-            )
-            consumer.assign(list(ends))
-            await consumer.start()
             found: list[Laid] = []
-            try:
-                async with asyncio.timeout(LIMIT):
-                    while left:
-                        for partition, records in (await consumer.getmany(timeout_ms=500)).items():
-                            found += (Laid(r.key.decode(), read_headers(r.headers), r.value) for r in records)
-                            left -= {partition} if records[-1].offset + 1 >= ends[partition] else set()
-            finally:
-                await bounded(consumer.stop(), STOP_LIMIT)
+            options: dict[str, object] = {"group_id": None, "auto_offset_reset": "earliest", "max_poll_records": 5000}
+            async with self._consumer(**options) as consumer, asyncio.timeout(LIMIT):
+                consumer.assign(list(ends))
+                while left:
+                    for partition, records in (await consumer.getmany(timeout_ms=500)).items():
+                        found += (Laid(r.key.decode(), read_headers(r.headers), r.value) for r in records)
+                        left -= {partition} if records[-1].offset + 1 >= ends[partition] else set()
             return found
 
         return asyncio.run(everything())
@@ -171,10 +152,19 @@ class Topics:
     def _administer(self, act: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
         async def administer() -> T:
             admin = AIOKafkaAdminClient(bootstrap_servers=self.servers)
-            await admin.start()
             try:
+                await begin(admin)
                 return await act(admin)
             finally:
-                await bounded(admin.close(), STOP_LIMIT)
+                await end_client(admin._client)
 
         return asyncio.run(administer())
+
+    @asynccontextmanager
+    async def _consumer(self, *topics: str, **options: object) -> AsyncIterator[AIOKafkaConsumer]:
+        consumer = AIOKafkaConsumer(*topics, bootstrap_servers=self.servers, **options)
+        try:
+            await begin(consumer)
+            yield consumer
+        finally:
+            await end_consumer(consumer, STOP_LIMIT)
