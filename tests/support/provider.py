@@ -109,14 +109,23 @@ def cache() -> Path:
     return Path(base) / "signoff-test-servers"
 
 
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a free loopback port below the range of outgoing connections: a restarted server finds it free again."""
+    """Return a free loopback port below the range of outgoing connections: a restarted server finds it free again.
+
+    None is returned twice: whoever has it may not listen yet.
+    """
     lowest_outgoing = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
     while True:
         port = random.randrange(20000, min(lowest_outgoing, 32768) - 1)
+        if port in _given:
+            continue
         with socket.socket() as candidate:
             try:
                 candidate.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
 import os
+import random
 import sys
 
 import pytest
 
-from tests.support.provider import MissingServerError, Probe, ProgramFailedError, choose, install_packages, run_program
+from tests.support.provider import (
+    MissingServerError,
+    Probe,
+    ProgramFailedError,
+    choose,
+    free_port,
+    install_packages,
+    run_program,
+)
 
 
 def probe(*, address: str | None = None, docker: bool = False, local: bool = False) -> Probe:
@@ -53,3 +62,10 @@ def test_who_may_not_install_is_told_the_command(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(MissingServerError, match="`sudo apt-get install postgresql`"):
         install_packages("PostgreSQL", ["postgresql"])
+
+
+def test_no_port_is_given_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = free_port()
+    drawn = iter([given, *range(20000, 32000)])
+    monkeypatch.setattr(random, "randrange", lambda *_: next(drawn))
+    assert free_port() != given
