@@ -13,10 +13,11 @@ class Severity(StrEnum):
     SEV3 = "sev3"
     SEV4 = "sev4"
 
-    @property
-    def rank(self) -> int:
-        """1 for the worst."""
-        return int(self.value[-1])
+    rank: int
+    """1 for the worst."""
+
+    def __init__(self, value: str) -> None:
+        self.rank = int(value[-1])
 
 
 class AlertStatus(StrEnum):

@@ -98,14 +98,14 @@ class ScopeTurn:
     def alert_row(self, fingerprint: str) -> AlertRow:
         """Return what is known of an alert."""
         known: AlertRow | None = self.rows.get(alert_key(fingerprint))
-        return known or AlertRow(cycles={}, severity=9, flips=[])
+        return known or {"cycles": {}, "severity": 9, "flips": []}
 
     def keep(self, fingerprint: str) -> AlertRow:
         """Return what is known of an alert, to be changed in place; it is written with everything else."""
+        row = self.alert_row(fingerprint)
         key = alert_key(fingerprint)
         if key not in self.decision.rows:
-            self.put(key, self.alert_row(fingerprint), keep=ALERT_KEPT)
-        row: AlertRow = self.rows[key]
+            self.put(key, row, keep=ALERT_KEPT)
         return row
 
     def tell(self, incident: str, type_: str, body: Mapping[str, Any]) -> None:
@@ -155,7 +155,7 @@ def record_of(ruling: Ruling, body: Mapping[str, Any], environment: str, receive
             "receipt": _name(receipt if receipt and isinstance(receipt, str) else body["message_id"]),
             "source": _name(str(body.get("source", ""))),
             "received_at": received_at,
-            "disposition": ruling.disposition.value,
+            "disposition": str(ruling.disposition),
             "reason": ruling.reason,
             "incident_id": ruling.incident,
             "alert": orjson.dumps(alert).decode() if alert else None,
@@ -166,6 +166,8 @@ def record_of(ruling: Ruling, body: Mapping[str, Any], environment: str, receive
 
 def _name(text: str) -> str:
     """Return a name as any table and index holds it: a record that nobody vouches for may say anything."""
+    if len(text) <= NAME_MAX and text.isascii() and "\0" not in text:
+        return text
     return mended(text)[:NAME_MAX]
 
 

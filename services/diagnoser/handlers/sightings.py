@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from services.diagnoser.domain.correlation import incident_id, keys_of
 from services.diagnoser.domain.sighting import FLIPS_KEPT, Cycle, Sighting, is_firing, judge, newest_cycles, seen
@@ -33,7 +33,8 @@ def _begin(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
     """A cycle begins. If that is heard after it was over, its incident hears of both."""
     ruling = _begin_cycle(turn, message_id, alert)
     if ruling.incident and not _fires(turn, alert):
-        _tell_recovered(turn, ruling.incident, alert, _newest_recovery(turn, alert))
+        cycles = turn.alert_row(alert.fingerprint)["cycles"]
+        _tell_recovered(turn, ruling.incident, alert, _newest_recovery(cycles.values()))
     return ruling
 
 
@@ -79,14 +80,13 @@ def _recover(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
 
 def _fires(turn: ScopeTurn, alert: Alert) -> bool:
     """Say whether a cycle of an alert fires since the newest recovery, which ends earlier ones whose own was lost."""
-    over = _newest_recovery(turn, alert)
     cycles = turn.alert_row(alert.fingerprint)["cycles"].values()
+    over = _newest_recovery(cycles)
     return any(is_firing(cycle) and (cycle["fired"] or 0.0) >= over for cycle in cycles)
 
 
-def _newest_recovery(turn: ScopeTurn, alert: Alert) -> float:
-    cycles = turn.alert_row(alert.fingerprint)["cycles"].values()
-    return max((cycle["recovered"] or 0.0 for cycle in cycles), default=0.0)
+def _newest_recovery(cycles: Collection[Cycle]) -> float:
+    return max([cycle["recovered"] or 0.0 for cycle in cycles], default=0.0)
 
 
 def _recover_early(turn: ScopeTurn, message_id: str, alert: Alert) -> Ruling:
