@@ -201,7 +201,7 @@ def _read(signoff: Signoff, leaks: Leaks) -> None:
     ):
         assert page.post("/login", data={"login": link.partition("login=")[2], "next": "/"}).status_code == 303
         listed = api.get("/api/incidents").json()
-        paths = ["/", "/login", "/nowhere"]
+        paths = ["/", "/login", "/nowhere", "/metrics", "/readyz"]
         for incident in (listed[0], listed[-1]):
             done = signoff.run("incidents", "show", incident["id"])
             leaks.search("command: incidents show", done.stdout + done.stderr)
