@@ -20,7 +20,10 @@ from shared.integrations.reading import Window
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """What an investigation looks at. `window` is under suspicion, `baseline` the longer span before it. Data times."""
+    """What an investigation looks at. `window` is under suspicion, `baseline` a longer span before the incident.
+
+    All times are data times.
+    """
 
     environment: str
     services: tuple[str, ...]

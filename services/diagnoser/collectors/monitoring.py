@@ -49,7 +49,8 @@ class Metrics(Reader[MonitoringProvider]):
             _whole(monitoring.series(scene.entities, scene.window)), _history(monitoring, scene)
         )
         before = {series.id: series.values for series in baseline}
-        metrics = [_metric(series, before.get(series.id, ())) for series in window]
+        until = scene.baseline.end.timestamp()
+        metrics = [{**_metric(series, before.get(series.id, ())), "baseline_until": until} for series in window]
         return {"metrics": metrics, CUT: _cuts({MORE: cut, HISTORY: why if window else ""})}
 
 
@@ -78,17 +79,17 @@ def _cuts(why: Mapping[str, str]) -> dict[str, str]:
 
 
 class Logs(Reader[MonitoringProvider]):
-    """The lines of the window, and of a span as long before it."""
+    """The lines of the window, and of a span as long before the incident."""
 
     name = "logs"
 
     async def collect(self, scene: Scene) -> CaseJSON:
         """Return `logs` and `logs_baseline`, and under `CUT` why some of them are missing."""
         monitoring = self.provider(scene.environment)
-        start, end = scene.window.start, scene.window.end
+        until, long = scene.baseline.end, scene.window.end - scene.window.start
         (window, cut), (before, why) = await asyncio.gather(
             _whole(monitoring.logs(scene.entities, scene.window, limit=LINES_MAX)),
-            _whole(monitoring.logs(scene.entities, Window(start - (end - start), start), limit=LINES_MAX)),
+            _whole(monitoring.logs(scene.entities, Window(until - long, until), limit=LINES_MAX)),
         )
         found = {"logs": [_line(line) for line in window], "logs_baseline": [_line(line) for line in before]}
         return {**found, CUT: _cuts({MORE_LOGS: cut, EARLIER_LOGS: why})}

@@ -18,6 +18,8 @@ JSON = Any
 CaseJSON = Mapping[str, JSON]
 """An `rca-case/1` or parts of one: alerts, topology, metrics, logs, changes and facts of one incident."""
 
+Span = tuple[datetime, datetime]
+
 SCHEMA = "rca-case/1"
 CUT = "cut"
 """Under this key a part of a case tells what of it is missing: name -> why. It does not become part of the case."""
@@ -49,10 +51,15 @@ class Asked(Model):
         return max([self.started_at, *(datetime.fromtimestamp(alert["at"], UTC) for alert in self.alerts)])
 
 
-def spans(now: datetime, started_at: datetime) -> tuple[datetime, datetime, datetime]:
-    """Return where baseline and window start, and where the window ends: it holds the onset while it can."""
+def spans(now: datetime, started_at: datetime) -> tuple[Span, Span]:
+    """Return from when to when baseline and window are.
+
+    The window holds the onset while it can. The baseline is never of the incident: what has been wrong for half a day
+    would be what is usual.
+    """
     start = max(min(now - WINDOW, started_at - LEAD), now - WINDOW_MAX)
-    return start - BASELINE, start, now
+    until = min(start, started_at - LEAD)
+    return (until - BASELINE, until), (start, now)
 
 
 def words_of(asked: Asked) -> tuple[str, ...]:

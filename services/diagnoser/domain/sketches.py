@@ -6,6 +6,7 @@ lie apart is what is normal. The window under suspicion is never learnt, neither
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import accumulate
@@ -87,7 +88,9 @@ def _with_background(metric: Mapping[str, Any], sketch: Sketch | None) -> Mappin
 
 def _learn(metric: Mapping[str, Any], known: Sketch) -> Sketch | None:
     """Return a sketch that knows also the part of a baseline that is new, or None when too little time has passed."""
-    step, end, baseline = metric["step_s"], metric["window_t0"], metric["baseline"]
+    step, baseline = metric["step_s"], metric["baseline"]
+    # The past of a long incident is that before it, and does not end where the window starts.
+    end = min(metric.get("baseline_until", math.inf), metric["window_t0"])
     seen = _end(metric)
     if seen < known.seen + SPAN or not metric["window"]:
         return None

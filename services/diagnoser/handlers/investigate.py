@@ -234,7 +234,7 @@ def redacted(case: CaseJSON, redact: Redact) -> dict[str, JSON]:
 
 
 def _scene(asked: Asked, now: datetime, entities: tuple[str, ...], seconds: float = LOOK_AROUND) -> Scene:
-    before, start, end = spans(now, asked.started_at)
+    baseline, window = spans(now, asked.started_at)
     return Scene(
-        asked.environment, asked.services, entities, Window(start, end), Window(before, start), seconds, words_of(asked)
+        asked.environment, asked.services, entities, Window(*window), Window(*baseline), seconds, words_of(asked)
     )

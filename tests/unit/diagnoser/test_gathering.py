@@ -43,19 +43,21 @@ def asked(**more: Any) -> Asked:  # noqa: ANN401 -- fields of the arguments
 
 
 @pytest.mark.parametrize(
-    "since_onset, window",
+    "since_onset, window, apart",
     [
-        pytest.param(1, 30, id="at first the last half hour"),
-        pytest.param(60, 75, id="later still what was just before the onset"),
-        pytest.param(600, 180, id="never more than three hours"),
+        pytest.param(1, 30, 0, id="at first the last half hour"),
+        pytest.param(60, 75, 0, id="later still what was just before the onset"),
+        pytest.param(600, 180, 435, id="never more than three hours, and the baseline stays before the incident"),
     ],
 )
-def test_the_window_holds_the_onset_while_it_can(since_onset: int, window: int) -> None:
+def test_the_window_holds_the_onset_while_it_can(since_onset: int, window: int, apart: int) -> None:
     now = NOW + timedelta(minutes=since_onset)
 
-    before, start, end = spans(now, NOW)
+    (before, until), (start, end) = spans(now, NOW)
 
-    assert (end - start, start - before, end) == (timedelta(minutes=window), timedelta(hours=6), now)
+    assert (end - start, until - before, end) == (timedelta(minutes=window), timedelta(hours=6), now)
+    assert start - until == timedelta(minutes=apart)
+    assert until <= NOW - timedelta(minutes=15)
 
 
 def test_what_is_near_in_the_topology_is_looked_at_nearest_first() -> None:

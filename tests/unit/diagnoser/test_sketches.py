@@ -46,6 +46,15 @@ def test_the_medians_of_five_minutes_of_history_are_learnt_and_the_window_is_not
     assert list(found.quantiles) == sorted(found.quantiles)
 
 
+def test_the_past_of_an_incident_that_lasts_is_that_before_it_and_is_learnt_once() -> None:
+    first = learnt(case(metric()), {})
+    half_a_day_later = metric(START + 11 * HOUR, baseline=metric()["baseline"], baseline_until=START)
+
+    found = sketch(learnt(case(half_a_day_later), first))
+
+    assert found == sketch(first).model_copy(update={"seen": START + 11.5 * HOUR})
+
+
 def test_a_few_windows_are_kept_as_they_are() -> None:
     baseline = [1.0, 2.0, 3.0, 4.0, 5.0, 11.0, 12.0, 13.0, 14.0, 15.0]
     assert sketch(learnt(case(metric(baseline=baseline)), {})).quantiles == (3.0, 13.0)
