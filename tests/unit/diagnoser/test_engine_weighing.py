@@ -83,3 +83,14 @@ def test_traffic_that_the_others_bear_as_well_does_not_speak_against_a_leak_of_o
 
 def _is_leak(one: Hypothesis, entity: str) -> bool:
     return (one.id, one.entity) == ("resource_leak.memory", entity)
+
+
+def test_who_is_well_cannot_have_brought_what_others_suffer_though_no_map_tells_who_needs_whom() -> None:
+    busy = series("mailer", "cpu_percent", 10.0, unit="%", curve=step(60.0, -20))
+    suffering = [series(name, "latency_p95", 80.0, unit="ms", curve=step(900.0, -20)) for name in ("quotes", "orders")]
+
+    def weight(own: Curve) -> float:
+        metrics = [busy, *suffering, series("mailer", "latency_p95", 80.0, unit="ms", curve=own)]
+        return next(one.log_odds for one in judged({"metrics": metrics}) if one.id == "saturation.cpu_contention")
+
+    assert weight(flat) < weight(step(300.0, -20)) - 1.0

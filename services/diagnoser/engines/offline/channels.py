@@ -136,6 +136,8 @@ RESOURCES = frozenset({"cpu", "memory", "disk", "disk_io", "gc"})
 """Channels that belong to a machine or process rather than to the traffic through it."""
 HARMS = frozenset({"errors", "latency", "restarts"})
 """Channels in which those who depend on an entity feel it."""
+FELT = frozenset({"latency", "errors"})
+"""Channels whose harm travels from whoever is called to whoever calls."""
 ACTIVE = HARMS | RESOURCES | {"cache", "clock", "connections", "dns", "locks", "network", "queue", "retries", "tls"}
 """Channels in which a shift is trouble by itself; more or less traffic is not."""
 

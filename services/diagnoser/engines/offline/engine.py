@@ -37,7 +37,7 @@ from shared.incident.diagnosis import DiagnosticResult, RankedCause
 from shared.incident.enums import IncidentCategory
 from shared.incident.evidence import Finding, LogTemplate
 
-VERSION = "6"
+VERSION = "7"
 RANKED_MAX = 5
 RANKED_LEAST = 0.01
 PLACES = 3

@@ -9,7 +9,7 @@ from functools import partial
 
 from services.diagnoser.engines.offline.catalogue import UNKNOWN, Catalogue, Cause, Signal
 from services.diagnoser.engines.offline.changes import Link, link
-from services.diagnoser.engines.offline.channels import HARMS
+from services.diagnoser.engines.offline.channels import FELT, HARMS
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.locating import Suspect, hinted, suspects
 from services.diagnoser.engines.offline.scene import Observation, Scene, impact
@@ -232,10 +232,15 @@ def _onset(scene: Scene, entity: str, seen: list[Observation]) -> float | None:
 
 
 def unexplained(scene: Scene, entity: str) -> list[Observation]:
-    """Return what others suffer whom it cannot have reached; nothing where nobody knows who needs whom."""
-    if not scene.map.callers and not scene.map.tenants:
-        return []
+    """Return what others suffer whom it cannot have reached.
+
+    Where nobody knows who needs whom, that is all of them if its own latency or errors were measured and are calm, else
+    nothing.
+    """
     reached = scene.map.sufferers(entity) | set(scene.map.near(entity))
+    own = scene.at([entity], FELT)
+    if not scene.map.callers and not scene.map.tenants and (not own or own[0].is_harmful):
+        return []
     return [one for one in impact(scene) if one.entity not in reached]
 
 
