@@ -108,6 +108,36 @@ def test_what_comes_and_goes_is_judged_by_how_far_out_it_was_at_its_worst() -> N
     assert first({"cart": step(100.0, -20), "prices": waves}, topology=topology, alerts=[]) == "prices"
 
 
+def test_without_a_map_trouble_starts_where_calls_take_longer_by_the_largest_factor() -> None:
+    """Both are far beyond doubt; who waits for the other takes long anyway."""
+    waiting = series("front", "latency_p95", 200.0, unit="ms", curve=step(900.0, -20))
+    slow = series("prices", "latency_p95", 4.0, unit="ms", noise=0.3, curve=step(40.0, -20))
+    assert first({}, metrics=[waiting, slow], topology={}, alerts=[]) == "prices"
+
+
+def test_a_factor_is_the_mean_over_all_that_is_measured_of_the_calls() -> None:
+    """Of one place the slowest calls alone take longer, by more than anything elsewhere."""
+    rare = [
+        series("front", "latency_p50", 4.0, unit="ms"),
+        series("front", "latency_p90", 5.0, unit="ms", curve=step(900.0, -20)),
+    ]
+    all_of_them = [
+        series("prices", name, level, unit="ms", curve=step(60.0 * level, -20))
+        for name, level in {"latency_p50": 20.0, "latency_p90": 40.0}.items()
+    ]
+    assert first({}, metrics=[*rare, *all_of_them], topology={}, alerts=[]) == "prices"
+
+
+def test_a_trace_of_what_others_use_all_the_time_takes_nothing_from_anybody() -> None:
+    def throttled(entity: str, before: float, now: float) -> dict[str, Any]:
+        span = {"name": "cpu_throttled", "step_s": 60, "baseline": [before] * 20, "window": [before] * 4 + [now] * 3}
+        return {"entity": entity, **span}
+
+    usual = [throttled(f"peer-{n}", 0.02, 0.02) for n in range(9)]
+    seen = [throttled("cart", 0.0, 0.001), throttled("prices", 0.0, 0.4)]
+    assert [one.entity for one in suspects(scene_of(read_case({"metrics": [*usual, *seen]})))] == ["prices"]
+
+
 def test_lines_that_no_longer_come_for_some_requests_make_their_writer_a_suspect() -> None:
     before = [*lines("cart", "served {n}", 200), *lines("cart", "basket {n} priced", 100)]
     now = [*lines("cart", "served {n}", 200), *lines("cart", "basket {n} priced", 25)]

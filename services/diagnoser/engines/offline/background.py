@@ -77,6 +77,11 @@ class Standing:
         return abs(self.shift) >= SHIFTED
 
     @property
+    def is_farthest(self) -> bool:
+        """Whether it is as far out as anything can be: it (nearly) never moved before."""
+        return abs(self.shift) >= FARTHEST * (1.0 - 1e-9)
+
+    @property
     def was_shifted(self) -> bool:
         """Whether it was outside at some time of the window and no longer is."""
         return not self.is_shifted and abs(self.peak) >= SHIFTED

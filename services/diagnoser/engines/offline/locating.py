@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from services.diagnoser.engines.offline.background import SHIFTED, WINDOWS
-from services.diagnoser.engines.offline.channels import ACTIVE
+from services.diagnoser.engines.offline.channels import ACTIVE, FELT
 from services.diagnoser.engines.offline.facts import Fact
 from services.diagnoser.engines.offline.logs import Shape
 from services.diagnoser.engines.offline.remotes import OUT_OF_REACH
@@ -29,7 +31,9 @@ MOVED = 1.0
 FAINT = 2.0
 """What a place is less suspect for that shows no more than that."""
 HINTED_MOST = 5
-_FELT = frozenset({"latency", "errors"})
+DILUTED = 0.5
+"""What a place is less suspect for at most where calls take longer by a smaller factor than elsewhere and no map says
+who waits for whom: a caller has other work as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +60,13 @@ def suspects(scene: Scene) -> list[Suspect]:
     for one in scene.harmful():
         if not scene.map.is_view(one.entity) and one.channel in ACTIVE:
             seen.setdefault(one.entity, []).append(one)
-    felt_by = {e: travel for e, ones in seen.items() if (travel := [o for o in ones if o.channel in _FELT])}
+    felt_by = {e: travel for e, ones in seen.items() if (travel := [o for o in ones if o.channel in FELT])}
     common = shared(scene, felt_by)
     victims = {o.entity for ones in common.values() for o in ones} - set(common)
     seen.update({place: list(ones) for place, ones in common.items()})
     felt = {entity for start in scene.alerted() for entity in (start, *scene.map.feeds(start))}
+    rises = {} if scene.map.callers else _rises(scene, felt_by)
+    most = max(rises.values(), default=0.0)
     found = []
     for entity, observations in seen.items():
         shapes = tuple(s for s in (*scene.surging, *scene.vanished) if entity == s.entity or entity in _blamed(s))
@@ -71,6 +77,7 @@ def suspects(scene: Scene) -> list[Suspect]:
         is_told = entity in victims or (not observations and below >= EXPLAINED * written.get(entity, 0.0))
         score += 1.0 if not is_told and not _is_explained(scene, entity, observations) else 0.0
         score += 0.5 if entity in felt or not felt else 0.0
+        score -= DILUTED * (1.0 - rises[entity] / most) if most and entity in rises else 0.0
         about = {o.channel for o in observations}
         about |= {"errors"} if any(s.level == "error" or s.fall for s in shapes) else set()
         score += 0.5 if not scene.rings or about & scene.rings else 0.0
@@ -99,6 +106,17 @@ def _size(one: Observation) -> float:
     return min(worst, HARM_MAX) / HARM_MAX * (1.0 if stands.windows >= WINDOWS else 0.5)
 
 
+def _rises(scene: Scene, felt_by: Mapping[str, Sequence[Observation]]) -> dict[str, float]:
+    """Return by what factor calls take longer where they do, on a logarithmic scale; of several series the mean."""
+    found = {}
+    for entity, ones in felt_by.items():
+        known = [o.standing for o in scene.at([entity], ["latency"]) if o.standing.windows > 1]
+        factors = [math.log(one.after / one.before) for one in known if one.before > 0 and one.after > 0]
+        if factors and any(o.channel == "latency" for o in ones):
+            found[entity] = max(fmean(factors), 0.0)
+    return found
+
+
 def _written(scene: Scene) -> dict[str, float]:
     """Return, from 0 to 1, how much logs say that an entity is in trouble itself."""
     found: dict[str, float] = {}
@@ -116,7 +134,7 @@ def _blamed(shape: Shape) -> set[str]:
 
 def _is_explained(scene: Scene, entity: str, observations: list[Observation]) -> bool:
     """Whether every harm that travels up to `entity` is there below it too, about as large."""
-    travelling = [o for o in observations if o.channel in _FELT]
+    travelling = [o for o in observations if o.channel in FELT]
     below = _below(scene, entity)
     if not travelling or any(o.standing.shift >= SHIFTED for o in scene.at([entity], ["traffic"])):
         return False

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from services.diagnoser.domain.case import Case, CaseAlert, CaseSeries
 from services.diagnoser.engines.offline.background import FARTHEST, SHIFTED, WINDOWS, Standing, standing
-from services.diagnoser.engines.offline.channels import HARMS, OTHER, Meaning, meaning
+from services.diagnoser.engines.offline.channels import HARMS, OTHER, RESOURCES, Meaning, meaning
 from services.diagnoser.engines.offline.counting import rated
 from services.diagnoser.engines.offline.facts import OF_NODES, SERIOUS, Fact
 from services.diagnoser.engines.offline.logs import SURGE, Shape, shapes_of
@@ -167,7 +167,7 @@ def scene_of(case: Case) -> Scene:
             observations.append(seen)
         elif any(value is not None for value in series.baseline):
             stale.append(series)
-    observations = _among_peers(observations)
+    observations = _beside_others(_among_peers(observations))
     facts = facts_of(case, now)
     for fact in facts:
         if fact.kind == "node_down" or (fact.kind in OF_NODES and not fact.is_text):
@@ -228,6 +228,24 @@ def _among_peers(observations: list[Observation]) -> list[Observation]:
     }
     return [
         _widened(one, usual[one.series.name]) if one.number in thin and one.series.name in usual else one
+        for one in observations
+    ]
+
+
+def _beside_others(observations: list[Observation]) -> list[Observation]:
+    """Judge what a thin history never saw move by how high the same measurement is elsewhere.
+
+    What matters is the part of a resource that is taken, and a trace of it is taken from nobody.
+    """
+    levels: dict[str, list[float]] = {}
+    for one in observations:
+        if one.channel in RESOURCES:
+            levels.setdefault(one.series.name, []).append(abs(one.standing.before))
+    high = {name: sorted(found)[int(0.9 * (len(found) - 1))] for name, found in levels.items() if len(found) >= PEERS}
+    return [
+        _widened(one, one.meaning.floor(high[one.series.name]) / SHIFTED)
+        if one.series.name in high and one.standing.windows < WINDOWS and one.standing.is_farthest
+        else one
         for one in observations
     ]
 
