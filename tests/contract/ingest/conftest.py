@@ -143,9 +143,11 @@ async def running_ingest(folder: Path, bus: Bus, **changes: object) -> AsyncIter
     await listener.start()
     async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{listener.port}", timeout=30) as client:
         running = Running(service, store, bus, listener, folder, client)
-        yield running
-    await running.end()
-    await bus.stop()
+        try:
+            yield running
+        finally:
+            await running.end()
+            await bus.stop()
 
 
 @pytest.fixture(autouse=True)

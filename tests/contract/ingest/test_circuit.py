@@ -79,13 +79,13 @@ async def test_a_probe_closes_the_circuit_and_then_nothing_is_spooled(start: Sta
 
 
 async def test_while_the_circuit_is_open_only_a_probe_waits_for_the_bus(start: StartIngest) -> None:
-    running = await start(append_seconds=1.0)
+    running = await start(append_seconds=2.5)
     loop = asyncio.get_running_loop()
     with locked(running.folder / "bus.db"):
         await send(running, 0)
         begin = loop.time()
         await asyncio.gather(*(send(running, 1, monitor=str(n)) for n in range(20)))
-        assert loop.time() - begin < 0.9
+        assert loop.time() - begin < 2.4
 
 
 async def test_other_keys_need_not_wait_for_a_key_in_the_spool(start: StartIngest) -> None:
@@ -223,7 +223,7 @@ async def test_kafka_away_and_back_loses_nothing_and_keeps_the_order(
     async with on_kafka(tmp_path, private_kafka) as running:
         await connected(running)
         await send(running, 0, 1, 2)
-        assert (await running.account())["acked"] == 3
+        await running.spool_is_empty()  # A cluster that has just come may answer late.
         away, back = {
             "frozen": (private_kafka.freeze, private_kafka.thaw),
             "stopped": (private_kafka.stop, private_kafka.start),
