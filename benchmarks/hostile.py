@@ -12,11 +12,12 @@ from benchmarks.load import Sent, send
 from benchmarks.measuring import Row, at_most, interleaved, ratio_row, row
 
 HONEST_RATE = 300.0
-CROWDS = (("idle", 1000), ("head", 1000), ("body", 1000), ("idle", 5000))
+CROWDS = (("idle", 1000), ("head", 1000), ("body", 1000), ("broken", 80), ("idle", 5000))
 WHAT = {
     "idle": "send nothing",
     "head": "send one byte of a head a second",
     "body": "send one byte of a body a second",
+    "broken": "send 50 MB, as much packed, a length that lies, or two lengths",
 }
 CALM = "calm"
 

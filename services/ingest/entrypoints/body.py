@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import NamedTuple
 
 from starlette.types import Receive
@@ -12,6 +13,9 @@ BODY_MAX = 1024 * 1024
 """Bytes of a body that are kept."""
 DRAIN_MAX = 32 * 1024 * 1024
 """Bytes read of one body; what follows is not waited for. A sender that still writes might miss an early answer."""
+STRANGER_PAUSE = 0.1
+"""Seconds between two reads of what is thrown away of a stranger's: else a few who send as fast as they can leave the
+processor to nobody else."""
 ROOM = 64 * 1024 * 1024
 """Bytes of all bodies that are being read. Signed ones have to be read before anybody knows who sent them."""
 
@@ -44,8 +48,11 @@ class BodyReader:
         self._room = room
         self._deadlines = Deadlines()
 
-    async def read(self, receive: Receive) -> Body:
-        """Return a body, cut when it is too large. Raises SenderGoneError, and NotReadError when it took too much."""
+    async def read(self, receive: Receive, *, is_known: bool = True) -> Body:
+        """Return a body, cut when it is too large; of a sender who `is_known` not yet nothing is kept then.
+
+        Raises SenderGoneError, and NotReadError when it took too much.
+        """
         parts: list[bytes] = []
         size = held = 0
         try:
@@ -58,6 +65,11 @@ class BodyReader:
                     part = message.get("body", b"")
                     size += len(part)
                     more = message.get("more_body", False)
+                    if size > BODY_MAX and not is_known:
+                        self._room, held = self._room + held, 0
+                        parts.clear()
+                        await asyncio.sleep(STRANGER_PAUSE if more else 0)
+                        continue
                     part = part[: BODY_MAX - held]
                     if len(part) > self._room:
                         raise NotReadError("too many large bodies come at a time")

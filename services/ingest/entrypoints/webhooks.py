@@ -11,6 +11,7 @@ import contextlib
 import functools
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import NamedTuple
 
 import orjson
@@ -38,7 +39,7 @@ log = logging.getLogger("signoff.ingest")
 
 PREFIX = "/webhooks/"
 CLOSING = (413, 500, 503)
-"""After these the connection ends."""
+"""After these the connection ends, and after a 401 whose body nobody will read if it is large."""
 _answers = functools.cache(ANSWERS.labels)
 _authenticated = functools.cache(AUTHENTICATED.labels)
 
@@ -71,7 +72,7 @@ class Webhooks:
         headers = [*FIELDS, (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
         if answer.receipt:
             headers.append((b"signoff-receipt", answer.receipt.encode()))
-        if answer.status in CLOSING:
+        if answer.status in CLOSING or (answer.status == HTTPStatus.UNAUTHORIZED and _is_large(scope)):
             headers.append((b"connection", b"close"))
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -110,7 +111,7 @@ class Webhooks:
             voucher = vouch(check_token, secrets, headers, b"")
             body = await self._bodies.read(receive) if voucher else Body(b"", 0)
         else:
-            body = await self._bodies.read(receive)
+            body = await self._bodies.read(receive, is_known=False)
             if body.is_cut:
                 return Answer(413, {"error": f"more than {BODY_MAX} bytes: too large to verify its signature"})
             voucher = vouch(_check(source), secrets, headers, body.kept)
@@ -132,6 +133,11 @@ def _source(scope: Scope) -> str:
 
 def _headers(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _is_large(scope: Scope) -> bool:
+    """Say whether a body is larger than any that is kept, or does not say how large it is."""
+    return int(_headers(scope).get("content-length", BODY_MAX + 1)) > BODY_MAX
 
 
 def _check(source: str) -> Check:

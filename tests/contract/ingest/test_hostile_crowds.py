@@ -155,6 +155,26 @@ async def test_an_alert_of_fifty_megabytes_holds_up_nobody_and_takes_little_memo
         assert answer.status_code == 202
 
 
+LONG, CHUNKED = b"content-length: 52428800\r\n", b"transfer-encoding: chunked\r\n"
+
+
+@pytest.mark.parametrize("source, said", [("datadog", LONG), ("datadog", CHUNKED), ("pagerduty", LONG)])
+async def test_fifty_megabytes_of_a_stranger_are_not_taken_in(start: StartIngest, source: str, said: bytes) -> None:
+    running = await start(body_seconds=0.3)
+    piece = b"%x\r\n%b\r\n" % (MEGABYTE, b"x" * MEGABYTE) if said == CHUNKED else b"x" * MEGABYTE
+    reader, writer = await asyncio.open_connection("127.0.0.1", running.listener.port)
+    writer.write(HEAD % source.encode() + said + b"\r\n")
+    taken = 0
+    with contextlib.suppress(ConnectionError):
+        while taken < 50 and not reader.at_eof():
+            writer.write(piece)
+            await writer.drain()
+            taken += 1
+    writer.transport.abort()
+    assert taken < 25, "what the system holds on its way, and little more"
+    assert (await running.post(source, alert())).status_code == 202
+
+
 @pytest.mark.parametrize(
     "length, sent, statuses",
     [

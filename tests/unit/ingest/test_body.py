@@ -5,7 +5,15 @@ from typing import Any
 
 import pytest
 
-from services.ingest.entrypoints.body import BODY_MAX, Body, BodyReader, NotReadError, SenderGoneError
+from services.ingest.entrypoints.body import (
+    BODY_MAX,
+    ROOM,
+    STRANGER_PAUSE,
+    Body,
+    BodyReader,
+    NotReadError,
+    SenderGoneError,
+)
 
 
 class Sender:
@@ -32,6 +40,15 @@ async def test_parts_are_put_together() -> None:
 async def test_of_a_large_body_the_start_is_kept_and_the_size_told() -> None:
     body = await BodyReader(seconds=5).read(Sender(b"x" * BODY_MAX, b"y" * 10, b"z"))
     assert (body.is_cut, body.whole_size, body.kept) == (True, BODY_MAX + 11, b"x" * BODY_MAX)
+
+
+async def test_of_a_large_body_of_a_stranger_nothing_is_kept_and_the_rest_is_read_slowly() -> None:
+    part = b"x" * 65536
+    reader = BodyReader(seconds=1.5 * STRANGER_PAUSE)
+    body = await reader.read(Sender(part * 17, *[part] * 500), is_known=False)
+    assert (body.is_cut, body.kept) == (True, b"")
+    assert body.whole_size <= 20 * len(part)
+    assert reader._room == ROOM
 
 
 async def test_a_sender_that_goes_away_leaves_nothing() -> None:
