@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -20,8 +21,8 @@ PENDING = 200
 """Questions that wait while approvals are measured."""
 MANY = 1_000
 """Questions whose weight is told."""
-GIVEN = 60
-"""Approvals that are measured."""
+GIVEN = 200
+"""Approvals that are measured: enough of them that the worst one alone is not the 99th of a hundred."""
 TOGETHER = 25
 """Incidents that are told at a time."""
 EXPIRES_SOON = "restart-soon"
@@ -32,28 +33,42 @@ PACE = 1.0
 
 def run(bench: Bench) -> list[Row]:
     """Return latencies with 200 questions pending, and the weight of 1,000."""
-    return asyncio.run(_measured(bench, bench.folder / "house"))
+    # First: a process that has done other things before keeps room for them, and questions move into it.
+    weight = asyncio.run(_weighed(bench, bench.folder / "full-house"))
+    return [*asyncio.run(_measured(bench, bench.folder / "house")), weight]
+
+
+async def _weighed(bench: Bench, folder: Path) -> Row:
+    many = int(bench.either(MANY, 10))
+    async with _house(folder) as house:
+        life = house.begin(PACE)
+        await _ask(house, [life] * 2)
+        before = _weight(house)
+        await _ask(house, [life] * many)
+        return row(f"{many:,} pending", "MB", [_weight(house) - before], at_most(50.0))
 
 
 async def _measured(bench: Bench, folder: Path) -> list[Row]:
+    pending, given = int(bench.either(PENDING, 5)), int(bench.either(GIVEN, 3))
+    async with _house(folder) as house:
+        life = house.begin(PACE)
+        await _ask(house, [life] * pending)
+        calls = [await _approve(house) for _ in range(given)]
+        late = [await _expire(house) for _ in range(int(bench.either(8, 1)))]
+    return [
+        row(f"{pending} pending: approval to first call, p50", "ms", [percentile(calls, 0.5)]),
+        row(f"{pending} pending: approval to first call, p99", "ms", [percentile(calls, 0.99)], at_most(150.0)),
+        row(f"{pending} pending: an expiry is told late by, worst", "ms", [max(late)], at_most(250.0)),
+    ]
+
+
+@contextlib.asynccontextmanager
+async def _house(folder: Path) -> AsyncIterator[House]:
     await asyncio.to_thread(folder.mkdir)
     house = House(folder, "")
     await house.open()
     try:
-        pending, given = int(bench.either(PENDING, 5)), int(bench.either(GIVEN, 3))
-        life = house.begin(PACE)
-        await _ask(house, [life] * 2)
-        weighed = _weight(house)
-        await _ask(house, [life] * pending)
-        calls = [await _approve(house) for _ in range(given)]
-        late = [await _expire(house) for _ in range(int(bench.either(8, 1)))]
-        await _ask(house, [life] * (int(bench.either(MANY, 10)) - pending))
-        return [
-            row(f"{pending} pending: approval to first call, p50", "ms", [percentile(calls, 0.5)]),
-            row(f"{pending} pending: approval to first call, p99", "ms", [percentile(calls, 0.99)], at_most(150.0)),
-            row(f"{pending} pending: an expiry is told late by, worst", "ms", [max(late)], at_most(250.0)),
-            row(f"{bench.either(MANY, 10):,.0f} pending", "MB", [_weight(house) - weighed], at_most(50.0)),
-        ]
+        yield house
     finally:
         await house.close()
 
