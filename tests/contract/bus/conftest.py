@@ -10,12 +10,14 @@ import pytest
 
 from shared.bus.factory import open_bus
 from shared.bus.intake import incoming
+from shared.bus.kafka_topics import apply_topics
 from shared.bus.port import Bus, Received, Subscription, WireRecord
 from shared.bus.settings import KafkaSettings
 from shared.events.envelope import Outgoing, headers_of
 from shared.store.factory import open_store
 from shared.store.model import Incoming
 from shared.store.port import Store
+from tests.support.kafka import KafkaServer
 from tests.support.kinds import KINDS, eventually
 
 TOPIC = "incidents.v1"
@@ -83,3 +85,12 @@ async def make_store(tmp_path: Path) -> AsyncIterator[MakeStore]:
     yield make
     for store in made:
         await store.close()
+
+
+@pytest.fixture
+async def settings(kafka: KafkaServer) -> KafkaSettings:
+    """Return where topics of the test's own are on a real cluster."""
+    prefix = f"t{uuid.uuid4().hex[:10]}."
+    made = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, topic_prefix=prefix, replicas=1)
+    await apply_topics(made)
+    return made

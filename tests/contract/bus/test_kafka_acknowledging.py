@@ -15,26 +15,16 @@ from aiokafka.structs import TopicPartition
 from shared.bus import kafka_consumer
 from shared.bus.kafka import KafkaBus
 from shared.bus.kafka_consumer import PatientConsumer
-from shared.bus.kafka_topics import apply_topics
 from shared.bus.port import Received
 from shared.bus.settings import KafkaSettings
 from shared.runtime.clock import monotonic
 from tests.contract.bus.conftest import TOPIC, MakeStore, ready, record, subscription
-from tests.support.kafka import KafkaServer
 from tests.support.kinds import eventually, logged
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
 
 Acknowledged = list[dict[TopicPartition, int]]
 MakeKafka = Callable[[], KafkaBus]
-
-
-@pytest.fixture
-async def settings(kafka: KafkaServer) -> KafkaSettings:
-    prefix = f"t{uuid.uuid4().hex[:10]}."
-    made = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, topic_prefix=prefix, replicas=1)
-    await apply_topics(made)
-    return made
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import struct
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -18,11 +17,10 @@ from shared.bus import kafka_client, kafka_intake
 from shared.bus.kafka import KafkaBus
 from shared.bus.kafka_client import end_client, end_consumer, end_producer
 from shared.bus.kafka_intake import KafkaIntake
-from shared.bus.kafka_topics import apply_topics, check_topics
+from shared.bus.kafka_topics import check_topics
 from shared.bus.settings import KafkaSettings
 from shared.store.port import Store
 from tests.contract.bus.conftest import TOPIC, MakeStore, record, subscription
-from tests.support.kafka import KafkaServer
 from tests.support.kinds import eventually
 
 VERSIONS = ApiVersionResponse_v0(error_code=0, api_versions=[(key, 0, 0) for key in range(19)]).encode()
@@ -145,14 +143,6 @@ async def test_a_connection_whose_broker_takes_nothing_is_not_left_open(
     assert sent.get_write_buffer_size()
     await end_client(client)
     assert await asyncio.wait_for(connection.close(), 5) is None
-
-
-@pytest.fixture
-async def settings(kafka: KafkaServer) -> KafkaSettings:
-    prefix = f"t{uuid.uuid4().hex[:10]}."
-    made = KafkaSettings(bootstrap_servers=kafka.bootstrap_servers, topic_prefix=prefix, replicas=1)
-    await apply_topics(made)
-    return made
 
 
 async def no_task_is_left() -> bool:
