@@ -91,8 +91,9 @@ class House:
         """Return every small step that could be next."""
         steps: list[Do] = []
         for store in self.stores:
+            claimable = store.claimable()  # First: who is told there that a call was lost has something to decide.
             steps += [partial(self._decide, store, name, chance.choice((1, 2, 500))) for name in store.ready()]
-            steps += [partial(self._claim, store, name) for name in store.claimable()]
+            steps += [partial(self._claim, store, name) for name in claimable]
             if store.outbox:
                 steps.append(partial(self._send, store, chance.randrange(1, 8)))
         steps += [partial(self.bus.deliver, place, chance.choice((1, 3, 500))) for place in self.bus.pending()]
