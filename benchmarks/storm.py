@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from benchmarks.bench import Bench
 from benchmarks.flood import Flood, Poured, pour
@@ -80,9 +77,9 @@ def one_cause(bench: Bench, count: int) -> list[Row]:
     _wait_for(decided, before + count)
     seconds = time.time() - poured.began
     lost = len(set(receipts.read_text().split()) - dispositions(decided).keys())
-    _wait_until_quiet(lambda: len(_slack(signoff, run)) + asked.detail()["incident"]["alert_count"])
+    _wait_until_quiet(lambda: len(asked.slack()) + asked.detail()["incident"]["alert_count"])
     incidents = [one for one in signoff.json("incidents", "list") if one["environment"] == asked.environment]
-    posts = _slack(signoff, run)
+    posts = asked.slack()
     return [
         row(f"{count:,} alerts of one cause, one process", "s", [seconds]),
         row("refused or lost", "", [float(poured.refused + lost)], at_most(0.0)),
@@ -92,15 +89,6 @@ def one_cause(bench: Bench, count: int) -> list[Row]:
         row("lines in the thread of that message", "", [float(sum(len(post["thread"]) for post in posts))]),
         row("one process with its child, peak memory", "MB", [_peak(signoff)], at_most(260.0)),
     ]
-
-
-def _slack(signoff: Signoff, run: str) -> list[dict[str, Any]]:
-    """Return the messages that the simulated Slack holds."""
-    told = json.loads((signoff.data / "run.json").read_text())
-    url = f"{told['world_url']}/runs/{run}/slack"
-    request = urllib.request.Request(url, headers={"Authorization": f"Bearer {told['world_token']}"})  # noqa: S310 -- loopback
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 -- loopback
-        return list(json.loads(answer.read()))
 
 
 def _peak(signoff: Signoff) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,14 @@ class Replayed:
     def ledger(self) -> list[dict[str, Any]]:
         """The calls that reached the world."""
         return list(self.signoff.json("world", "ledger", self.environment.removeprefix("sim:")))
+
+    def slack(self) -> list[dict[str, Any]]:
+        """The messages that the simulated Slack holds, each with its thread."""
+        world = json.loads((self.signoff.data / "run.json").read_text())
+        url = f"{world['world_url']}/runs/{self.environment.removeprefix('sim:')}/slack"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {world['world_token']}"})  # noqa: S310 -- loopback
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 -- loopback
+            return list(json.loads(answer.read()))
 
     def until_stage(self, stage: str, *, limit: float = 120.0) -> None:
         """Wait for a stage of the incident."""

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from pathlib import Path
 
 import pytest
 
-from tests.scenarios.replaying import Replayed, replay
+from tests.scenarios.replaying import replay
 from tests.support.signoff import Signoff
 
 pytestmark = pytest.mark.slow
@@ -20,15 +19,6 @@ MADE_UP = ("db-of-nobody", "4242", "kubectl", "evil.example", "delete-everything
 """What stands in the replies of the hostile model, and nowhere else."""
 TOLD = ("bus.db", "executor.db", "notifier.db")
 """Where all lies that anybody is told; the diagnoser keeps beside it what a model said."""
-
-
-def slack(replayed: Replayed) -> str:
-    """Return all that was posted in Slack."""
-    run = json.loads((replayed.signoff.data / "run.json").read_text())
-    place = f"{run['world_url']}/runs/{replayed.environment.removeprefix('sim:')}/slack"
-    request = urllib.request.Request(place, headers={"Authorization": f"Bearer {run['world_token']}"})  # noqa: S310 -- loopback
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 -- loopback
-        return str(answer.read().decode())
 
 
 @pytest.mark.parametrize(
@@ -50,7 +40,7 @@ def test_a_broken_model_leaves_the_answer_of_code_marked_and_its_runbook_run_onc
     try:
         replayed = replay(signoff)
         assert replayed.code == 0, replayed.told[-3:]
-        detail, calls, posted = replayed.detail(), replayed.ledger(), slack(replayed)
+        detail, calls, posted = replayed.detail(), replayed.ledger(), json.dumps(replayed.slack())
         explained = signoff.run("incidents", "show", detail["incident"]["id"], "--explain").stdout
     finally:
         signoff.stop()
@@ -65,5 +55,5 @@ def test_a_broken_model_leaves_the_answer_of_code_marked_and_its_runbook_run_onc
     assert len(calls) == 1
     shown = "\n".join([json.dumps(detail), json.dumps(replayed.told), explained, posted, signoff.said("up")])
     kept = b"".join(path.read_bytes() for name in TOLD for path in signoff.data.glob(f"{name}*"))
-    assert posted
+    assert posted != "[]"
     assert [name for name in MADE_UP if name in shown or name.encode() in kept] == []
