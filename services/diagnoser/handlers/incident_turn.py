@@ -138,8 +138,8 @@ class IncidentTurn:
         """Tell of the alerts that joined in this batch: at once, or in a storm when it is time."""
         state = self.state
         if self.attached and state.total > AT_ONCE_MAX and 0 <= self.now - state.told_at < TELL_EVERY:
-            room = UNTOLD_MAX - len(state.untold)
-            state.untold += [[one.model_dump(mode="json"), reason] for one, reason in self.attached[: max(0, room)]]
+            first = self.attached[: UNTOLD_MAX - len(state.untold)]
+            state.untold += [[one.model_dump(mode="json"), reason] for one, reason in first]
             self.attached = []
             self.wake(TELL_TIMER, state.told_at + TELL_EVERY)
         elif self.attached:
@@ -147,14 +147,12 @@ class IncidentTurn:
 
     def flush(self) -> None:
         """Tell of the alerts that joined, those that waited for it first."""
-        if self.state.untold:
-            waited = [(AttachedAlert.model_validate(one), reason) for one, reason in self.state.untold]
-            self.attached[:0] = waited
-            self.state.untold = []
-            self.wake(TELL_TIMER, None)
-        attached, self.attached = self.attached, []
+        waited = [(AttachedAlert.model_validate(one), reason) for one, reason in self.state.untold]
+        attached, self.attached, self.state.untold = [*waited, *self.attached], [], []
         if not attached:
             return
+        if waited:
+            self.wake(TELL_TIMER, None)
         self.state.told_at = self.now
         alerts = [one for one, _ in attached[:CARRIED_MAX]]
         reason = "; ".join(sorted({reason for _, reason in attached}))[:300]

@@ -166,8 +166,6 @@ def record_of(ruling: Ruling, body: Mapping[str, Any], environment: str, receive
 
 def _name(text: str) -> str:
     """Return a name as any table and index holds it: a record that nobody vouches for may say anything."""
-    if len(text) <= NAME_MAX and text.isascii() and "\0" not in text:
-        return text
     return mended(text)[:NAME_MAX]
 
 
